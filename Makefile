@@ -1,0 +1,37 @@
+# make demo   the main job on the embedded models, nothing else needed
+# make test   the tests          make check  lint, types          make lock  the hash-pinned requirements anew
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ROLES := single diarization transcription orchestrator dev
+
+.PHONY: demo test test-slow check lock clean
+
+demo: $(STAMP)
+	$(BIN)/python -m examples.demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# uv, itself from the index, installs in a fraction of pip's time.
+$(STAMP): requirements/dev.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv==0.13.8'
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.txt
+	touch $@
+
+lock: $(STAMP)
+	for role in $(ROLES); do $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --extra $$role pyproject.toml -o requirements/$$role.txt || exit 1; done
+
+clean:
+	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -1,0 +1,59 @@
+"""The environment, read once at start into one frozen object. Nothing else in `core` looks at the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import SettingsError
+
+_Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Settings(BaseSettings):
+    """What the operator set, by the names of the variables in lower case. Empty variables count as not set."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", case_sensitive=False)
+
+    model_id: _Name = "nvidia/parakeet-tdt-0.6b-v2"
+    """Speech model: a Hugging Face id, a folder, a `.nemo` file, or `embedded`."""
+    diarization_model_id: _Name = "pyannote/speaker-diarization-community-1"
+    """Speaker model: a Hugging Face id, a folder, or `embedded`."""
+    huggingface_access_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("huggingface_access_token", "hf_token")
+    )
+
+    chunk_duration: float = Field(default=500, ge=60, le=86_400)
+    """Seconds: the most audio that transcription holds in one piece."""
+    temp_dir: Path = Path("/tmp/parakeet")  # noqa: S108  one private folder per job is made in it
+    max_audio_duration: float = Field(default=10_800, gt=0)
+    """Seconds; a longer recording is refused."""
+    max_audio_bytes: int = Field(default=2_147_483_648, gt=0)
+    """A larger file is refused."""
+    download_timeout: float = Field(default=600, gt=0)
+    """Seconds for the whole download."""
+    worker_concurrency: int = Field(default=1, ge=1, le=64)
+    """Jobs that one worker takes at a time."""
+    ffmpeg_binary: str | None = None
+    """The ffmpeg to use; else the one on PATH, else the one that ships in the imageio-ffmpeg wheel."""
+
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+    s3_endpoint: str | None = None
+    s3_bucket: str | None = None
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Read the environment.
+
+        Raises SettingsError with one line that names the variable and what it should be.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = str(first["loc"][0]).upper()
+            raise SettingsError(f"{variable}: {first['msg']}") from None
