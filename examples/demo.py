@@ -91,28 +91,30 @@ def running_worker(role: str, **environment: str) -> Iterator[str]:
         port = free.getsockname()[1]
     models = {"MODEL_ID": "embedded", "DIARIZATION_MODEL_ID": "embedded"}
     command = [sys.executable, "-m", f"handlers.{role}", "--rp_serve_api", "--rp_api_host", "127.0.0.1"]
-    process = subprocess.Popen(
-        [*command, "--rp_api_port", str(port)],
-        env={**os.environ, **models, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    OUTPUT.mkdir(exist_ok=True)
+    log = OUTPUT / f"{role}.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [*command, "--rp_api_port", str(port)],
+            env={**os.environ, **models, **environment},
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
     try:
         url = f"http://127.0.0.1:{port}"
-        wait_until_up(url, process)
+        wait_until_up(url, process, log)
         yield url
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def wait_until_up(url: str, process: subprocess.Popen[str]) -> None:
+def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait for the worker to answer; ends the demo with the worker's own words where it died."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            sys.exit(f"the worker ended with code {process.returncode}:\n{process.stdout.read() if process.stdout else ''}")
+            sys.exit(f"the worker ended with code {process.returncode}:\n{log.read_text()}")
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
             urllib.request.urlopen(f"{url}/openapi.json", timeout=5).close()  # noqa: S310  loopback
             return

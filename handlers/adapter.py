@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Cancelled, InternalError, OutputTooLarge, WorkerError
-from core.pipeline import Flow, Watch
+from core.flow import Flow, Watch
 from core.settings import Settings
 
 # Payload caps of the platform: 10 MB by /run, 20 MB by /runsync; what is larger gets lost silently.
