@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from core import audio, chunking, merging, modelstore, rendering, sources
 from core.diarization import Diarizer, PyannoteDiarizer
 from core.errors import Cancelled
+from core.flow import Watch
 from core.schema import AudioRequest, DiarizationRequest, SingleRequest, SpeakerCount, TranscriptionRequest, parse
 from core.settings import Settings
 from core.timeline import Diarization, Transcript, Transcription
 from core.transcription import ParakeetTranscriber, Transcriber
-
-Report = Callable[[str, float], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """How a running flow and the one who started it hear of each other. Both calls are cheap and come from any thread."""
-
-    report: Report = lambda _stage, _fraction: None
-    """Called with the stage's name and how much of it is done, 0..1."""
-    cancelled: Callable[[], bool] = lambda: False
-    """True once nobody wants the answer any more."""
-
-    def stage(self, name: str) -> Callable[[float], None]:
-        """The report of one stage."""
-        return lambda fraction: self.report(name, fraction)
-
-
-class Flow(Protocol):
-    """One role's work."""
-
-    def answer(self, job_input: object, watch: Watch) -> dict[str, object]:
-        """Parse the request, do the work, render the answer; raises `core.errors.WorkerError`."""
-        ...
-
-    def rehearse(self, recording: Path) -> None:
-        """Run a short recording through all models; raises what a job would."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +25,20 @@ class Recorder:
 
     settings: Settings
 
+    def waveform(self, request: AudioRequest, watch: Watch) -> audio.Waveform:
+        """Fetch and decode the asked range in one piece; the file is gone before any model runs."""
+        with self.file(request, watch) as path:
+            return self.decode(path, request, watch)
+
     @contextlib.contextmanager
     def file(self, request: AudioRequest, watch: Watch) -> Iterator[Path]:
-        """The recording as a local file that is gone after the `with`, whatever happens."""
+        """The recording as a local file, for as long as the `with` lasts."""
         with sources.job_folder(self.settings.temp_dir) as folder:
             watch.report("downloading", 0.0)
             yield sources.fetch(request.source, folder, settings=self.settings, cancelled=watch.cancelled)
 
     def decode(self, path: Path, request: AudioRequest, watch: Watch) -> audio.Waveform:
-        """The asked range of a local file, in one piece."""
+        """Decode the asked range of a local file."""
         watch.report("decoding", 0.0)
         return audio.decode(
             path,
@@ -73,7 +49,148 @@ class Recorder:
             cancelled=watch.cancelled,
         )
 
-    def waveform(self, request: AudioRequest, watch: Watch) -> audio.Waveform:
-        """Fetch and decode; the file is gone before any model runs."""
-        with self.file(request, watch) as path:
-            return self.decode(path, request, watch)
+    def rehearsal(self, recording: Path) -> audio.Waveform:
+        """Decode a short recording of ours."""
+        return audio.decode(recording, ffmpeg=audio.find_ffmpeg(self.settings.ffmpeg_binary), max_duration_s=60)
+
+
+def _transcribe(transcriber: Transcriber, waveform: audio.Waveform, language: str | None, watch: Watch) -> Transcription:
+    return transcriber.transcribe(
+        chunking.utterances([waveform.samples], start_s=waveform.start),
+        language=language,
+        progress=watch.stage("transcribing"),
+        cancelled=watch.cancelled,
+        duration_s=waveform.duration,
+    )
+
+
+def _diarize(diarizer: Diarizer, waveform: audio.Waveform, speakers: SpeakerCount, watch: Watch) -> Diarization:
+    return diarizer.diarize(waveform, speakers=speakers, progress=watch.stage("diarizing"), cancelled=watch.cancelled)
+
+
+def assemble(
+    transcription: Transcription, diarization: Diarization | None, *, duration_s: float, warnings: tuple[str, ...] = ()
+) -> Transcript:
+    """Put the two models' answers together; without a diarization nobody is named."""
+    words = transcription.words if diarization is None else merging.label_words(transcription.words, diarization)
+    spoken = () if diarization is None else diarization.warnings
+    return Transcript(
+        duration=duration_s,
+        words=words,
+        segments=merging.split_segments(words),
+        characters=transcription.characters,
+        language=transcription.language,
+        diarized=diarization is not None,
+        num_speakers=0 if diarization is None else diarization.num_speakers,
+        warnings=(*warnings, *transcription.warnings, *spoken),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SingleFlow:
+    """Words and speakers from one worker."""
+
+    recorder: Recorder
+    transcriber: Transcriber
+    diarizer: Diarizer
+
+    def answer(self, job_input: object, watch: Watch) -> dict[str, object]:
+        """Answer a `SingleRequest`."""
+        request = parse(SingleRequest, job_input)
+        language = self.transcriber.check_language(request.language)
+        waveform = self.recorder.waveform(request, watch)
+        if request.diarize:
+            transcription, diarization = self._both(waveform, language, request.speakers, watch)
+        else:
+            transcription, diarization = _transcribe(self.transcriber, waveform, language, watch), None
+        transcript = assemble(transcription, diarization, duration_s=waveform.end, warnings=waveform.warnings)
+        return rendering.render(transcript, request.response_format, timestamps=request.timestamps)
+
+    def rehearse(self, recording: Path) -> None:
+        """Run a short recording through both models."""
+        self._both(self.recorder.rehearsal(recording), None, SpeakerCount(), Watch())
+
+    def _both(
+        self, waveform: audio.Waveform, language: str | None, speakers: SpeakerCount, watch: Watch
+    ) -> tuple[Transcription, Diarization]:
+        """Run the models side by side, each on its own thread: clustering needs no GPU, and words need no speakers.
+
+        Where one fails the other is stopped, and the first cause is raised.
+        """
+        failed = threading.Event()
+        watch = replace(watch, cancelled=lambda cancelled=watch.cancelled: cancelled() or failed.is_set())
+        with ThreadPoolExecutor(2) as pool:
+            words = pool.submit(_transcribe, self.transcriber, waveform, language, watch)
+            turns = pool.submit(_diarize, self.diarizer, waveform, speakers, watch)
+            for branch in (words, turns):
+                branch.add_done_callback(lambda done: failed.set() if done.exception() else None)
+        causes = [error for branch in (words, turns) if (error := branch.exception()) is not None]
+        if causes:
+            raise min(causes, key=lambda error: isinstance(error, Cancelled))
+        return words.result(), turns.result()
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionFlow:
+    """Words, and the speakers of turns that the caller brings."""
+
+    recorder: Recorder
+    transcriber: Transcriber
+
+    def answer(self, job_input: object, watch: Watch) -> dict[str, object]:
+        """Answer a `TranscriptionRequest`."""
+        request = parse(TranscriptionRequest, job_input)
+        language = self.transcriber.check_language(request.language)
+        waveform = self.recorder.waveform(request, watch)
+        transcription = _transcribe(self.transcriber, waveform, language, watch)
+        diarization = None if request.turns is None else Diarization(request.turns, request.turns)
+        transcript = assemble(transcription, diarization, duration_s=waveform.end, warnings=waveform.warnings)
+        return rendering.render(transcript, request.response_format, timestamps=request.timestamps)
+
+    def rehearse(self, recording: Path) -> None:
+        """Run a short recording through the model."""
+        _transcribe(self.transcriber, self.recorder.rehearsal(recording), None, Watch())
+
+
+@dataclass(frozen=True, slots=True)
+class DiarizationFlow:
+    """Who spoke when."""
+
+    recorder: Recorder
+    diarizer: Diarizer
+
+    def answer(self, job_input: object, watch: Watch) -> dict[str, object]:
+        """Answer a `DiarizationRequest`."""
+        request = parse(DiarizationRequest, job_input)
+        waveform = self.recorder.waveform(request, watch)
+        diarization = _diarize(self.diarizer, waveform, request.speakers, watch)
+        diarization = replace(diarization, warnings=(*waveform.warnings, *diarization.warnings))
+        return rendering.render_diarization(diarization, waveform.end, request.response_format)
+
+    def rehearse(self, recording: Path) -> None:
+        """Run a short recording through the model."""
+        _diarize(self.diarizer, self.recorder.rehearsal(recording), SpeakerCount(), Watch())
+
+
+def load_single(settings: Settings) -> SingleFlow:
+    """Load both models."""
+    return SingleFlow(Recorder(settings), _load_transcriber(settings), _load_diarizer(settings))
+
+
+def load_transcription(settings: Settings) -> TranscriptionFlow:
+    """Load the speech model."""
+    return TranscriptionFlow(Recorder(settings), _load_transcriber(settings))
+
+
+def load_diarization(settings: Settings) -> DiarizationFlow:
+    """Load the speaker model."""
+    return DiarizationFlow(Recorder(settings), _load_diarizer(settings))
+
+
+def _load_transcriber(settings: Settings) -> Transcriber:
+    location = modelstore.find_speech_model(settings.model_id, token=settings.hub_token)
+    return ParakeetTranscriber(location.path, model_id=settings.model_id)
+
+
+def _load_diarizer(settings: Settings) -> Diarizer:
+    return PyannoteDiarizer(modelstore.find_diarization_model(settings.diarization_model_id, token=settings.hub_token))

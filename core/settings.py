@@ -45,6 +45,11 @@ class Settings(BaseSettings):
     s3_endpoint: str | None = None
     s3_bucket: str | None = None
 
+    @property
+    def hub_token(self) -> str | None:
+        """The Hugging Face token in clear, for the hub alone."""
+        return self.huggingface_access_token.get_secret_value() if self.huggingface_access_token else None
+
     @classmethod
     def from_environment(cls) -> Settings:
         """Read the environment.

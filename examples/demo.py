@@ -86,9 +86,7 @@ def show(answer: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def running_worker(role: str, **environment: str) -> Iterator[str]:
     """Run one role behind the SDK's local API on the embedded models; gives its base URL and ends it afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     models = {"MODEL_ID": "embedded", "DIARIZATION_MODEL_ID": "embedded"}
     command = [sys.executable, "-m", f"handlers.{role}", "--rp_serve_api", "--rp_api_host", "127.0.0.1"]
     OUTPUT.mkdir(exist_ok=True)
@@ -107,6 +105,13 @@ def running_worker(role: str, **environment: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -1,0 +1,1 @@
+"""What builds the embedded models and the test recordings; nothing here runs in a worker."""

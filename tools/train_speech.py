@@ -16,12 +16,10 @@ The learning rate follows the clock and ends at zero with the budget. The export
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import math
 import os
 import random
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,15 +164,15 @@ def train_tokenizer(folder: Path, pieces: int, seed: int) -> None:
     (folder / "vocab.txt").write_text("\n".join(listed[1:]) + "\n", encoding="utf-8")
 
 
-def new_model(size: Size, seed: int) -> EncDecRNNTBPEModel:
-    """The untrained model with its tokenizer."""
+def new_model(size: Size, tokenizer_folder: Path, seed: int) -> EncDecRNNTBPEModel:
+    """The untrained model; its tokenizer is trained into a folder, which NeMo wants to find again when it saves."""
     from nemo.collections.asr.models import EncDecRNNTBPEModel
     from omegaconf import OmegaConf
 
     torch.manual_seed(seed)
-    with tempfile.TemporaryDirectory() as name:
-        train_tokenizer(Path(name), size.pieces, seed)
-        return EncDecRNNTBPEModel(OmegaConf.create(model_config(size, Path(name))))
+    tokenizer_folder.mkdir(parents=True, exist_ok=True)
+    train_tokenizer(tokenizer_folder, size.pieces, seed)
+    return EncDecRNNTBPEModel(OmegaConf.create(model_config(size, tokenizer_folder)))
 
 
 # --- TDT over a band of alignments -----------------------------------------------------------------------------
@@ -402,6 +400,7 @@ class Corpus:
         self._known: set[Path] = set()
         self._utterances: list[tuple[np.ndarray, Recording, tuple[np.ndarray, np.ndarray, np.ndarray]]] = []
         self._deck: list[int] = []
+        self._ready: list[list[Spoken]] = []
         self._noise = self._noise_pool()
         self.hours = 0.0
         self.refresh()
@@ -421,18 +420,30 @@ class Corpus:
             raise FileNotFoundError(f"no shard_*.json in {self._folder}: run tools.speech_data first")
 
     def batch(self, seconds: float, longest_share: float) -> Batch:
-        """Inputs of similar length that together last about `seconds`; a share of them are 12 to 26 s long."""
-        kind = self._rng.random()
-        if kind < longest_share:
-            aim_s = self._rng.uniform(12, 26)
-        elif kind < longest_share + 0.25:
-            aim_s = self._rng.uniform(4, 12)
-        else:
-            aim_s = 0.0
-        return self._collate([self._input(aim_s) for _ in self._enough(aim_s, seconds)])
+        """Inputs of similar length that together last about `seconds`; a share of the batches are 12 to 26 s long."""
+        if not self._ready:
+            kind = self._rng.random()
+            shortest_s, longest_s = 0.0, 0.0
+            if kind < longest_share:
+                shortest_s, longest_s = 12.0, 26.0
+            elif kind < longest_share + 0.25:
+                shortest_s, longest_s = 4.0, 12.0
+            self._ready = self._bucketed(shortest_s, longest_s, seconds)
+        return self._collate(self._ready.pop())
 
-    def _enough(self, aim_s: float, seconds: float) -> range:
-        return range(max(2, round(seconds / (aim_s + 1.2 if aim_s else 2.6))))
+    def _bucketed(self, shortest_s: float, longest_s: float, seconds: float, batches: int = 6) -> list[list[Spoken]]:
+        inputs, total = [], 0.0
+        while total < batches * seconds:
+            inputs.append(self._input(self._rng.uniform(shortest_s, longest_s)))
+            total += len(inputs[-1].features) * FRAME_S
+        inputs.sort(key=lambda item: len(item.features))
+        groups: list[list[Spoken]] = [[]]
+        for item in inputs:
+            if len(groups[-1]) > 1 and (len(groups[-1]) + 1) * len(item.features) * FRAME_S > seconds * 1.1:
+                groups.append([])
+            groups[-1].append(item)
+        self._rng.shuffle(groups)
+        return groups
 
     def _draw(self) -> Spoken:
         if not self._deck:
@@ -552,9 +563,9 @@ class Training:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.size, self.plan, self.arguments = Size(), Plan(), arguments
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model = new_model(self.size, arguments.seed)
+        model = new_model(self.size, arguments.data / "tokenizer", arguments.seed)
         self.trainee = Trainee(model, self.size).to(self.device)
-        self.averaged = copy.deepcopy(model).eval()
+        self.averaged = {name: value.clone() for name, value in model.state_dict().items()}
         self.corpus = Corpus(arguments.data, model.tokenizer.tokenizer, arguments.seed)
         self.optimizer = torch.optim.AdamW(self.trainee.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3)
         self.step, self.done_s = 0, 0.0
@@ -599,8 +610,8 @@ class Training:
     @torch.no_grad()
     def _average(self) -> None:
         keep = min(self.plan.average, (1 + self.step) / (10 + self.step))
-        ours, theirs = self.averaged.state_dict(), self.trainee.model.state_dict()
-        for name, value in ours.items():
+        theirs = self.trainee.model.state_dict()
+        for name, value in self.averaged.items():
             if value.is_floating_point():
                 value.lerp_(theirs[name].to(value), 1 - keep)
             else:
@@ -618,7 +629,7 @@ class Training:
     def _save(self) -> None:
         state = {
             "trainee": self.trainee.state_dict(),
-            "averaged": self.averaged.state_dict(),
+            "averaged": self.averaged,
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "done_s": self.done_s,
@@ -630,25 +641,29 @@ class Training:
     def _load(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         self.trainee.load_state_dict(state["trainee"])
-        self.averaged.load_state_dict(state["averaged"])
+        self.averaged = state["averaged"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.done_s = state["step"], state["done_s"]
 
     def measure(self) -> None:
         """Export, then print the error rates of what was exported."""
-        export(self.averaged, self.arguments.out)
+        export(self.trainee.model, self.averaged, self.arguments.out)
         print(json.dumps(dev_error_rates(self.arguments.out, self.arguments.data)), flush=True)
 
 
-def export(model: EncDecRNNTBPEModel, path: Path) -> None:
-    """Write a `.nemo` file with the weights in float16 (NeMo's loading copies them into float32)."""
-    small = copy.deepcopy(model).cpu()
-    for parameter in small.parameters():
+def export(model: EncDecRNNTBPEModel, state: dict[str, torch.Tensor], path: Path) -> None:
+    """Write `state` as a `.nemo` file, weights in float16 (NeMo's loading copies them into float32); `model` keeps its own."""
+    own = {name: value.clone() for name, value in model.state_dict().items()}
+    model.load_state_dict(state)
+    for parameter in model.parameters():
         parameter.data = parameter.data.half()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"partial-{path.name}")
-    small.save_to(str(partial))
+    model.save_to(str(partial))
     partial.rename(path)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.float()
+    model.load_state_dict(own)
 
 
 def dev_error_rates(path: Path, data: Path) -> dict[str, float]:

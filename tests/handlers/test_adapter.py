@@ -15,18 +15,21 @@ FLOWS = "tests.handlers.flows"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Platform]:
+    """The platform's side of the protocol."""
     with platform() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def worker(server: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """One real worker process for all tests of this module; it must end cleanly."""
     running = Worker(FLOWS, tmp_path_factory.mktemp("adapter") / "log", **server.environment)
     yield running
     assert running.stop() == 0
 
 
 def run(server: Platform, do: str, job_id: str = "") -> dict[str, object]:
+    """Run one job and give what was posted last."""
     server.submit(job_id or do, {"do": do})
     return server.result(job_id or do)
 

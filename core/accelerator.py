@@ -1,0 +1,73 @@
+"""The device that models run on: which it is, the one thread that may use a model, and what a failure on it means."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from core.errors import ModelFailed
+
+_Result = TypeVar("_Result")
+
+# Parts of the texts by which CUDA's libraries and torch's CPU allocator say that memory ran out without torch.OutOfMemoryError.
+_OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "can't allocate memory")
+# After these every further call in the process fails too: the CUDA context is gone.
+_DEVICE_FAULT = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuFFT error", "device-side assert")
+
+
+class ModelThread:
+    """The one thread that calls a model: NeMo's and pyannote's calls change the model's state while they run.
+
+    Calls from many threads wait for each other in the order in which they came.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    def call(self, function: Callable[[], _Result]) -> _Result:
+        """Run the function on the thread and wait; raises what it raises."""
+        return self._executor.submit(function).result()
+
+
+def choose_device(name: str | None) -> str:
+    """Name the torch device to use: the one asked for, else the first GPU, else `cpu`."""
+    import torch
+
+    return name or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether memory ran out, on the GPU or in the CPU's allocator; a smaller batch may then work."""
+    import torch
+
+    # pyannote turns the segmentation model's error into a MemoryError.
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)
+
+
+def is_device_fault(error: BaseException) -> bool:
+    """Tell whether the GPU failed in a way that spoils the process."""
+    import torch
+
+    if is_out_of_memory(error):
+        return False
+    return isinstance(error, torch.AcceleratorError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in _DEVICE_FAULT)
+    )
+
+
+def device_failed(error: BaseException) -> ModelFailed:
+    """Say that the GPU failed; the cause is named by its type alone, for its text can hold anything."""
+    return ModelFailed(f"the GPU failed ({type(error).__name__}); this worker is replaced, try again")
+
+
+def release_memory() -> None:
+    """Give freed GPU memory back. Call it outside the `except` block: the traceback keeps tensors alive until then."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

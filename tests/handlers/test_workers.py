@@ -1,0 +1,142 @@
+"""The three workers as their users meet them: real processes, the SDK's local API, the embedded models, a dialogue nobody trained on."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import jiwer
+import pytest
+
+from examples.demo import free_port, wait_until_up
+from tests.platform import Worker, platform
+
+ROLES = ("single", "transcription", "diarization")
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DIALOGUE = EXAMPLES / "dialogue.mp3"
+REFERENCE = json.loads((EXAMPLES / "dialogue.json").read_text())
+AUDIO = {"audio_base64": base64.b64encode(DIALOGUE.read_bytes()).decode()}
+EMBEDDED = {"MODEL_ID": "embedded", "DIARIZATION_MODEL_ID": "embedded"}
+
+
+class Workers:
+    """The base URLs and the temp folder of the running workers."""
+
+    def __init__(self, urls: dict[str, str], temp_dir: Path, logs: dict[str, Path]) -> None:
+        self.urls, self.temp_dir, self.logs = urls, temp_dir, logs
+
+    def job(self, role: str, job_input: object) -> dict[str, Any]:
+        """Run one job by /runsync and give the whole answer."""
+        body = json.dumps({"input": job_input}).encode()
+        request = urllib.request.Request(f"{self.urls[role]}/runsync", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=120) as response:
+            return json.load(response)
+
+    def output(self, role: str, **job_input: object) -> dict[str, Any]:
+        """The output of a job on the dialogue that must succeed."""
+        job = self.job(role, {**AUDIO, **job_input})
+        assert job["status"] == "COMPLETED", job
+        return job["output"]
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    """All three roles, started side by side."""
+    folder = tmp_path_factory.mktemp("workers")
+    urls, logs = {}, {}
+    with ExitStack() as stack:
+        running = {}
+        for role in ROLES:
+            port = free_port()
+            arguments = ("--rp_serve_api", "--rp_api_host", "127.0.0.1", "--rp_api_port", str(port))
+            logs[role] = folder / f"{role}.log"
+            worker = Worker(f"handlers.{role}", logs[role], *arguments, TEMP_DIR=str(folder / "jobs"), **EMBEDDED)
+            stack.callback(worker.stop)
+            urls[role], running[role] = f"http://127.0.0.1:{port}", worker
+        for role, worker in running.items():
+            wait_until_up(urls[role], worker.process, logs[role])
+        yield Workers(urls, folder / "jobs", logs)
+
+
+def plain(text: str) -> str:
+    """Lower case, letters and apostrophes only."""
+    return " ".join("".join(c for c in text.lower() if c.isalpha() or c in "' ").split())
+
+
+def test_single_answers_with_words_speakers_and_times(workers: Workers) -> None:
+    """An unseen dialogue in mp3 comes back with nearly all its words, the right number of speakers, and times in order."""
+    answer = workers.output("single", response_format="verbose_json")
+    spoken = " ".join(word["text"] for word in REFERENCE["words"])
+    assert jiwer.wer(plain(spoken), plain(answer["text"])) <= 0.25
+    assert answer["num_speakers"] == len({word["speaker"] for word in REFERENCE["words"]})
+    assert answer["duration"] == pytest.approx(REFERENCE["duration"], abs=0.2)
+    times = [(word["start"], word["end"]) for word in answer["words"]]
+    assert times == sorted(times)
+    assert all(0 <= start <= end <= answer["duration"] for start, end in times)
+
+
+def test_diarization_answers_with_turns(workers: Workers) -> None:
+    """The diarization worker gives ordinary and exclusive turns of the same speakers."""
+    answer = workers.output("diarization")
+    assert answer["num_speakers"] == len({word["speaker"] for word in REFERENCE["words"]})
+    assert {turn["speaker"] for turn in answer["exclusive_segments"]} == {turn["speaker"] for turn in answer["segments"]}
+
+
+def test_transcription_alone_has_no_speakers(workers: Workers) -> None:
+    """Without turns the transcription worker gives the same text as the single one, and nobody's name."""
+    answer = workers.output("transcription", timestamps=True)
+    assert answer["text"] == workers.output("single", diarize=False)["text"]
+    assert "segments" not in answer
+    assert " ".join(word["text"] for word in answer["timestamps"]["word"]) == answer["text"]
+
+
+def test_split_equals_single(workers: Workers) -> None:
+    """Diarization first, then transcription with its turns: the words carry the speakers that the single worker gives them."""
+    turns = workers.output("diarization")["exclusive_segments"]
+    split = workers.output("transcription", diarization_segments=turns, response_format="verbose_json")
+    single = workers.output("single", response_format="verbose_json")
+    assert [(w["word"], w["speaker"]) for w in split["words"]] == [(w["word"], w["speaker"]) for w in single["words"]]
+
+
+@pytest.mark.parametrize("response_format", ["json", "verbose_json", "diarized_json", "text", "srt", "vtt"])
+def test_every_format_holds_the_same_words(workers: Workers, response_format: str) -> None:
+    """Whatever the format, `text` is the whole text, and `success` is true."""
+    answer = workers.output("single", response_format=response_format)
+    assert answer["success"] is True
+    assert plain(answer["text"]) == plain(workers.output("single", response_format="json")["text"])
+
+
+def test_a_range_keeps_the_times_of_the_whole_file(workers: Workers) -> None:
+    """With start and end only that range is transcribed, and its words stand where they stand in the whole file."""
+    middle = REFERENCE["duration"] / 2
+    part = workers.output("single", start=middle, response_format="verbose_json")
+    assert part["words"]
+    assert all(word["start"] >= middle - 0.01 for word in part["words"])
+    whole = workers.output("single", response_format="verbose_json")
+    late = {word["word"]: word["start"] for word in whole["words"] if word["start"] > middle + 1}
+    near = [abs(late[word["word"]] - word["start"]) for word in part["words"] if word["word"] in late]
+    assert sorted(near)[len(near) // 2] < 0.2
+
+
+def test_nothing_is_left_behind_and_no_transcript_is_logged(workers: Workers) -> None:
+    """After the jobs the temp folder is empty, and the logs hold no sentence of the dialogue."""
+    text = workers.output("single")["segments"][0]["text"]
+    assert list(workers.temp_dir.iterdir()) == []
+    assert not any(text in log.read_text() for log in workers.logs.values())
+
+
+def test_the_production_loop_takes_a_job_after_its_fitness_check(tmp_path: Path) -> None:
+    """Against the platform's protocol the single worker rehearses, takes a job, reports progress and posts the answer."""
+    with platform() as server:
+        worker = Worker("handlers.single", tmp_path / "log", TEMP_DIR=str(tmp_path / "jobs"), **EMBEDDED, **server.environment)
+        server.submit("job", AUDIO)
+        result = server.result("job")
+        assert worker.stop() == 0
+    assert result["output"]["success"] is True
+    assert "fitness: one second of speech answered" in worker.log
+    assert list((tmp_path / "jobs").iterdir()) == []
