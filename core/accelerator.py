@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from core.errors import ModelFailed
+from core.errors import ModelFailed, OutOfMemory
 
 _Result = TypeVar("_Result")
 
@@ -27,8 +27,23 @@ class ModelThread:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     def call(self, function: Callable[[], _Result]) -> _Result:
-        """Run the function on the thread and wait; raises what it raises."""
-        return self._executor.submit(function).result()
+        """Run the function on the thread and wait; raises what it raises, and ModelFailed where the GPU failed."""
+        try:
+            return self._executor.submit(function).result()
+        except Exception as error:
+            if not is_device_fault(error):
+                raise
+            # The cause is named by its type alone: its text can hold anything.
+            raise ModelFailed(f"the GPU failed ({type(error).__name__}); this worker is replaced, try again") from None
+
+    def load(self, function: Callable[[], _Result]) -> _Result:
+        """Run the function, which loads a model; raises what `call` raises, and OutOfMemory where the model does not fit."""
+        try:
+            return self.call(function)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        raise OutOfMemory("the model does not fit into memory; use a machine with more")
 
 
 def choose_device(name: str | None) -> str:
@@ -57,11 +72,6 @@ def is_device_fault(error: BaseException) -> bool:
     return isinstance(error, torch.AcceleratorError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in _DEVICE_FAULT)
     )
-
-
-def device_failed(error: BaseException) -> ModelFailed:
-    """Say that the GPU failed; the cause is named by its type alone, for its text can hold anything."""
-    return ModelFailed(f"the GPU failed ({type(error).__name__}); this worker is replaced, try again")
 
 
 def release_memory() -> None:

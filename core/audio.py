@@ -7,7 +7,6 @@ recording is, is what came out of the decoder, never what the header says.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import resource
 import selectors
@@ -44,7 +43,8 @@ FORMATS = "wav, mp3, flac, ogg, opus, m4a, aac, webm, mp4, mov, mkv, wma, amr, a
 _DEMUXERS = "wav,w64,mp3,flac,ogg,mov,matroska,aac,asf,amr,aiff,caf"
 """ffmpeg's names. Left out on purpose: all that names other files (hls, concat, dash, sdp…), avi (may hold a playlist), raw and text formats."""
 _SIGNATURES = re.compile(
-    rb"RIFF|RF64|ID3|fLaC|OggS|FORM|caff|#!AMR|\x1aE\xdf\xa3|\x30\x26\xb2\x75|\xff[\xe0-\xff]|.{4}(ftyp|moov|mdat|wide|free|skip)", re.DOTALL
+    rb"RIFF|RF64|ID3|fLaC|OggS|FORM|caff|#!AMR|\x1aE\xdf\xa3|\x30\x26\xb2\x75|\xff[\xe0-\xff]|.{4}(ftyp|moov|mdat|wide|free|skip)",
+    re.DOTALL,
 )
 _TRACK = re.compile(r"Stream #0:\d.*?: Audio: .*?, (\d+) Hz, ([^,\n]+)")
 _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d\.\d+)")
@@ -57,7 +57,7 @@ _PIPE_BYTES = 1 << 20
 _MAX_MESSAGE_BYTES = 65_536
 _MAX_MEMORY_BYTES = 2 << 30
 _POLL_S = 0.1
-_POLARITY_S = 60.0
+_POLARITY_S = 30.0
 _SHORTFALL_S = 1.0
 
 
@@ -124,11 +124,11 @@ def decode(
     )
     samples = np.empty(int((stream.expected_s or 0) * SAMPLE_RATE) + SAMPLE_RATE, np.float32)
     count = 0
-    for block in stream:
-        if count + len(block) > len(samples):
-            samples = np.concatenate((samples[:count], np.empty(max(count, len(block)), np.float32)))
-        samples[count : count + len(block)] = block
-        count += len(block)
+    for pcm in stream.pcm():
+        if count + len(pcm) > len(samples):
+            samples = np.concatenate((samples[:count], np.empty(max(count, len(pcm)), np.float32)))
+        _to_float(pcm, samples[count : count + len(pcm)])
+        count += len(pcm)
     return Waveform(samples[:count], start_s, stream.warnings)
 
 
@@ -159,7 +159,8 @@ class Stream:
         """What the caller should know; complete after the last block."""
         self._ffmpeg = _Ffmpeg(ffmpeg, path, timeout_s, cancelled)
         self._max_duration_s = max_duration_s
-        self._range_s = max_duration_s if end_s is None else min(end_s - start_s, max_duration_s)
+        # One second beyond the limit is asked for, so that reaching it shows.
+        self._wanted_s = min(float("inf") if end_s is None else end_s - start_s, max_duration_s + 1)
         self._track = _inspect(self._ffmpeg, path)
 
     @property
@@ -167,10 +168,15 @@ class Stream:
         """How many seconds to expect by the header; None where it does not tell. A hint only."""
         if self._track.duration_s is None:
             return None
-        return min(max(0.0, self._track.duration_s - self.start), self._range_s)
+        return min(max(0.0, self._track.duration_s - self.start), self._wanted_s)
 
     def __iter__(self) -> Iterator[Samples]:
         """Decode."""
+        for pcm in self.pcm():
+            yield _to_float(pcm, np.empty(len(pcm), np.float32))
+
+    def pcm(self) -> Iterator[NDArray[np.int16]]:
+        """Decode to 16-bit integers instead, each block valid until the next."""
         count = 0
         limit = round(self._max_duration_s * SAMPLE_RATE)
         for block in self._ffmpeg.run(self._arguments()):
@@ -179,22 +185,49 @@ class Stream:
                 raise AudioTooLong(
                     f"the recording is longer than {self._max_duration_s:g} s, the most this worker takes; send parts of it, with start and end"
                 )
-            yield _to_float(block)
+            yield np.frombuffer(block, "<i2")
         self._judge(count / SAMPLE_RATE)
 
     def _arguments(self) -> tuple[str, ...]:
         mono = "pan=mono|c0=0.5*c0-0.5*c1," if self._is_antiphase() else ""
         # Gaps in the time stamps become silence, so that a time in the samples is a time in the file.
         filters = f"{mono}aresample={SAMPLE_RATE}:async=1:first_pts=0,aformat=sample_fmts=s16:channel_layouts=mono"
-        seconds = self._range_s if self._range_s < self._max_duration_s else self._max_duration_s + 1
-        return (*_seek(self.start), "-i", "{input}", *_TRACK_ONLY, "-af", filters, "-t", f"{seconds:.6f}", "-f", "s16le", "pipe:1")
+        return (
+            *_seek(self.start),
+            "-i",
+            "{input}",
+            *_TRACK_ONLY,
+            "-af",
+            filters,
+            "-t",
+            f"{self._wanted_s:.6f}",
+            "-flush_packets",
+            "0",
+            "-f",
+            "s16le",
+            "pipe:1",
+        )
 
     def _is_antiphase(self) -> bool:
         """Whether one channel of two is upside down (a miswired cable): their mean would be silence."""
         if self._track.layout not in ("stereo", "2 channels"):
             return False
         filters = "aresample=8000,aformat=sample_fmts=s16"
-        arguments = (*_seek(self.start), "-t", f"{_POLARITY_S}", "-i", "{input}", *_TRACK_ONLY, "-af", filters, "-f", "s16le", "pipe:1")
+        arguments = (
+            *_seek(self.start),
+            "-t",
+            f"{_POLARITY_S}",
+            "-i",
+            "{input}",
+            *_TRACK_ONLY,
+            "-af",
+            filters,
+            "-flush_packets",
+            "0",
+            "-f",
+            "s16le",
+            "pipe:1",
+        )
         pcm = b"".join(bytes(block) for block in self._ffmpeg.run(arguments))
         left, right = np.frombuffer(pcm[: len(pcm) // 4 * 4], "<i2").reshape(-1, 2).T.astype(np.float32)
         return bool(np.square(left + right).sum() < 0.1 * np.square(left - right).sum())
@@ -219,8 +252,8 @@ def _seek(start_s: float) -> tuple[str, ...]:
     return ("-ss", f"{start_s:.6f}") if start_s > 0 else ()
 
 
-def _to_float(pcm: memoryview) -> Samples:
-    return np.multiply(np.frombuffer(pcm, "<i2"), np.float32(1 / 32_768), dtype=np.float32)
+def _to_float(pcm: NDArray[np.int16], into: Samples) -> Samples:
+    return np.multiply(pcm, np.float32(1 / 32_768), out=into)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,9 +353,7 @@ class _Process:
     """A child that writes to two pipes."""
 
     def __init__(self, command: tuple[str, ...]) -> None:
-        self._child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={}, bufsize=0
-        )
+        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={}, bufsize=0)
         self.messages = bytearray()
         self._selector = selectors.DefaultSelector()
         for pipe in (self._child.stdout, self._child.stderr):

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 
 from core import audio, chunking, merging, modelstore, rendering, sources
 from core.diarization import Diarizer, PyannoteDiarizer
 from core.errors import Cancelled
-from core.flow import Watch
+from core.flow import IsCancelled, Watch
 from core.schema import AudioRequest, DiarizationRequest, SingleRequest, SpeakerCount, TranscriptionRequest, parse
 from core.settings import Settings
-from core.timeline import Diarization, Transcript, Transcription
+from core.shares import Share
+from core.timeline import Diarization, Span, Transcript, Transcription
 from core.transcription import ParakeetTranscriber, Transcriber
+
+
+class _Decoding(TypedDict):
+    ffmpeg: str
+    max_duration_s: float
+    start_s: float
+    end_s: float | None
+    cancelled: IsCancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +49,22 @@ class Recorder:
             yield sources.fetch(request.source, folder, settings=self.settings, cancelled=watch.cancelled)
 
     def decode(self, path: Path, request: AudioRequest, watch: Watch) -> audio.Waveform:
-        """Decode the asked range of a local file."""
+        """Decode the asked range of a local file in one piece."""
         watch.report("decoding", 0.0)
-        return audio.decode(
-            path,
-            ffmpeg=audio.find_ffmpeg(self.settings.ffmpeg_binary),
-            max_duration_s=self.settings.max_audio_duration,
-            start_s=request.start or 0.0,
-            end_s=request.end,
-            cancelled=watch.cancelled,
-        )
+        return audio.decode(path, **self._decoding(request, watch))
+
+    def stream(self, path: Path, request: AudioRequest, watch: Watch) -> audio.Stream:
+        """Decode the asked range of a local file block by block."""
+        return audio.Stream(path, **self._decoding(request, watch))
+
+    def _decoding(self, request: AudioRequest, watch: Watch) -> _Decoding:
+        return {
+            "ffmpeg": audio.find_ffmpeg(self.settings.ffmpeg_binary),
+            "max_duration_s": self.settings.max_audio_duration,
+            "start_s": request.start or 0.0,
+            "end_s": request.end,
+            "cancelled": watch.cancelled,
+        }
 
     def rehearsal(self, recording: Path) -> audio.Waveform:
         """Decode a short recording of ours."""
@@ -141,11 +158,29 @@ class TranscriptionFlow:
         """Answer a `TranscriptionRequest`."""
         request = parse(TranscriptionRequest, job_input)
         language = self.transcriber.check_language(request.language)
-        waveform = self.recorder.waveform(request, watch)
-        transcription = _transcribe(self.transcriber, waveform, language, watch)
+        with self.recorder.file(request, watch) as path:
+            share = None if request.part is None else Share.of(request.part, self._spans(path, request, watch))
+            stream = self.recorder.stream(path, request, watch)
+            utterances = self._cut(stream)
+            transcription = self.transcriber.transcribe(
+                utterances if share is None else share.pick(utterances),
+                language=language,
+                progress=watch.stage("transcribing"),
+                cancelled=watch.cancelled,
+                duration_s=stream.expected_s,
+            )
+            collections.deque(utterances, maxlen=0)  # what a share left over, for the duration and the warnings
+        if share is not None:
+            transcription = share.trim(transcription)
         diarization = None if request.turns is None else Diarization(request.turns, request.turns)
-        transcript = assemble(transcription, diarization, duration_s=waveform.end, warnings=waveform.warnings)
+        transcript = assemble(transcription, diarization, duration_s=stream.end, warnings=stream.warnings)
         return rendering.render(transcript, request.response_format, timestamps=request.timestamps)
+
+    def _cut(self, stream: audio.Stream) -> Iterator[chunking.Utterance]:
+        return chunking.utterances(stream, start_s=stream.start, piece_s=self.recorder.settings.chunk_duration)
+
+    def _spans(self, path: Path, request: AudioRequest, watch: Watch) -> list[Span]:
+        return [utterance.span for utterance in self._cut(self.recorder.stream(path, request, watch))]
 
     def rehearse(self, recording: Path) -> None:
         """Run a short recording through the model."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from core.errors import InvalidRequest
 from core.timeline import Turn
@@ -57,6 +57,10 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
+def _is_url(text: str) -> bool:
+    return "://" in text or text.lstrip().startswith("data:")
+
+
 class AudioRequest(_Strict):
     """What every role is asked: a recording and, if wanted, a range of it."""
 
@@ -78,9 +82,11 @@ class AudioRequest(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _url_is_url(self) -> Self:
-        if self.audio_url is not None and "://" not in self.audio_url:
+    def _said_plainly(self) -> Self:
+        if self.audio_url is not None and not _is_url(self.audio_url):
             raise ValueError("audio_url is not a URL; give http(s):// or s3://, or use audio_base64")
+        if self.audio_base64 is not None and "://" in self.audio_base64[:20]:
+            raise ValueError("audio_base64 is a URL; use audio_url")
         return self
 
     @model_validator(mode="after")
@@ -137,7 +143,7 @@ class TurnField(_Strict):
 
     start: _Seconds
     end: _Seconds
-    speaker: str = Field(min_length=1, max_length=100)
+    speaker: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -184,14 +190,15 @@ _Request = TypeVar("_Request", bound=AudioRequest)
 
 
 def parse(kind: type[_Request], job_input: object) -> _Request:
-    """Turn `job["input"]` into a request.
+    """Turn `job["input"]` into a request; a known field that is null counts as not given.
 
     Raises InvalidRequest with a sentence that names the field, what is wrong, and for an unknown field the nearest known one.
     """
     if not isinstance(job_input, dict):
         raise InvalidRequest('input must be a JSON object, for example {"audio_url": "https://…"}')
+    given = {name: value for name, value in job_input.items() if value is not None or name not in {*kind.model_fields, "timestamp"}}
     try:
-        return kind.model_validate(job_input)
+        return kind.model_validate(given)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         raise InvalidRequest("; ".join(_explain(kind, detail) for detail in details[:3])) from None
@@ -200,12 +207,17 @@ def parse(kind: type[_Request], job_input: object) -> _Request:
 def _explain(kind: type[AudioRequest], detail: Any) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return _unknown_field(kind, where)
+        return _unknown_field(kind, detail["loc"])
     reason = detail["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
     return f"{where}: {reason[:1].lower()}{reason[1:]}" if where else reason
 
 
-def _unknown_field(kind: type[AudioRequest], name: str) -> str:
-    near = difflib.get_close_matches(name, kind.model_fields, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(kind.model_fields))}"
-    return f"{name[:60]}: unknown field; {hint}"
+def _unknown_field(kind: type[AudioRequest], location: tuple[str | int, ...]) -> str:
+    *outer, name = (str(part)[:60] for part in location)
+    known = (_NESTED[outer[0]] if outer else kind).model_fields
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+    return f"{'.'.join([*outer, name])}: unknown field; {hint}"
+
+
+_NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": Part}

@@ -26,14 +26,14 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("huggingface_access_token", "hf_token")
     )
 
-    chunk_duration: float = Field(default=500, ge=60, le=86_400)
+    chunk_duration: float = Field(default=500, ge=60, le=86_400, allow_inf_nan=False)
     """Seconds: the most audio that transcription holds in one piece."""
     temp_dir: Path = Path("/tmp/parakeet")  # noqa: S108  one private folder per job is made in it
-    max_audio_duration: float = Field(default=10_800, gt=0)
+    max_audio_duration: float = Field(default=10_800, gt=0, allow_inf_nan=False)
     """Seconds; a longer recording is refused."""
     max_audio_bytes: int = Field(default=2_147_483_648, gt=0)
     """A larger file is refused."""
-    download_timeout: float = Field(default=600, gt=0)
+    download_timeout: float = Field(default=600, gt=0, allow_inf_nan=False)
     """Seconds for the whole download."""
     worker_concurrency: int = Field(default=1, ge=1, le=64)
     """Jobs that one worker takes at a time."""

@@ -157,13 +157,17 @@ def _run_within(work: Callable[[], None], timeout_s: float, cancelled: Callable[
 
 def _fulfil(promise: Future[None], work: Callable[[], None]) -> None:
     try:
-        promise.set_result(work())
-    except BaseException as error:  # noqa: BLE001  handed to the thread that waits
+        work()
+    except BaseException as error:
         promise.set_exception(error)
+    else:
+        promise.set_result(None)
 
 
 def _too_large(max_bytes: int) -> SourceTooLarge:
-    return SourceTooLarge(f"the recording is larger than {max_bytes:,} bytes, the most this worker takes; send a compressed format or a part of it")
+    return SourceTooLarge(
+        f"the recording is larger than {max_bytes:,} bytes, the most this worker takes; send a compressed format or a part of it"
+    )
 
 
 def _is_transient(status: int) -> bool:
@@ -249,7 +253,9 @@ class Web:
         if "redirects" in reason or "without Location" in reason:
             return DownloadFailed(f"{self._host} redirects too often or to nowhere; give the final URL")
         if "through proxy" in reason:
-            return BlockedAddress(f"{self._host} would be reached through a proxy, where addresses cannot be checked; exempt it in NO_PROXY")
+            return BlockedAddress(
+                f"{self._host} would be reached through a proxy, where addresses cannot be checked; exempt it in NO_PROXY"
+            )
         return BlockedAddress(f"{self._host} redirects to something that is not http(s); give the final URL")
 
 
@@ -309,7 +315,7 @@ def _guard(sockets: _Sockets, is_allowed: Callable[[str], bool] | None) -> Any:
             raise _blocked(host)
         return addresses
 
-    class CuttableAdapter(guard.PinnedIPAdapter):  # type: ignore[misc, name-defined]
+    class CuttableAdapter(guard.PinnedIPAdapter):  # type: ignore[misc]
         def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
             pool = super().get_connection_with_tls_context(*args, **kwargs)
             pool.ConnectionCls = _watched(pool.ConnectionCls, sockets)
@@ -356,7 +362,9 @@ class Bucket:
         # Not urlsplit: a key may hold «?» and «#».
         bucket, _, self._key = url[len("s3://") :].partition("/")
         if settings.s3_access_key is None or settings.s3_secret_key is None:
-            raise StorageNotConfigured("s3:// needs S3_ACCESS_KEY and S3_SECRET_KEY on the worker; set them, or give a presigned https:// URL")
+            raise StorageNotConfigured(
+                "s3:// needs S3_ACCESS_KEY and S3_SECRET_KEY on the worker; set them, or give a presigned https:// URL"
+            )
         if not bucket and not settings.s3_bucket:
             raise StorageNotConfigured("the URL names no bucket and the worker has no S3_BUCKET; give s3://bucket/key")
         self._bucket = bucket or str(settings.s3_bucket)

@@ -1,35 +1,227 @@
-"""Utterances to words: NVIDIA NeMo's Parakeet models behind a `Transcriber`.
-
-What NeMo 3.0.0's `transcribe()` asks of its callers, and so what stands here: it is not thread-safe (it toggles the model's mode and
-preprocessor), so one thread calls it; asked for timestamps it rebuilds the decoder, for CTC models at every call, so the decoding is set
-once and offsets are read from the hypotheses; it pads arrays under one second on both sides and shifts their times, so they are padded
-here, on the right.
-"""
+"""Utterances to words: any number of utterances, of any recording, through one speech model that runs on one thread."""
 
 from __future__ import annotations
 
 import itertools
-import logging
-import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from core.accelerator import ModelThread, choose_device, device_failed, is_device_fault, is_out_of_memory, release_memory
-from core.audio import SAMPLE_RATE
+from core.accelerator import ModelThread, is_out_of_memory, release_memory
+from core.audio import SAMPLE_RATE, Samples
 from core.chunking import Utterance, join_words
-from core.errors import Cancelled, ModelNotFound, OutOfMemory, UnsupportedLanguage
+from core.errors import Cancelled, OutOfMemory, UnsupportedLanguage
+from core.flow import IsCancelled, Progress
 from core.modelstore import EMBEDDED, display_name
-from core.timeline import Character, Transcription, Word
+from core.parakeet import ParakeetModel, Recognition
+from core.timeline import Character, Span, Transcription, Word
 
 ENGLISH = frozenset({"en"})
-# https://huggingface.co/nvidia/parakeet-tdt-0.6b-v3, "Supported Languages".
 EUROPEAN = frozenset(
-    "bg hr cs da nl en et fi fr de el hu it lv lt mt pl pt ro sk sl es sv ru uk".split(),
+    ("bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it")
+    + ("lt", "lv", "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk")
 )
+"""The 25 languages on the model card of nvidia/parakeet-tdt-0.6b-v3."""
 LANGUAGES = {EMBEDDED: ENGLISH, "parakeet-tdt-0.6b-v2": ENGLISH, "parakeet-tdt-0.6b-v3": EUROPEAN}
-"""What the known models know, by the last part of their id. Others take any language, as a label."""
+"""ISO 639-1 codes, by the last part of the model's id. Other models take any language: it is a label."""
+
+GPU_BATCH_S = 400.0
+CPU_BATCH_S = 100.0
+"""Seconds of audio in a batch, padding included: 16 (or 4) utterances of 25 s."""
+WINDOW_BATCHES = 3
+"""How many batches are read ahead to be sorted by length, so that little is padded; it bounds the memory for a long file."""
+
+SOUND_DBFS = -40.0
+SOUND_S = 1.0
+"""An utterance with this much sound and no word is told to the caller. Speech in a recording of usual level is at -30..-15 dBFS."""
+
+
+class Transcriber(Protocol):
+    """A speech model."""
+
+    model_id: str
+    languages: frozenset[str] | None
+    """ISO 639-1 codes; None: any."""
+
+    def check_language(self, language: str | None) -> str | None:
+        """Give the language's code; raises UnsupportedLanguage. Cheap: meant to be asked before the recording is fetched."""
+        ...
+
+    def transcribe(
+        self,
+        utterances: Iterable[Utterance],
+        *,
+        language: str | None,
+        progress: Progress,
+        cancelled: IsCancelled,
+        duration_s: float | None = None,
+    ) -> Transcription:
+        """Say what was said in the utterances of one recording, in time's order; times are those of the recording.
+
+        They may come from a generator: only a few batches of them are held. `duration_s` is how many seconds are to come in all, for the
+        progress; of a sequence it is known.
+
+        Raises UnsupportedLanguage, Cancelled, OutOfMemory, ModelFailed, and what the generator raises.
+        """
+        ...
+
+
+class ParakeetTranscriber:
+    """NeMo's TDT, RNNT and CTC models. May be called from many threads; the batches of their jobs then take turns."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        model_id: str,
+        device: str | None = None,
+        batch_s: float | None = None,
+        attention_context: tuple[int, int] | None = None,
+        precision: str = "float32",
+    ) -> None:
+        """Load a `.nemo` file and try it out; for the last two arguments see `ParakeetModel`.
+
+        Raises ModelNotFound where the file is no such model, OutOfMemory, ModelFailed.
+        """
+        self.model_id = model_id
+        self.languages = LANGUAGES.get(display_name(model_id).rpartition("/")[2].removesuffix(".nemo"))
+        self._thread = ModelThread("parakeet")
+        self._model = self._thread.load(
+            lambda: ParakeetModel(path, device=device, attention_context=attention_context, precision=precision)
+        )
+        self._batch_s = batch_s or (CPU_BATCH_S if self._model.device == "cpu" else GPU_BATCH_S)
+
+    def check_language(self, language: str | None) -> str | None:
+        """Give the language's code: `en` for `en`, `EN` or `en-US`. See `Transcriber`."""
+        if language is None:
+            return next(iter(self.languages)) if self.languages is not None and len(self.languages) == 1 else None
+        code = language.strip().lower().replace("_", "-").partition("-")[0]
+        if self.languages is not None and code not in self.languages:
+            known = ", ".join(sorted(self.languages))
+            raise UnsupportedLanguage(
+                f"language {language[:20]!r} is not known to {display_name(self.model_id)}: leave it out, or give one of {known}"
+            )
+        return code
+
+    def transcribe(
+        self,
+        utterances: Iterable[Utterance],
+        *,
+        language: str | None,
+        progress: Progress,
+        cancelled: IsCancelled,
+        duration_s: float | None = None,
+    ) -> Transcription:
+        """See `Transcriber`."""
+        code = self.check_language(language)
+        if duration_s is None and isinstance(utterances, Sequence):
+            duration_s = sum(utterance.duration for utterance in utterances)
+        heard: list[Heard] = []
+        done_s = 0.0
+        for window in _windows(utterances, WINDOW_BATCHES * self._batch_s):
+            for decoded in self._decode(_batches(window, self._batch_s), cancelled):
+                heard += decoded
+                done_s += sum(one.span.duration for one in decoded)
+                if duration_s:
+                    progress(min(1.0, done_s / duration_s))
+        progress(1.0)
+        return _join(heard, code)
+
+    def _decode(self, batches: Iterable[list[Utterance]], cancelled: IsCancelled) -> Iterator[list[Heard]]:
+        """Decode batch by batch; a batch that memory does not hold is cut in two, and what is done stays done."""
+        queue = deque(batches)
+        while queue:
+            if cancelled():
+                raise Cancelled("the job was cancelled while it was transcribed")
+            batch = queue.popleft()
+            recognitions = self._recognise([utterance.samples for utterance in batch])
+            if recognitions is not None:
+                yield [_heard(utterance, recognition) for utterance, recognition in zip(batch, recognitions, strict=True)]
+            elif len(batch) == 1:
+                raise OutOfMemory("the speech model ran out of memory on one utterance; use a GPU with more memory, or try again later")
+            else:
+                queue.extendleft((batch[len(batch) // 2 :], batch[: len(batch) // 2]))
+
+    def _recognise(self, arrays: Sequence[Samples]) -> list[Recognition] | None:
+        """Decode one batch; None where memory ran out."""
+        try:
+            return self._thread.call(lambda: self._model.recognise(arrays))
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        release_memory()
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one utterance says, in the recording's time."""
+
+    span: Span
+    words: tuple[Word, ...]
+    characters: tuple[tuple[Character, ...], ...]
+    """One tuple per word."""
+    is_missed: bool
+    """There is sound and no word."""
+
+
+def _windows(utterances: Iterable[Utterance], window_s: float) -> Iterator[list[Utterance]]:
+    """Group utterances, in their order, to at most `window_s` seconds of audio."""
+    window: list[Utterance] = []
+    held_s = 0.0
+    for utterance in utterances:
+        if window and held_s + utterance.duration > window_s:
+            yield window
+            window, held_s = [], 0.0
+        window.append(utterance)
+        held_s += utterance.duration
+    if window:
+        yield window
+
+
+def _batches(window: Iterable[Utterance], batch_s: float) -> Iterator[list[Utterance]]:
+    """Group utterances by length, longest first, to at most `batch_s` seconds each, padding included."""
+    batch: list[Utterance] = []
+    for utterance in sorted(window, key=lambda utterance: utterance.duration, reverse=True):
+        if batch and (len(batch) + 1) * batch[0].duration > batch_s:
+            yield batch
+            batch = []
+        batch.append(utterance)
+    if batch:
+        yield batch
+
+
+def _heard(utterance: Utterance, recognition: Recognition) -> Heard:
+    start = utterance.start
+    return Heard(
+        utterance.span,
+        tuple(replace(word, start=start + word.start, end=start + word.end) for word in recognition.words),
+        tuple(tuple(replace(one, start=start + one.start, end=start + one.end) for one in spelled) for spelled in recognition.characters),
+        not recognition.words and _has_sound(utterance.samples),
+    )
+
+
+def _has_sound(samples: Samples) -> bool:
+    """Tell whether there is more than `SOUND_S` of sound above `SOUND_DBFS`, in frames of 10 ms."""
+    frame = SAMPLE_RATE // 100
+    level = np.square(samples[: len(samples) // frame * frame].reshape(-1, frame)).mean(axis=1)
+    return bool(np.count_nonzero(level > 10 ** (SOUND_DBFS / 10)) * 0.01 > SOUND_S)
+
+
+def _join(heard: Iterable[Heard], language: str | None) -> Transcription:
+    in_order = sorted(heard, key=lambda one: one.span.start)
+    words, characters = join_words(in_order)
+    return Transcription(words, characters, language, tuple(_warnings(in_order)))
+
+
+def _warnings(heard: Iterable[Heard]) -> Iterator[str]:
+    """Name the stretches of sound in which no word was found; decoding them anew belongs here too."""
+    for is_missed, group in itertools.groupby(heard, key=lambda one: one.is_missed):
+        spans = [one.span for one in group]
+        if is_missed:
+            where = f"between {spans[0].start:.1f} s and {spans[-1].end:.1f} s"
+            yield f"no words were found {where}, where there is sound; it may be music or noise"

@@ -8,11 +8,13 @@ import lightning
 import torch
 from pyannote.audio import Model
 
+_LARGE = 50_000
 
-def save(model: Model, path: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Write weights, hyper-parameters and specifications; floating-point weights as `dtype` (read back as float32)."""
+
+def save(model: Model, path: Path, large_dtype: torch.dtype = torch.float32) -> None:
+    """Write weights, hyper-parameters and specifications; large tensors as `large_dtype` (read back as float32)."""
     weights = {
-        name: value.detach().cpu().to(dtype) if value.is_floating_point() else value.detach().cpu()
+        name: value.detach().cpu().to(large_dtype if value.numel() > _LARGE else value.dtype)
         for name, value in model.state_dict().items()
     }
     checkpoint = {

@@ -1,0 +1,218 @@
+"""Accuracy of the whole pipeline on held-out dialogues: WER, DER, speaker counts, cpWER and tcpWER.
+
+    python -m bench.accuracy --count 20
+    python -m bench.accuracy --count 20 --only diarization
+
+The dialogues are those of `tools.dialogues` with seeds from 1000 on, which nothing was trained or tuned on; they are made
+on the first call (flite, espeak-ng, sox and ffmpeg are needed) and kept in `build/held-out`. Rules of the measures:
+
+- Text is compared in lower case, with every character removed that is no letter, digit, apostrophe or blank.
+- WER (jiwer): the reference's words of all speakers in order of time, against the transcript's in theirs. Where two people
+  speak at once that order is arbitrary, which counts as errors; cpWER does not suffer from it.
+- DER (pyannote.metrics): collar 0, overlapped speech scored, from the start to the end of the recording.
+- cpWER and tcpWER with a collar of 5 s (meeteval): words under the best assignment of speakers; a word without a speaker
+  counts as one of a speaker of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import jiwer
+import meeteval
+
+from core import audio, chunking, pipeline
+from core.flow import Watch
+from core.schema import SpeakerCount
+from core.settings import Settings
+from core.timeline import Diarization, Transcript
+from core.timeline import Word as FoundWord
+from tools.dialogues import FIRST_HELD_OUT_SEED, SpokenWord, read_reference, write_set
+from tools.diarization_scores import DiarizationScore, annotation, score
+from tools.diarization_scores import total as total_diarization
+
+COLLAR_S = 5
+_REMOVED = re.compile(r"[^\w\s']|_")
+
+
+@dataclass(frozen=True, slots=True)
+class WordScore:
+    """Counts of words; sums add up."""
+
+    spoken: int
+    deleted: int
+    inserted: int
+    substituted: int
+    cp_errors: int
+    tcp_errors: int
+
+    def rates(self) -> tuple[float, float, float, float, float, float]:
+        """WER, deletions, insertions, substitutions, cpWER and tcpWER over the words spoken."""
+        errors = self.deleted + self.inserted + self.substituted
+        counts = (errors, self.deleted, self.inserted, self.substituted, self.cp_errors, self.tcp_errors)
+        return tuple(count / self.spoken for count in counts)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    speakers: str
+    diarization: DiarizationScore
+    words: WordScore | None
+
+
+# --- the system ------------------------------------------------------------------------------------------------
+
+
+class System:
+    """The production pipeline with the models that the environment names, the embedded ones unless it says otherwise."""
+
+    def __init__(self, only_diarization: bool) -> None:
+        os.environ.setdefault("MODEL_ID", "embedded")
+        os.environ.setdefault("DIARIZATION_MODEL_ID", "embedded")
+        settings = Settings.from_environment()
+        self._ffmpeg = audio.find_ffmpeg(settings.ffmpeg_binary)
+        self._diarizer = pipeline.load_diarization(settings).diarizer
+        self._transcriber = None if only_diarization else pipeline.load_transcription(settings).transcriber
+
+    def run(self, path: Path) -> tuple[Diarization, Transcript | None]:
+        """Turns of a recording and, unless only those are wanted, its transcript."""
+        watch = Watch()
+        waveform = audio.decode(path, ffmpeg=self._ffmpeg, max_duration_s=3600)
+        diarization = self._diarizer.diarize(
+            waveform, speakers=SpeakerCount(), progress=watch.stage("diarizing"), cancelled=watch.cancelled
+        )
+        if self._transcriber is None:
+            return diarization, None
+        transcription = self._transcriber.transcribe(
+            chunking.utterances([waveform.samples], start_s=waveform.start),
+            language=None,
+            progress=watch.stage("transcribing"),
+            cancelled=watch.cancelled,
+            duration_s=waveform.duration,
+        )
+        return diarization, pipeline.assemble(transcription, diarization, duration_s=waveform.end)
+
+
+# --- scores ----------------------------------------------------------------------------------------------------
+
+
+def normalise(text: str) -> str:
+    """Lower case, no punctuation.
+
+    >>> normalise("No, it's the four-legged one.")
+    "no it's the fourlegged one"
+    """
+    return " ".join(_REMOVED.sub("", text.lower()).split())
+
+
+def score_words(spoken: Sequence[SpokenWord], found: Sequence[FoundWord]) -> WordScore:
+    """Score one transcript."""
+    reference, hypothesis = _segments(spoken), _segments(found)
+    plain = jiwer.process_words(_text(reference), _text(hypothesis))
+    cp = meeteval.wer.cpwer(reference, hypothesis)["dialogue"]
+    tcp = meeteval.wer.tcpwer(reference, hypothesis, collar=COLLAR_S)["dialogue"]
+    return WordScore(
+        plain.hits + plain.substitutions + plain.deletions,
+        plain.deletions,
+        plain.insertions,
+        plain.substitutions,
+        cp.errors,
+        tcp.errors,
+    )
+
+
+def _segments(words: Sequence[SpokenWord | FoundWord]) -> meeteval.io.SegLST:
+    ordered = sorted(words, key=lambda word: (word.start, word.end))
+    return meeteval.io.SegLST(
+        [
+            {
+                "session_id": "dialogue",
+                "speaker": word.speaker or "nobody",
+                "start_time": word.start,
+                "end_time": max(word.end, word.start + 0.01),
+                "words": text,
+            }
+            for word in ordered
+            if (text := normalise(word.text))
+        ]
+    )
+
+
+def _text(segments: meeteval.io.SegLST) -> str:
+    return " ".join(segment["words"] for segment in segments)
+
+
+def measure(system: System, recording: Path) -> Row:
+    """Run one recording through the pipeline and score it."""
+    words, turns = read_reference(recording.with_suffix(".json"))
+    diarization, transcript = system.run(recording)
+    # mp3 pads the end; what lies past the last word of either side is scored, the padding is silence.
+    duration_s = max(turn.end for turn in (*turns, *diarization.turns))
+    scored = score(annotation(turns), annotation(diarization.turns), duration_s)
+    counts = f"{len({turn.speaker for turn in diarization.turns})}/{len({turn.speaker for turn in turns})}"
+    return Row(recording.stem, counts, scored, None if transcript is None else score_words(words, transcript.words))
+
+
+def total(rows: Sequence[Row]) -> Row:
+    """The table's last line: errors and words summed over all dialogues."""
+    diarization = total_diarization([row.diarization for row in rows])
+    scores = [row.words for row in rows if row.words is not None]
+    names = ("spoken", "deleted", "inserted", "substituted", "cp_errors", "tcp_errors")
+    words = WordScore(*(sum(getattr(part, name) for part in scores) for name in names)) if scores else None
+    return Row("all", f"{diarization.right_counts}/{diarization.dialogues} right", diarization, words)
+
+
+# --- the table -------------------------------------------------------------------------------------------------
+
+_DIARIZATION_HEAD = f"{'dialogue':<15}{'speakers':>12}{'DER':>7}{'miss':>7}{'f.a.':>7}{'conf':>7}"
+_WORDS_HEAD = f"{'WER':>9}{'del':>7}{'ins':>7}{'sub':>7}{'cpWER':>8}{'tcpWER':>8}"
+
+
+def head(with_words: bool) -> str:
+    """The first line."""
+    return _DIARIZATION_HEAD + (_WORDS_HEAD if with_words else "")
+
+
+def line(row: Row) -> str:
+    """One line, all numbers in percent."""
+    shares = (row.diarization.error_rate, *row.diarization.shares())
+    text = f"{row.name:<15}{row.speakers:>12}" + "".join(f"{100 * share:7.1f}" for share in shares)
+    if row.words is not None:
+        widths = (9, 7, 7, 7, 8, 8)
+        text += "".join(f"{100 * rate:{width}.1f}" for rate, width in zip(row.words.rates(), widths, strict=True))
+    return text
+
+
+def main() -> None:
+    """Make the dialogues where they are missing, and print the table (speakers: found/true; the rest in percent)."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=FIRST_HELD_OUT_SEED)
+    parser.add_argument("--dialogues", type=Path, default=Path("build/held-out"))
+    parser.add_argument("--only", choices=("diarization",))
+    options = parser.parse_args()
+    recordings = write_set(options.dialogues, options.count, options.seed)
+    system = System(only_diarization=options.only == "diarization")
+    print(head(with_words=options.only is None))
+    rows, began = [], time.monotonic()
+    for recording in recordings:
+        rows.append(measure(system, recording))
+        print(line(rows[-1]), flush=True)
+    print(line(total(rows)))
+    print(f"{time.monotonic() - began:.0f} s for {len(rows)} dialogues")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Settings: the environment read once, secrets masked, wrong values refused by the variable's name."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from core.errors import SettingsError
+from core.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*Settings.model_fields, "hf_token"):
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_with_nothing_set_there_are_the_published_defaults() -> None:
+    """Those that the README promises."""
+    settings = Settings.from_environment()
+    assert settings.model_id == "nvidia/parakeet-tdt-0.6b-v2"
+    assert settings.diarization_model_id == "pyannote/speaker-diarization-community-1"
+    assert (settings.chunk_duration, settings.max_audio_duration, settings.worker_concurrency) == (500, 10_800, 1)
+    assert settings.hub_token is None
+
+
+def test_variables_are_read_by_their_names_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers as numbers, blanks around a name dropped."""
+    monkeypatch.setenv("MODEL_ID", " embedded ")
+    monkeypatch.setenv("MAX_AUDIO_DURATION", "3600")
+    settings = Settings.from_environment()
+    assert (settings.model_id, settings.max_audio_duration) == ("embedded", 3600)
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A form that sends every field sends many empty ones."""
+    monkeypatch.setenv("MODEL_ID", "")
+    monkeypatch.setenv("CHUNK_DURATION", "")
+    assert Settings.from_environment() == Settings()
+
+
+@pytest.mark.parametrize("name", ["HUGGINGFACE_ACCESS_TOKEN", "HF_TOKEN"])
+def test_the_hub_token_has_two_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Ours, and the one that Hugging Face's own tools read."""
+    monkeypatch.setenv(name, "hf_geheim")
+    assert Settings.from_environment().hub_token == "hf_geheim"
+
+
+def test_secrets_are_masked_wherever_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In repr, str and JSON."""
+    for name in ("HF_TOKEN", "S3_ACCESS_KEY", "S3_SECRET_KEY"):
+        monkeypatch.setenv(name, "geheim")
+    settings = Settings.from_environment()
+    assert "geheim" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CHUNK_DURATION", "long"),
+        ("CHUNK_DURATION", "1"),
+        ("CHUNK_DURATION", "inf"),
+        ("MAX_AUDIO_DURATION", "0"),
+        ("MAX_AUDIO_DURATION", "inf"),
+        ("MAX_AUDIO_DURATION", "nan"),
+        ("MAX_AUDIO_BYTES", "2 GB"),
+        ("MAX_AUDIO_BYTES", "-1"),
+        ("DOWNLOAD_TIMEOUT", "-5"),
+        ("WORKER_CONCURRENCY", "0"),
+        ("WORKER_CONCURRENCY", "1.5"),
+        ("MODEL_ID", "  "),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_line_with_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """What it is called, and what it should be."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment()
+    assert str(refused.value).startswith(f"{name}: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_settings_do_not_change() -> None:
+    """What was read at start holds."""
+    settings = Settings.from_environment()
+    with pytest.raises(ValidationError):
+        settings.model_id = "another"
