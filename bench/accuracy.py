@@ -28,7 +28,8 @@ os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import jiwer
-import meeteval
+from meeteval.io import SegLST
+from meeteval.wer import cp_word_error_rate, time_constrained_minimum_permutation_word_error_rate
 
 from core import audio, chunking, pipeline
 from core.flow import Watch
@@ -121,8 +122,8 @@ def score_words(spoken: Sequence[SpokenWord], found: Sequence[FoundWord]) -> Wor
     """Score one transcript."""
     reference, hypothesis = _segments(spoken), _segments(found)
     plain = jiwer.process_words(_text(reference), _text(hypothesis))
-    cp = meeteval.wer.cpwer(reference, hypothesis)["dialogue"]
-    tcp = meeteval.wer.tcpwer(reference, hypothesis, collar=COLLAR_S)["dialogue"]
+    cp = cp_word_error_rate(reference, hypothesis)
+    tcp = time_constrained_minimum_permutation_word_error_rate(reference, hypothesis, collar=COLLAR_S)
     return WordScore(
         plain.hits + plain.substitutions + plain.deletions,
         plain.deletions,
@@ -133,9 +134,9 @@ def score_words(spoken: Sequence[SpokenWord], found: Sequence[FoundWord]) -> Wor
     )
 
 
-def _segments(words: Sequence[SpokenWord | FoundWord]) -> meeteval.io.SegLST:
+def _segments(words: Sequence[SpokenWord | FoundWord]) -> SegLST:
     ordered = sorted(words, key=lambda word: (word.start, word.end))
-    return meeteval.io.SegLST(
+    return SegLST(
         [
             {
                 "session_id": "dialogue",
@@ -150,7 +151,7 @@ def _segments(words: Sequence[SpokenWord | FoundWord]) -> meeteval.io.SegLST:
     )
 
 
-def _text(segments: meeteval.io.SegLST) -> str:
+def _text(segments: SegLST) -> str:
     return " ".join(segment["words"] for segment in segments)
 
 

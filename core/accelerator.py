@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -81,3 +82,17 @@ def release_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def silence_nemo() -> None:
+    """Keep NeMo's log to errors, before it is imported: it prints whole configurations. pyannote imports it too, where it is installed."""
+    for name in ("nemo_logger", "nv_one_logger"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.ERROR)
+        # NeMo sets its level back to warnings while it transcribes.
+        if _is_error not in logger.filters:
+            logger.addFilter(_is_error)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR

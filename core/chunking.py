@@ -1,7 +1,7 @@
 """From samples to utterances of at most 30 s, what the model sees at a time, and from their words back to one sequence.
 
-A cut is made in a pause where there is one. Where speech goes on without any, both sides hear the seam: the utterances overlap, and `join` merges what
-they heard.
+A cut is made in a pause where there is one. Where speech goes on without any, both sides hear the seam: the utterances overlap, and
+`join_words` merges what they heard.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _CUT_FRAMES = (12 * _FRAMES_PER_S, 28 * _FRAMES_PER_S)
 """Where a pause is looked for."""
 _FORCED_FRAMES = (20 * _FRAMES_PER_S, 25 * _FRAMES_PER_S)
 """Where speech is cut that has no pause."""
-_PAUSE_FRAMES = 20
+_PAUSE_FRAMES = 24
 """A pause is at least this long: between the words of fluent speech there is less."""
 _OVERLAP_FRAMES = int(2.5 * _FRAMES_PER_S)
 
-_PAUSE_DB = -15.0
+_PAUSE_DB = -18.0
 """A pause is this much below the loud parts around."""
 _SILENCE_DB = -60.0
 """Below this there is nothing, whatever is around."""
@@ -87,8 +87,8 @@ class Heard(Protocol):
 def utterances(blocks: Iterable[Samples], *, start_s: float = 0.0, piece_s: float = 500.0) -> Iterator[Utterance]:
     """Cut samples, float32, shape (samples,), that come in blocks of any length, into utterances that cover every one of them.
 
-    `start_s` is the time of the first sample. At most about `piece_s` seconds are held at once, unless one block is longer; where the cuts lie depends on
-    neither. The samples of the utterances are views where one block holds them.
+    `start_s` is the time of the first sample. Little more than `piece_s` seconds are held at once, unless one block is longer; where the
+    cuts lie depends on neither. The utterances of one block are views of it.
     """
     held: Samples = np.empty(0, np.float32)
     first = 0  # index of held[0] in all samples
@@ -160,7 +160,7 @@ def _lowest(values: NDArray[np.float64], begin: int, end: int) -> int:
 
 
 def _smooth(energy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the level around the start of each frame, in dB of full scale: the mean energy of as many frames as a pause has, half of them on each side."""
+    """Give the level around the start of each frame, in dB of full scale, averaged over the length of a pause; shape (frames,)."""
     half = _PAUSE_FRAMES // 2
     total = np.concatenate(([0.0], np.cumsum(energy)))
     frame = np.arange(len(energy))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from core.accelerator import ModelThread, choose_device, is_out_of_memory, release_memory
+from core.accelerator import ModelThread, choose_device, is_out_of_memory, release_memory, silence_nemo
 from core.audio import SAMPLE_RATE, Waveform
 from core.errors import Cancelled, ModelNotFound, OutOfMemory
 from core.flow import IsCancelled, Progress
@@ -21,8 +20,6 @@ from core.timeline import Diarization, Turn
 
 # How much of the time each step takes, by its end: embeddings are 60 to 85 % of it (research on pyannote issues 1992 and 1996).
 _STEPS = {"segmentation": (0.0, 0.25), "speaker_counting": (0.25, 0.25), "embeddings": (0.25, 0.95), "discrete_diarization": (0.95, 0.98)}
-
-log = logging.getLogger("parakeet.model")
 
 
 class Diarizer(Protocol):
@@ -157,9 +154,9 @@ class _Clustering:
 def _count_warnings(asked: SpeakerCount, count: int, overruled: int | None) -> Iterator[str]:
     at_least, at_most = asked.exact or asked.at_least or 1, asked.exact or asked.at_most or count
     if count and not at_least <= count <= at_most:
-        yield f"{count} speakers could be told apart, although {at_least if count < at_least else at_most} were asked for"
+        yield f"{count} speaker{'s' * (count > 1)} could be told apart, although {at_least if count < at_least else at_most} were asked for"
     elif count and overruled is not None and overruled != count:
-        yield f"the model finds {overruled} speakers by itself and was made to find {count}, as asked; the labels are less certain"
+        yield f"the model finds {overruled} speaker{'s' * (overruled > 1)} by itself and was made to find {count}, as asked; the labels are less certain"
 
 
 def _turns(annotation: Any, waveform: Waveform) -> list[Turn]:
@@ -190,6 +187,7 @@ def _tf32_restored() -> Iterator[None]:
 
 def _load(location: ModelLocation, device: str) -> Any:
     # What pyannote warns of (TF32, missing codecs, numbers of speakers) is settled here or said better in the answer.
+    silence_nemo()
     warnings.filterwarnings("ignore", module=r"pyannote\.|torchcodec")
     import torch
     from pyannote.audio import Pipeline

@@ -79,10 +79,16 @@ def split_segments(words: Sequence[Word]) -> tuple[Segment, ...]:
 
 def _heard(word: Word) -> Span:
     """The part of a word's span in which it can have been spoken, and never nothing."""
-    letters = sum(char.isalpha() for char in word.text)
-    figures = sum(char.isdigit() or char in _SIGNS_READ_OUT for char in word.text)
-    longest = LENGTHENING_S + LETTER_S * letters + FIGURE_S * figures
-    return Span(word.start, word.start + min(longest, max(SHORTEST_WORD_S, word.duration)))
+    length = max(SHORTEST_WORD_S, word.duration)
+    if length > LENGTHENING_S:  # else it is short enough whatever is written
+        length = min(length, _longest(word.text))
+    return Span(word.start, word.start + length)
+
+
+def _longest(text: str) -> float:
+    letters = sum(map(str.isalpha, text))
+    figures = sum(char.isdigit() or char in _SIGNS_READ_OUT for char in text)
+    return LENGTHENING_S + LETTER_S * letters + FIGURE_S * figures
 
 
 def _united(turns: Iterable[Turn]) -> list[Turn]:

@@ -138,7 +138,7 @@ class _Pipeline:
         if not (folder / "config.yaml").is_file():
             return None
         inside = [value.removeprefix("$model/") for value in _parameters(folder).values() if _is_inside(value)]
-        return folder if all((folder / name).is_dir() for name in inside) else None
+        return folder if all(_Part(name).pick(folder) for name in inside) else None
 
 
 class _Part:
@@ -195,10 +195,12 @@ class _Search:
 
     def _download(self, model_id: str) -> ModelLocation:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
+        from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()
+        for name in ("httpx", "httpx2"):
+            logging.getLogger(name).setLevel(logging.WARNING)  # else signed download URLs are logged
         try:
             folder = snapshot_download(
                 model_id,
@@ -212,8 +214,9 @@ class _Search:
             raise ModelAccessDenied(self._gated(model_id)) from None
         except HfHubHTTPError as error:
             raise self._refused(model_id, error.response.status_code) from None
-        except (LocalEntryNotFoundError, OSError) as error:
-            raise ModelNotFound(_nowhere(model_id, f"the hub, which could not be reached ({type(error).__name__})")) from None
+        except OSError as error:
+            cause = type(error.__cause__ or error).__name__
+            raise ModelNotFound(_nowhere(model_id, f"the hub, which could not be reached ({cause})")) from None
         path = self.kind.pick(Path(folder))
         if path is None:
             raise ModelNotFound(f"{model_id} on the Hugging Face hub does not hold {self.kind.needs}")

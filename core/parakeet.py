@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from core.accelerator import choose_device
+from core.accelerator import choose_device, silence_nemo
 from core.audio import SAMPLE_RATE, Samples
 from core.errors import ModelNotFound
 from core.timeline import Character, Word
@@ -175,7 +175,7 @@ def _in_order(words: Sequence[Word], frame_s: float, duration_s: float) -> Itera
 
 
 def _restore(path: Path, device: str) -> Any:
-    _silence()
+    silence_nemo()
     from nemo.collections.asr.models import ASRModel
     from nemo.utils import logging as nemo_log
 
@@ -210,12 +210,3 @@ def _set_decoding(model: Any) -> None:
             "method_cfg": {"name": "max_prob", "alpha": 1.0},
         }
     model.change_decoding_strategy(decoding, verbose=False)
-
-
-def _silence() -> None:
-    """Keep NeMo's log to errors: it prints whole configurations, and `transcribe()` sets its level back to warnings."""
-    for name in ("nemo_logger", "nv_one_logger"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.ERROR)
-        if not logger.filters:
-            logger.addFilter(lambda record: record.levelno >= logging.ERROR)

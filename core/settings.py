@@ -22,9 +22,7 @@ class Settings(BaseSettings):
     """Speech model: a Hugging Face id, a folder, a `.nemo` file, or `embedded`."""
     diarization_model_id: _Name = "pyannote/speaker-diarization-community-1"
     """Speaker model: a Hugging Face id, a folder, or `embedded`."""
-    huggingface_access_token: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("huggingface_access_token", "hf_token")
-    )
+    huggingface_access_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("huggingface_access_token", "hf_token"))
 
     chunk_duration: float = Field(default=500, ge=60, le=86_400, allow_inf_nan=False)
     """Seconds: the most audio that transcription holds in one piece."""

@@ -21,9 +21,8 @@ from core.parakeet import ParakeetModel, Recognition
 from core.timeline import Character, Span, Transcription, Word
 
 ENGLISH = frozenset({"en"})
-EUROPEAN = frozenset(
-    ("bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it")
-    + ("lt", "lv", "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk")
+EUROPEAN = frozenset({"bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it"}) | frozenset(
+    {"lt", "lv", "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk"}
 )
 """The 25 languages on the model card of nvidia/parakeet-tdt-0.6b-v3."""
 LANGUAGES = {EMBEDDED: ENGLISH, "parakeet-tdt-0.6b-v2": ENGLISH, "parakeet-tdt-0.6b-v3": EUROPEAN}

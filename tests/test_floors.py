@@ -24,6 +24,8 @@ FLOORS = {
     "rendering": 1,
     "sources": 2,
     "audio": 2,
+    "ffmpeg": 2,
+    "shares": 2,
     "chunking": 2,
     "accelerator": 3,
     "parakeet": 3,

@@ -2,7 +2,8 @@
 
     python -m tools.dialogues --out build/held-out --count 20 --seed 1000
 
-A dialogue is drawn from its seed alone. Seeds below 500 are for training, 500 to 599 for tuning, 1000 and above for
+A dialogue is drawn from its seed alone (the engines add noise of their own, so words and times come again, samples do
+not quite). Seeds below 500 are for training, 500 to 599 for tuning, 1000 and above for
 measuring: nothing is trained or tuned on those. The people of a held-out dialogue are new because pitch, rate and the
 spectrum of a voice are drawn from continuous ranges (the engines' base voices are the same), and its sentences are new
 draws from the same grammar. `make_dialogue` makes, `write_dialogue` writes.

@@ -124,7 +124,7 @@ def model_config(size: Size, tokenizer_folder: Path) -> dict[str, Any]:
             "preserve_memory": False,
             "fuse_loss_wer": False,
             "fused_batch_size": -1,
-            "jointnet": {"joint_hidden": size.joint, "activation": "relu", "dropout": 0.0},
+            "jointnet": {"joint_hidden": size.joint, "activation": "relu", "dropout": 0.05},
             "num_extra_outputs": len(durations),
         },
         "decoding": {

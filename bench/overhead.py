@@ -1,0 +1,272 @@
+"""What this project adds to the tools under it: python -m bench.overhead [--only decode|merge|memory] [--hours 1]
+
+decode   an mp3 to samples by `core.audio`, beside ffmpeg alone writing the same samples to nowhere
+merge    words × turns by `core.merging`, beside the rule of whisperX: per word the largest summed intersection over all turns
+memory   a long file through decoding and chunking in a process of its own: its peak resident memory
+
+Everything is made on the fly and seeded. Runs that are compared take turns, so that a busy machine slows both; their medians are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from core.audio import SAMPLE_RATE, Stream, decode, find_ffmpeg
+from core.chunking import utterances
+from core.merging import label_words
+from core.timeline import Diarization, Turn, Word
+
+WORDS, TURNS, SPEAKERS = 30_000, 5_000, 4
+"""A conversation of about three hours."""
+MEMORY_HOURS = 3.0
+DECODE_TARGET = 1.15
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """Seconds that two ways to the same result took, run in turns."""
+
+    what: str
+    theirs_s: tuple[float, ...]
+    ours_s: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Our median by theirs; under 1 we are faster."""
+        return statistics.median(self.ours_s) / statistics.median(self.theirs_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How the labels of two rules compare, word by word."""
+
+    both: int
+    """Words that both rules gave to somebody."""
+    equal: int
+    smoothed: int
+    """Words that differ because ours gives one or two words inside a sentence to the speaker around them."""
+    only_ours: int
+    """Words that no turn covers and ours gave to the nearest one."""
+    nobody: int
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """Resident memory at its highest, in MB (10⁶ bytes)."""
+
+    way: str
+    before_mb: float
+    """With everything imported and nothing done."""
+    peak_mb: float
+    ffmpeg_mb: float
+    utterances: int
+
+
+def race(what: str, theirs: Callable[[], object], ours: Callable[[], object], repetitions: int) -> Race:
+    """Run both in turns after one run of each that does not count."""
+    theirs(), ours()
+    times = [(_timed(theirs), _timed(ours)) for _ in range(repetitions)]
+    return Race(what, *(tuple(side) for side in zip(*times, strict=True)))
+
+
+def _timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+# decode
+
+
+def make_recording(path: Path, hours: float, ffmpeg: str) -> Path:
+    """Write tones with noise and pauses, as stereo mp3 of 128 kbit/s at 44.1 kHz."""
+    tone = f"sine=frequency=180:sample_rate=44100:duration={hours * 3600}"
+    noise = f"anoisesrc=color=pink:amplitude=0.2:seed=1:sample_rate=44100:duration={hours * 3600}"
+    mix = "[0][1]amix=duration=shortest,volume='if(lt(mod(t,7),5.5),1,0.001)':eval=frame,pan=stereo|c0=c0|c1=0.8*c0"
+    command = [ffmpeg, "-nostdin", "-v", "error", "-f", "lavfi", "-i", tone, "-f", "lavfi", "-i", noise]
+    subprocess.run([*command, "-filter_complex", mix, "-b:a", "128k", "-y", str(path)], check=True)
+    return path
+
+
+def race_decoding(hours: float, repetitions: int) -> Race:
+    """One file, to 16 kHz mono: all of `core.audio.decode`, and ffmpeg with nobody behind it."""
+    ffmpeg = find_ffmpeg()
+    with TemporaryDirectory() as folder:
+        path = make_recording(Path(folder) / "recording.mp3", hours, ffmpeg)
+        bare = [ffmpeg, *"-nostdin -v error -i".split(), str(path), *"-map 0:a:0 -ac 1 -ar 16000 -f s16le -y /dev/null".split()]
+        return race(
+            f"decode {hours:g} h of mp3",
+            lambda: subprocess.run(bare, check=True),
+            lambda: decode(path, ffmpeg=ffmpeg, max_duration_s=100 * 3600),
+            repetitions,
+        )
+
+
+# merge
+
+
+def make_conversation(seed: int = 1) -> tuple[list[Word], tuple[Turn, ...]]:
+    """Sentences of somebody after somebody else, some of one word, and turns whose edges are up to 0.1 s off."""
+    rng = random.Random(seed)
+    extra = Counter(rng.choices(range(TURNS), k=WORDS - TURNS))
+    words: list[Word] = []
+    turns: list[Turn] = []
+    now, speaker = 0.0, 0
+    for i in range(TURNS):
+        speaker = (speaker + rng.randrange(1, SPEAKERS)) % SPEAKERS
+        said = list(_say(1 + extra[i], now, rng))
+        words += said
+        start = max(said[0].start + rng.uniform(-0.1, 0.1), turns[-1].end if turns else 0.0)
+        turns.append(Turn(start, max(start + 0.1, said[-1].end + rng.uniform(-0.1, 0.1)), f"{speaker + 1}"))
+        now = said[-1].end + rng.expovariate(5)
+    return words, tuple(turns)
+
+
+def _say(count: int, now: float, rng: random.Random) -> Iterator[Word]:
+    for i in range(count):
+        length = rng.uniform(0.15, 0.5)
+        last = i == count - 1 or rng.random() < 0.1
+        yield Word(now, now + length, "word." if last else "word")
+        now += length + rng.uniform(0, 0.1)
+
+
+def label_as_whisperx(words: list[Word], turns: tuple[Turn, ...]) -> list[str | None]:
+    """The rule, vectorised over the turns: every turn that starts before the word ends is looked at. O(W·D)."""
+    order = sorted(turns, key=lambda turn: turn.start)
+    starts = np.array([turn.start for turn in order])
+    ends = np.array([turn.end for turn in order])
+    names = sorted({turn.speaker for turn in order})
+    speakers = np.array([names.index(turn.speaker) for turn in order])
+    labels: list[str | None] = []
+    for word in words:
+        before = np.searchsorted(starts, word.end)
+        shared = np.minimum(ends[:before], word.end) - np.maximum(starts[:before], word.start)
+        meets = shared > 0
+        totals = np.bincount(speakers[:before][meets], weights=shared[meets], minlength=1)
+        labels.append(names[int(totals.argmax())] if meets.any() else None)
+    return labels
+
+
+def race_merging(repetitions: int) -> tuple[Race, Agreement]:
+    """The same words and the same turns, none of which overlap, to both."""
+    words, turns = make_conversation()
+    diarization = Diarization(turns, turns)
+    run = race(
+        f"merge {WORDS} words × {TURNS} turns",
+        lambda: label_as_whisperx(words, turns),
+        lambda: label_words(words, diarization),
+        repetitions,
+    )
+    theirs = label_as_whisperx(words, turns)
+    ours = [word.speaker for word in label_words(words, diarization)]
+    return run, _compare(theirs, ours, words, diarization)
+
+
+def _compare(theirs: list[str | None], ours: list[str | None], words: list[Word], diarization: Diarization) -> Agreement:
+    pairs = list(zip(theirs, ours, words, strict=True))
+    differing = [(one, word) for one, other, word in pairs if None not in (one, other) and one != other]
+    return Agreement(
+        both=sum(None not in (one, other) for one, other, _ in pairs),
+        equal=sum(one == other is not None for one, other, _ in pairs),
+        smoothed=sum(label_words([word], diarization)[0].speaker == one for one, word in differing),
+        only_ours=sum(one is None and other is not None for one, other, _ in pairs),
+        nobody=sum(one is None and other is None for one, other, _ in pairs),
+    )
+
+
+# memory
+
+
+def measure_memory(hours: float) -> list[Peak]:
+    """As the workers do it, the whole waveform in one piece, and streamed."""
+    with TemporaryDirectory() as folder:
+        path = make_recording(Path(folder) / "recording.mp3", hours, find_ffmpeg())
+        return [_in_a_process_of_its_own(way, path) for way in ("whole", "stream")]
+
+
+def _in_a_process_of_its_own(way: str, path: Path) -> Peak:
+    command = [sys.executable, "-m", "bench.overhead", "--child", way, str(path)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    before_mb, peak_mb, ffmpeg_mb, count = map(float, said)
+    return Peak(way, before_mb, peak_mb, ffmpeg_mb, int(count))
+
+
+def _child(way: str, path: Path) -> None:
+    before_mb = _peak_mb(resource.RUSAGE_SELF)
+    blocks = (
+        Stream(path, ffmpeg=find_ffmpeg(), max_duration_s=100 * 3600)
+        if way == "stream"
+        else [decode(path, ffmpeg=find_ffmpeg(), max_duration_s=100 * 3600).samples]
+    )
+    count = sum(1 for _ in utterances(blocks))
+    print(before_mb, _peak_mb(resource.RUSAGE_SELF), _peak_mb(resource.RUSAGE_CHILDREN), count)
+
+
+def _peak_mb(who: int) -> float:
+    """Linux gives kibibytes."""
+    return resource.getrusage(who).ru_maxrss * 1024 / 1e6
+
+
+# what is printed
+
+
+def show_race(run: Race, theirs: str, target: float | None = None) -> None:
+    """One line a side, then the ratio."""
+    print(f"\n{run.what}, {len(run.ours_s)} runs each, in turns")
+    for name, times in ((theirs, run.theirs_s), ("ours", run.ours_s)):
+        print(f"  {name:<12} median {statistics.median(times):8.3f} s   min {min(times):8.3f} s   max {max(times):8.3f} s")
+    print(f"  ratio        {run.ratio:.3f}" + (f"   (target ≤ {target:g})" if target else ""))
+
+
+def show_agreement(found: Agreement) -> None:
+    """The labels in numbers."""
+    print(f"  labels       {found.equal} of {found.both} equal where both give one; {found.smoothed} differ by smoothing")
+    print(f"               {found.only_ours} by ours alone (nearest turn), {found.nobody} by neither")
+
+
+def show_memory(hours: float, peaks: list[Peak]) -> None:
+    """One line a way; the waveform's own size beside it."""
+    print(f"\ndecode + chunk {hours:g} h of mp3; as float32 the samples alone are {hours * 3600 * SAMPLE_RATE * 4 / 1e6:.0f} MB")
+    for peak in peaks:
+        print(
+            f"  {peak.way:<12} peak {peak.peak_mb:6.0f} MB   (imports alone {peak.before_mb:.0f} MB, ffmpeg {peak.ffmpeg_mb:.0f} MB)"
+            f"   {peak.utterances} utterances"
+        )
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--only", choices=["decode", "merge", "memory"])
+    parser.add_argument("--hours", type=float, help=f"length of the file: 1 for decode and {MEMORY_HOURS:g} for memory if not given")
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--child", nargs=2, metavar=("WAY", "PATH"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.child:
+        _child(asked.child[0], Path(asked.child[1]))
+        return
+    if asked.only in (None, "decode"):
+        show_race(race_decoding(asked.hours or 1.0, asked.repetitions), "ffmpeg", DECODE_TARGET)
+    if asked.only in (None, "merge"):
+        run, found = race_merging(asked.repetitions)
+        show_race(run, "whisperX")
+        show_agreement(found)
+    if asked.only in (None, "memory"):
+        show_memory(asked.hours or MEMORY_HOURS, measure_memory(asked.hours or MEMORY_HOURS))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""docs/api.md against the code: every request in it is parsed, every answer is rendered, every code is in the table of errors.
+
+The page marks its blocks: `json request=<role>`, `json refused=<role>` with the failed job in the block after it, `json failure`, and
+`json answer=<name>` for what the worker answers about the recordings below.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import errors
+from core.errors import InvalidRequest, WorkerError
+from core.merging import label_words, split_segments
+from core.rendering import render, render_diarization
+from core.schema import (
+    AudioRequest,
+    DiarizationFormat,
+    DiarizationRequest,
+    Part,
+    SingleRequest,
+    TranscriptFormat,
+    TranscriptionRequest,
+    TurnField,
+    parse,
+)
+from core.timeline import Character, Diarization, Transcript, Turn, Word
+
+PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+
+ROLES: dict[str, type[AudioRequest]] = {
+    "single": SingleRequest,
+    "transcription": TranscriptionRequest,
+    "diarization": DiarizationRequest,
+}
+
+DIALOGUE = Diarization(
+    turns=(Turn(0.42, 1.3, "1"), Turn(1.22, 1.7, "2"), Turn(2.1, 2.9, "1")),
+    exclusive_turns=(Turn(0.42, 1.22, "1"), Turn(1.22, 1.7, "2"), Turn(2.1, 2.9, "1")),
+)
+WORDS = (
+    Word(0.4, 0.56, "Are", 0.98),
+    Word(0.56, 0.72, "you", 0.99),
+    Word(0.72, 1.2, "ready?", 0.97),
+    Word(1.28, 1.68, "Yes.", 0.91),
+    Word(2.08, 2.4, "Let's", 0.95),
+    Word(2.4, 2.88, "go.", 0.99),
+)
+
+
+def _spoken(words: tuple[Word, ...]) -> Transcript:
+    said = label_words(words, DIALOGUE)
+    return Transcript(3.2, said, split_segments(said), language="en", diarized=True, num_speakers=DIALOGUE.num_speakers)
+
+
+def _plain() -> Transcript:
+    letters = tuple(Character(1.28 + 0.08 * i, 1.36 + 0.08 * i, letter) for i, letter in enumerate("Yes."))
+    return Transcript(3.2, WORDS[3:4], split_segments(WORDS[3:4]), letters, language="en")
+
+
+ANSWERS: dict[str, dict[str, object]] = {
+    "json": render(_spoken(WORDS), TranscriptFormat.JSON, timestamps=False),
+    "timestamps": render(_plain(), TranscriptFormat.JSON, timestamps=True),
+    "verbose_json": render(_spoken(WORDS[2:4]), TranscriptFormat.VERBOSE_JSON, timestamps=False),
+    "diarized_json": render(_spoken(WORDS[2:4]), TranscriptFormat.DIARIZED_JSON, timestamps=False),
+    "text": render(replace(_plain(), warnings=("the recording seems to be cut short",)), TranscriptFormat.TEXT, timestamps=False),
+    "srt": render(_spoken(WORDS), TranscriptFormat.SRT, timestamps=False),
+    "vtt": render(_spoken(WORDS), TranscriptFormat.VTT, timestamps=False),
+    "diarization": render_diarization(DIALOGUE, 3.2, DiarizationFormat.JSON),
+    "rttm": render_diarization(DIALOGUE, 3.2, DiarizationFormat.RTTM),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block of the page."""
+
+    mark: str
+    value: str
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """What stands in it."""
+        return json.loads(self.text)
+
+
+def _blocks() -> list[Block]:
+    found = re.findall(r"^```json(?: (\w+)(?:=(\w+))?)?\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return [Block(*parts) for parts in found]
+
+
+def _marked(mark: str) -> list[Any]:
+    blocks = [block for block in _blocks() if block.mark == mark]
+    return [pytest.param(block, id=f"{block.value}-{number}") for number, block in enumerate(blocks)]
+
+
+def _rows(heading: str) -> list[list[str]]:
+    """The cells of the table under a heading, without its head."""
+    section = PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def _leaves(kind: type[WorkerError] = WorkerError) -> list[type[WorkerError]]:
+    return [leaf for child in kind.__subclasses__() for leaf in _leaves(child)] or [kind]
+
+
+def test_every_block_of_json_is_marked_and_is_json() -> None:
+    """So that none escapes the tests below."""
+    assert len(_blocks()) == PAGE.count("```json")
+    for block in _blocks():
+        assert block.mark in {"request", "refused", "failure", "answer"}
+        assert block.json
+
+
+# requests
+
+
+@pytest.mark.parametrize("block", _marked("request"))
+def test_every_request_is_taken(block: Block) -> None:
+    """By the role that it is written for."""
+    assert parse(ROLES[block.value], block.json["input"]).source.value
+
+
+def test_every_field_is_used_in_two_requests() -> None:
+    """Of every role together, and the fields of their parts."""
+    used = Counter[str]()
+    for block in (block for block in _blocks() if block.mark == "request"):
+        asked = block.json["input"]
+        segments = [name for one in asked.get("diarization_segments") or () for name in one]
+        used.update([*asked, *{f"diarization_segments.{name}" for name in segments}, *(f"part.{name}" for name in asked.get("part") or ())])
+    fields = {name for kind in ROLES.values() for name in kind.model_fields}
+    fields |= {f"part.{name}" for name in Part.model_fields} | {f"diarization_segments.{name}" for name in TurnField.model_fields}
+    assert {name: used[name] for name in fields if used[name] < 2} == {}
+
+
+def test_the_table_names_every_field_with_its_roles_and_default() -> None:
+    """And no other; a default is written as JSON has it."""
+    documented = {}
+    for names, roles, _, default, *_ in _rows("Request"):
+        for name in re.findall(r"`(\w+)`", names):
+            documented[name] = (set(ROLES) if roles == "all" else set(roles.split(", ")), default.strip("`"))
+    assert documented.pop("timestamp") == documented["timestamps"]
+    assert set(documented) == {name for kind in ROLES.values() for name in kind.model_fields}
+    for name, (roles, default) in documented.items():
+        having = {role: kind.model_fields[name] for role, kind in ROLES.items() if name in kind.model_fields}
+        assert roles == set(having), name
+        assert {"–" if field.default is None else json.dumps(field.default).strip('"') for field in having.values()} == {default}, name
+
+
+@pytest.mark.parametrize(
+    ("refused", "failure"),
+    [(one, other) for one, other in zip(_blocks(), _blocks()[1:], strict=False) if one.mark == "refused"],
+    ids=lambda block: block.mark,
+)
+def test_every_refused_request_fails_as_told(refused: Block, failure: Block) -> None:
+    """With the very sentence on the page."""
+    assert failure.mark == "failure"
+    with pytest.raises(InvalidRequest) as raised:
+        parse(ROLES[refused.value], refused.json["input"])
+    assert failure.json["error"] == f"{raised.value.code}: {raised.value}"
+
+
+# answers
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_every_answer_is_what_is_rendered(name: str) -> None:
+    """Value for value."""
+    (block,) = [block for block in _blocks() if (block.mark, block.value) == ("answer", name)]
+    assert block.json == ANSWERS[name]
+
+
+def test_every_format_has_an_example() -> None:
+    """And stands in the table of its role."""
+    shown = {block.value for block in _blocks() if block.mark == "answer"}
+    assert shown == set(ANSWERS) >= {*TranscriptFormat, DiarizationFormat.RTTM}
+    named = {name for row in _rows("Answer") for name in re.findall(r"`(\w+)`", row[0])}
+    assert named == {*TranscriptFormat, *DiarizationFormat}
+
+
+# errors
+
+
+def test_the_table_of_errors_holds_every_code() -> None:
+    """And no other, with whether the same request may succeed later."""
+    told = {row[0].strip("`"): row[3] for row in _rows("Errors")}
+    expected = {leaf.code: "yes" if leaf.retryable else "no" for leaf in _leaves() if leaf is not errors.SettingsError}
+    assert told == expected | {errors.DownloadFailed.code: "told by `retryable`"}
+
+
+@pytest.mark.parametrize("block", _marked("failure"))
+def test_every_failed_job_has_the_shape_of_one(block: Block) -> None:
+    """The code in front of the sentence, and again beside `success` and `retryable`."""
+    (kind,) = [leaf for leaf in _leaves() if leaf.code == block.json["output"]["code"]]
+    assert block.json["status"] == "FAILED"
+    assert block.json["error"].startswith(f"{kind.code}: ")
+    assert set(block.json["output"]) == {"success", "code", "retryable"}
+    assert block.json["output"]["success"] is False
+    assert block.json["output"]["retryable"] is kind.retryable or kind is errors.DownloadFailed

@@ -1,0 +1,98 @@
+"""A Hugging Face hub on the loopback: the four requests that `snapshot_download` makes, and the refusals that the real hub gives."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class Hub:
+    """What the hub holds and how it answers."""
+
+    repositories: Mapping[str, Mapping[str, bytes]]
+    """The files of each model id."""
+    gated: bool = False
+    """Files are given only to `accepted` tokens."""
+    private: bool = False
+    """Models are shown only to `accepted` tokens."""
+    broken: bool = False
+    """Every answer is a 503."""
+    accepted: str = "hf_accepted"
+    url: str = ""
+    requests: list[tuple[str, str, str | None]] = field(default_factory=list)
+    """Method, path and authorization of each request."""
+
+
+@contextlib.contextmanager
+def serve(hub: Hub) -> Iterator[Hub]:
+    """Serve the hub on a free port; its `url` is set."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        authorization = self.headers.get("Authorization")
+        self.hub.requests.append((self.command, path, authorization))
+        known = authorization == f"Bearer {self.hub.accepted}"
+        model_id, name = self._target(path)
+        files = self.hub.repositories.get(model_id)
+        if self.hub.broken:
+            self._answer(503, b"")
+        elif files is None or (self.hub.private and not known):
+            self._answer(404 if authorization and known else 401, b"", {"X-Error-Code": "RepoNotFound"})
+        elif path.startswith("/api/") and "/tree/" in path:
+            tree = [{"type": "file", "path": name, "size": len(data), "oid": _oid(data)} for name, data in files.items()]
+            self._answer(200, json.dumps(tree).encode(), {"Content-Type": "application/json"})
+        elif path.startswith("/api/"):
+            about = {"id": model_id, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
+            self._answer(200, json.dumps(about).encode(), {"Content-Type": "application/json"})
+        elif self.hub.gated and not known:
+            self._answer(403 if authorization else 401, b"", {"X-Error-Code": "GatedRepo"})
+        elif name in files:
+            self._answer(200, files[name], {"ETag": f'"{_oid(files[name])}"', "X-Repo-Commit": COMMIT})
+        else:
+            self._answer(404, b"", {"X-Error-Code": "EntryNotFound"})
+
+    do_HEAD = do_GET  # noqa: N815  the name is the server's
+
+    @staticmethod
+    def _target(path: str) -> tuple[str, str]:
+        parts = path.removeprefix("/api/models/").strip("/").split("/")
+        return "/".join(parts[:2]), "/".join(parts[4:])
+
+    def _answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def _oid(data: bytes) -> str:
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
