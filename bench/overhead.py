@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import random
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -36,17 +37,30 @@ DECODE_TARGET = 1.15
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """One run: seconds by the clock, and seconds of processor time, children included."""
+
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Race:
-    """Seconds that two ways to the same result took, run in turns."""
+    """Two ways to the same result, run in turns."""
 
     what: str
-    theirs_s: tuple[float, ...]
-    ours_s: tuple[float, ...]
+    theirs: tuple[Run, ...]
+    ours: tuple[Run, ...]
 
     @property
     def ratio(self) -> float:
-        """Our median by theirs; under 1 we are faster."""
-        return statistics.median(self.ours_s) / statistics.median(self.theirs_s)
+        """Our median by theirs, by the clock; under 1 we are faster."""
+        return statistics.median(run.wall_s for run in self.ours) / statistics.median(run.wall_s for run in self.theirs)
+
+    @property
+    def cpu_ratio(self) -> float:
+        """The same in processor time, which other work on the machine disturbs less."""
+        return statistics.median(run.cpu_s for run in self.ours) / statistics.median(run.cpu_s for run in self.theirs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +89,22 @@ class Peak:
     utterances: int
 
 
-def race(what: str, theirs: Callable[[], object], ours: Callable[[], object], repetitions: int) -> Race:
+def run_in_turns(what: str, theirs: Callable[[], object], ours: Callable[[], object], repetitions: int) -> Race:
     """Run both in turns after one run of each that does not count."""
     theirs(), ours()
-    times = [(_timed(theirs), _timed(ours)) for _ in range(repetitions)]
-    return Race(what, *(tuple(side) for side in zip(*times, strict=True)))
+    runs = [(_timed(theirs), _timed(ours)) for _ in range(repetitions)]
+    return Race(what, *(tuple(side) for side in zip(*runs, strict=True)))
 
 
-def _timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _timed(work: Callable[[], object]) -> Run:
+    start, cpu_start = time.perf_counter(), _cpu_s()
     work()
-    return time.perf_counter() - start
+    return Run(time.perf_counter() - start, _cpu_s() - cpu_start)
+
+
+def _cpu_s() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 # decode
@@ -106,8 +125,9 @@ def race_decoding(hours: float, repetitions: int) -> Race:
     ffmpeg = find_ffmpeg()
     with TemporaryDirectory() as folder:
         path = make_recording(Path(folder) / "recording.mp3", hours, ffmpeg)
-        bare = [ffmpeg, *"-nostdin -v error -i".split(), str(path), *"-map 0:a:0 -ac 1 -ar 16000 -f s16le -y /dev/null".split()]
-        return race(
+        samples = shlex.split("-map 0:a:0 -ac 1 -ar 16000 -f s16le -y /dev/null")
+        bare = [ffmpeg, "-nostdin", "-v", "error", "-i", str(path), *samples]
+        return run_in_turns(
             f"decode {hours:g} h of mp3",
             lambda: subprocess.run(bare, check=True),
             lambda: decode(path, ffmpeg=ffmpeg, max_duration_s=100 * 3600),
@@ -164,7 +184,7 @@ def race_merging(repetitions: int) -> tuple[Race, Agreement]:
     """The same words and the same turns, none of which overlap, to both."""
     words, turns = make_conversation()
     diarization = Diarization(turns, turns)
-    run = race(
+    race = run_in_turns(
         f"merge {WORDS} words × {TURNS} turns",
         lambda: label_as_whisperx(words, turns),
         lambda: label_words(words, diarization),
@@ -172,7 +192,7 @@ def race_merging(repetitions: int) -> tuple[Race, Agreement]:
     )
     theirs = label_as_whisperx(words, turns)
     ours = [word.speaker for word in label_words(words, diarization)]
-    return run, _compare(theirs, ours, words, diarization)
+    return race, _compare(theirs, ours, words, diarization)
 
 
 def _compare(theirs: list[str | None], ours: list[str | None], words: list[Word], diarization: Diarization) -> Agreement:
@@ -223,12 +243,14 @@ def _peak_mb(who: int) -> float:
 # what is printed
 
 
-def show_race(run: Race, theirs: str, target: float | None = None) -> None:
-    """One line a side, then the ratio."""
-    print(f"\n{run.what}, {len(run.ours_s)} runs each, in turns")
-    for name, times in ((theirs, run.theirs_s), ("ours", run.ours_s)):
-        print(f"  {name:<12} median {statistics.median(times):8.3f} s   min {min(times):8.3f} s   max {max(times):8.3f} s")
-    print(f"  ratio        {run.ratio:.3f}" + (f"   (target ≤ {target:g})" if target else ""))
+def show_race(race: Race, theirs: str, target: float | None = None) -> None:
+    """One line a side, then the ratios."""
+    print(f"\n{race.what}, {len(race.ours)} runs each, in turns")
+    for name, runs in ((theirs, race.theirs), ("ours", race.ours)):
+        wall, cpu = [run.wall_s for run in runs], [run.cpu_s for run in runs]
+        print(f"  {name:<12} clock: median {statistics.median(wall):7.3f} s, {min(wall):.3f} to {max(wall):.3f}", end="")
+        print(f"   processor: median {statistics.median(cpu):7.3f} s, {min(cpu):.3f} to {max(cpu):.3f}")
+    print(f"  ratio        clock {race.ratio:.3f}, processor {race.cpu_ratio:.3f}" + (f"   (target ≤ {target:g})" if target else ""))
 
 
 def show_agreement(found: Agreement) -> None:
@@ -261,8 +283,8 @@ def main() -> None:
     if asked.only in (None, "decode"):
         show_race(race_decoding(asked.hours or 1.0, asked.repetitions), "ffmpeg", DECODE_TARGET)
     if asked.only in (None, "merge"):
-        run, found = race_merging(asked.repetitions)
-        show_race(run, "whisperX")
+        race, found = race_merging(asked.repetitions)
+        show_race(race, "whisperX")
         show_agreement(found)
     if asked.only in (None, "memory"):
         show_memory(asked.hours or MEMORY_HOURS, measure_memory(asked.hours or MEMORY_HOURS))

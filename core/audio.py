@@ -151,6 +151,8 @@ class Stream:
         AudioTooLong and RangeOutsideAudio.
         """
         self.start = start_s
+        self.end = start_s
+        """Seconds from the start of the file to behind what was decoded so far."""
         self.warnings: tuple[str, ...] = ()
         """What the caller should know; complete after the last block."""
         self._max_duration_s = max_duration_s
@@ -180,6 +182,7 @@ class Stream:
                 raise AudioTooLong(
                     f"the recording is longer than {self._max_duration_s:g} s, the most this worker takes; use start and end to send parts"
                 )
+            self.end = self.start + count / SAMPLE_RATE
             yield np.frombuffer(block, "<i2", count=len(block) // 2)
         self._judge(count / SAMPLE_RATE)
 

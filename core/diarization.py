@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from core.accelerator import ModelThread, choose_device, is_out_of_memory, release_memory, silence_nemo
+from core.accelerator import ModelThread, choose_device, is_device_fault, is_out_of_memory, release_memory, silence_nemo
 from core.audio import SAMPLE_RATE, Waveform
 from core.errors import Cancelled, ModelNotFound, OutOfMemory
 from core.flow import IsCancelled, Progress
@@ -154,9 +154,13 @@ class _Clustering:
 def _count_warnings(asked: SpeakerCount, count: int, overruled: int | None) -> Iterator[str]:
     at_least, at_most = asked.exact or asked.at_least or 1, asked.exact or asked.at_most or count
     if count and not at_least <= count <= at_most:
-        yield f"{count} speaker{'s' * (count > 1)} could be told apart, although {at_least if count < at_least else at_most} were asked for"
+        yield f"{_speakers(count)} could be told apart, although {at_least if count < at_least else at_most} were asked for"
     elif count and overruled is not None and overruled != count:
-        yield f"the model finds {overruled} speaker{'s' * (overruled > 1)} by itself and was made to find {count}, as asked; the labels are less certain"
+        yield f"the model finds {_speakers(overruled)} by itself and was made to find {count}, as asked; the labels are less certain"
+
+
+def _speakers(count: int) -> str:
+    return "1 speaker" if count == 1 else f"{count} speakers"
 
 
 def _turns(annotation: Any, waveform: Waveform) -> list[Turn]:
@@ -197,7 +201,9 @@ def _load(location: ModelLocation, device: str) -> Any:
     set_telemetry_metrics(False)  # else every job's duration and speaker count is sent to the makers
     try:
         pipeline = Pipeline.from_pretrained(_configuration(location) if location.parts else location.path)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, ImportError) as error:
+    except Exception as error:
+        if is_out_of_memory(error) or is_device_fault(error):
+            raise
         raise ModelNotFound(
             f"{location.path.name} cannot be read as a pyannote pipeline ({type(error).__name__}); check its files"
         ) from None

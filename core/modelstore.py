@@ -259,8 +259,11 @@ def _parameters(folder: Path) -> dict[str, object]:
     """The parameters in a pyannote pipeline's configuration."""
     import yaml  # type: ignore[import-untyped]
 
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    parameters = config.get("pipeline", {}).get("params", {}) if isinstance(config, dict) else None
+    try:
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+    except yaml.YAMLError:
+        return {}  # loading it says what is wrong
+    parameters = config["pipeline"].get("params") if isinstance(config, dict) and isinstance(config.get("pipeline"), dict) else None
     return parameters if isinstance(parameters, dict) else {}
 
 

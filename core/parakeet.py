@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from core.accelerator import choose_device, silence_nemo
+from core.accelerator import choose_device, is_device_fault, is_out_of_memory, silence_nemo
 from core.audio import SAMPLE_RATE, Samples
 from core.errors import ModelNotFound
 from core.timeline import Character, Word
@@ -182,7 +182,9 @@ def _restore(path: Path, device: str) -> Any:
     nemo_log.setLevel(logging.ERROR)
     try:
         model = ASRModel.restore_from(str(path), map_location=device)
-    except (OSError, KeyError, ValueError, AttributeError, ImportError) as error:
+    except Exception as error:
+        if is_out_of_memory(error) or is_device_fault(error):
+            raise
         raise ModelNotFound(f"{path.name} cannot be read as a NeMo model ({type(error).__name__}); check the file") from None
     if not (hasattr(model, "decoding") and hasattr(getattr(model, "encoder", None), "subsampling_factor")):
         raise ModelNotFound(f"{path.name} is a NeMo {type(model).__name__}; a TDT, RNNT or CTC model is needed")

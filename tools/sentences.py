@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905 -- the word classes are lists to read, not code
 """English sentences over a closed vocabulary: what the embedded speech model is trained and tested on.
 
 The words are those of `vocabulary.txt` (Basic English, office words, names, numbers) and their regular inflections.
@@ -415,6 +416,16 @@ TEMPLATES = (
         "At least it is {a}.",
     ),
     *(
+        "I am looking for {np}.",
+        "{Name} is coming {later}.",
+        "The children are playing {prep} {np}.",
+        "{Name} makes {np}.",
+        "{X} stayed {prep} {np}.",
+        "Sit down, please.",
+        "Come in, {name}.",
+        "The {n} starts at {clock}.",
+    ),
+    *(
         "One dollar, please.",
         "It costs one pound.",
         "One pound of {m}, please.",
@@ -591,7 +602,7 @@ class Sentences:
             return draw
 
         def either(*options: Callable[[], str]) -> Callable[[], str]:
-            return lambda: self._rng.choice(options)()
+            return lambda: self._rng.choice(options)()  # noqa: PLW0108 -- each call is to choose anew
 
         name, number = pick("name"), self._number
         things, ideas = pick("thing"), pick("idea")
@@ -609,9 +620,7 @@ class Sentences:
             "comp": either(
                 pick("comparable", comparative),
                 pick("comparable", comparative),
-                lambda: self._rng.choice(
-                    ["better", "more " + self._slot("a"), "less " + self._slot("a"), "louder", "higher"]
-                ),
+                lambda: self._rng.choice(["better", "more " + self._slot("a"), "less " + self._slot("a"), "louder", "higher"]),
             ),
             "super": either(pick("comparable", superlative), lambda: "most " + self._slot("a")),
             "vt": pick("transitive"),
@@ -684,9 +693,7 @@ class Sentences:
         return spell_number(self._rng.randrange(limit))
 
     def _digits(self) -> str:
-        groups = [
-            " ".join(self._rng.choices(UNITS[:10], k=self._rng.randint(2, 4))) for _ in range(self._rng.randint(1, 3))
-        ]
+        groups = [" ".join(self._rng.choices(UNITS[:10], k=self._rng.randint(2, 4))) for _ in range(self._rng.randint(1, 3))]
         return ", ".join(groups)
 
     def _clock(self) -> str:
@@ -707,13 +714,11 @@ class Sentences:
 
     def _year(self) -> str:
         tail = spell_number(self._rng.randrange(13, 100))
-        return self._rng.choice(
-            [f"nineteen {tail}", f"twenty {tail}", "two thousand and " + self._rng.choice(UNITS[1:])]
-        )
+        return self._rng.choice([f"nineteen {tail}", f"twenty {tail}", "two thousand and " + self._rng.choice(UNITS[1:])])
 
 
 def _is_proper(word: str) -> bool:
-    return word.split("'")[0] in _PROPER and word != "o'clock"
+    return word.partition("'")[0] in _PROPER and word != "o'clock"
 
 
 _PROPER = frozenset([*NAMES, *CITIES, *DAYS, *MONTHS, "i"]) - {"may", "march", "mark", "frank", "grace"}
@@ -761,11 +766,7 @@ def _listed_forms() -> set[str]:
     """The vocabulary and those inflections that the word's class calls for."""
     forms = set(vocabulary())
     forms |= {plural(noun) for noun in (*THINGS, *IDEAS, *PEOPLE)}
-    forms |= {
-        rule(verb) for verb in (*REGULAR_TRANSITIVE, *REGULAR_INTRANSITIVE) for rule in (third_person, past, gerund)
-    }
-    forms |= {
-        rule(verb) for verb in (*IRREGULAR_TRANSITIVE, *IRREGULAR_INTRANSITIVE) for rule in (third_person, gerund)
-    }
+    forms |= {rule(verb) for verb in (*REGULAR_TRANSITIVE, *REGULAR_INTRANSITIVE) for rule in (third_person, past, gerund)}
+    forms |= {rule(verb) for verb in (*IRREGULAR_TRANSITIVE, *IRREGULAR_INTRANSITIVE) for rule in (third_person, gerund)}
     forms |= {rule(adjective) for adjective in COMPARABLE for rule in (comparative, superlative)}
     return forms | {adverb(adjective) for adjective in MANNER} | {possessive(name) for name in NAMES}

@@ -65,9 +65,7 @@ class Shard:
 def read_shard(path: Path) -> Shard:
     """Read the shard whose `.json` index is at `path`."""
     rows = json.loads(path.read_text())
-    recordings = tuple(
-        Recording(row["start"], row["frames"], tuple(TimedWord(*word) for word in row["words"])) for row in rows
-    )
+    recordings = tuple(Recording(row["start"], row["frames"], tuple(TimedWord(*word) for word in row["words"])) for row in rows)
     return Shard(np.load(path.with_suffix(".npy"), mmap_mode="r"), recordings)
 
 
@@ -214,6 +212,7 @@ def read_audio(path: Path) -> tuple[list[np.ndarray], list[str]]:
 
 
 def main() -> None:
+    """Parse the command line and write the corpus."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--hours", type=float, default=16.0)

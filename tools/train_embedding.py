@@ -2,8 +2,10 @@
 
     python -m tools.voicebank --out build/voicebank
     python -m tools.train_embedding --bank build/voicebank --out build/embedding/pytorch_model.bin --minutes 30
-    python -m tools.train_embedding --bank build/voicebank --out build/embedding/pytorch_model.bin --plda build/plda
+    python -m tools.voicebank --out build/voicebank-plda --voices 250 --long 6 --short 1 --seed 3
+    python -m tools.train_embedding --bank build/voicebank-plda --out build/embedding/pytorch_model.bin --plda build/plda
 
+The PLDA has voices of its own: those that the embedding was trained on vary less than voices that it never heard.
 Speakers of the bank are told apart with an additive angular margin (Deng et al., "ArcFace", 2019). Crops carry a mask as
 in pyannote's pipeline: the rest of a crop is somebody else, silence or noise, and only the masked frames are pooled.
 """

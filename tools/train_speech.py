@@ -186,7 +186,7 @@ def _log_add(a: float, b: float) -> float:
 
 
 @numba.njit(cache=True)
-def _tdt_forward_backward(blank, label, duration, low, frames, tokens):  # noqa: ANN001, ANN202, C901
+def _tdt_forward_backward(blank, label, duration, low, frames, tokens):  # noqa: ANN001, ANN202, PLR0912, PLR0915
     """Losses and gradients of a batch: -log P and its derivatives by the log-probabilities of tokens and durations.
 
     blank, label: float32 (B, T, S), log-probability of the blank and of the next token in frame t after u = low[b, t] + s
@@ -299,6 +299,7 @@ class Batch:
     """int64 (B, T / 8 + 1): the band's lowest state."""
 
     def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
         return Batch(*(getattr(self, name).to(device) for name in self.__slots__))
 
 
@@ -559,15 +560,18 @@ class Plan:
     average: float = 0.997
 
     def learning_rate(self, done: float) -> float:
+        """A linear warm-up, then half a cosine down to a hundredth of the peak."""
         if done < self.warm_up:
             return self.peak_rate * max(done, 0.001) / self.warm_up
         return self.peak_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
     def weights(self, done: float) -> Weights:
+        """Frames lead while nothing is known; TDT joins once they are half learnt."""
         frame = float(np.interp(done, [0.06, 0.3], [2.0, 0.2]))
         return Weights(frame=frame, ctc=0.3, tdt=0.0 if done < 0.05 else 1.0)
 
     def long_share(self, done: float) -> float:
+        """The share of batches with inputs of 12 to 26 s."""
         return float(np.interp(done, [0.0, 0.1, 0.3], [0.0, 0.1, 0.3]))
 
 
@@ -712,6 +716,7 @@ def _edits(a: list[str], b: list[str]) -> int:
 
 
 def main() -> None:
+    """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder made by tools.speech_data")
     parser.add_argument("--out", type=Path, required=True, help="the .nemo file to write")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from core.errors import DownloadFailed, InvalidUrl, StorageNotConfigured
-from core.sources.origin import CHUNK_BYTES, CONNECT_TIMEOUT_S, is_transient, too_large
 from core.settings import Settings
+from core.sources.origin import CHUNK_BYTES, CONNECT_TIMEOUT_S, is_transient, too_large
 
 _READ_TIMEOUT_S = 60.0
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -39,19 +40,19 @@ class Bucket:
 
     def chunks(self) -> Iterator[bytes]:
         """Give the object."""
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore import exceptions as failures
 
         try:
             answer = self._client().get_object(Bucket=self._bucket, Key=self._key)
             if answer["ContentLength"] > self._max_bytes:
                 raise too_large(self._max_bytes)
-            with answer["Body"] as body:
+            with closing(answer["Body"]) as body:
                 yield from body.iter_chunks(CHUNK_BYTES)
-        except ClientError as error:
+        except failures.ClientError as error:
             raise self._refusal(error.response["ResponseMetadata"]["HTTPStatusCode"]) from None
-        except HTTPClientError:
+        except (failures.ConnectionError, failures.HTTPClientError):
             raise DownloadFailed("the connection to the S3 storage failed or broke off; try again", retryable=True) from None
-        except (BotoCoreError, ValueError):
+        except (failures.BotoCoreError, ValueError):
             raise DownloadFailed("the S3 storage cannot be used; check S3_ENDPOINT and the URL") from None
 
     def _client(self) -> Any:
