@@ -109,7 +109,7 @@ def decode(
     cancelled: IsCancelled = lambda: False,
 ) -> Waveform:
     """Decode the first sound track of a file, or a range of it, into memory. For the arguments and the errors see `Stream`."""
-    stream = Stream(
+    return Stream(
         path,
         ffmpeg=ffmpeg,
         max_duration_s=max_duration_s,
@@ -117,15 +117,7 @@ def decode(
         end_s=end_s,
         timeout_s=timeout_s,
         cancelled=cancelled,
-    )
-    samples = np.empty(round((stream.expected_s or 0) * SAMPLE_RATE) + SAMPLE_RATE, np.float32)
-    count = 0
-    for pcm in stream.pcm():
-        if count + len(pcm) > len(samples):
-            samples = np.concatenate((samples[:count], np.empty(max(count, len(pcm)), np.float32)))
-        _to_float(pcm, samples[count : count + len(pcm)])
-        count += len(pcm)
-    return Waveform(samples[:count], start_s, stream.warnings)
+    ).read()
 
 
 class Stream:
@@ -168,8 +160,19 @@ class Stream:
             return None
         return min(max(0.0, self._track.duration_s - self.start), self._wanted_s)
 
+    def read(self) -> Waveform:
+        """Decode all of it into memory."""
+        samples = np.empty(round((self.expected_s or 0) * SAMPLE_RATE) + SAMPLE_RATE, np.float32)
+        count = 0
+        for pcm in self.pcm():
+            if count + len(pcm) > len(samples):
+                samples = np.concatenate((samples[:count], np.empty(max(count, len(pcm)), np.float32)))
+            _to_float(pcm, samples[count : count + len(pcm)])
+            count += len(pcm)
+        return Waveform(samples[:count], self.start, self.warnings)
+
     def __iter__(self) -> Iterator[Samples]:
-        """Decode."""
+        """Decode block by block."""
         for pcm in self.pcm():
             yield _to_float(pcm, np.empty(len(pcm), np.float32))
 

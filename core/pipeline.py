@@ -9,25 +9,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
 
 from core import audio, chunking, merging, modelstore, rendering, sources
 from core.diarization import Diarizer, PyannoteDiarizer
 from core.errors import Cancelled
-from core.flow import IsCancelled, Watch
+from core.flow import Watch
 from core.schema import AudioRequest, DiarizationRequest, SingleRequest, SpeakerCount, TranscriptionRequest, parse
 from core.settings import Settings
 from core.shares import Share
 from core.timeline import Diarization, Span, Transcript, Transcription
 from core.transcription import ParakeetTranscriber, Transcriber
-
-
-class _Decoding(TypedDict):
-    ffmpeg: str
-    max_duration_s: float
-    start_s: float
-    end_s: float | None
-    cancelled: IsCancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +30,7 @@ class Recorder:
     def waveform(self, request: AudioRequest, watch: Watch) -> audio.Waveform:
         """Fetch and decode the asked range in one piece; the file is gone before any model runs."""
         with self.file(request, watch) as path:
-            return self.decode(path, request, watch)
+            return self.stream(path, request, watch).read()
 
     @contextlib.contextmanager
     def file(self, request: AudioRequest, watch: Watch) -> Iterator[Path]:
@@ -48,23 +39,17 @@ class Recorder:
             watch.report("downloading", 0.0)
             yield sources.fetch(request.source, folder, settings=self.settings, cancelled=watch.cancelled)
 
-    def decode(self, path: Path, request: AudioRequest, watch: Watch) -> audio.Waveform:
-        """Decode the asked range of a local file in one piece."""
-        watch.report("decoding", 0.0)
-        return audio.decode(path, **self._decoding(request, watch))
-
     def stream(self, path: Path, request: AudioRequest, watch: Watch) -> audio.Stream:
-        """Decode the asked range of a local file block by block."""
-        return audio.Stream(path, **self._decoding(request, watch))
-
-    def _decoding(self, request: AudioRequest, watch: Watch) -> _Decoding:
-        return {
-            "ffmpeg": audio.find_ffmpeg(self.settings.ffmpeg_binary),
-            "max_duration_s": self.settings.max_audio_duration,
-            "start_s": request.start or 0.0,
-            "end_s": request.end,
-            "cancelled": watch.cancelled,
-        }
+        """The asked range of a local file, ready to be decoded."""
+        watch.report("decoding", 0.0)
+        return audio.Stream(
+            path,
+            ffmpeg=audio.find_ffmpeg(self.settings.ffmpeg_binary),
+            max_duration_s=self.settings.max_audio_duration,
+            start_s=request.start or 0.0,
+            end_s=request.end,
+            cancelled=watch.cancelled,
+        )
 
     def rehearsal(self, recording: Path) -> audio.Waveform:
         """Decode a short recording of ours."""
@@ -135,10 +120,10 @@ class SingleFlow:
         Where one fails the other is stopped, and the first cause is raised.
         """
         failed = threading.Event()
-        watch = replace(watch, cancelled=lambda cancelled=watch.cancelled: cancelled() or failed.is_set())
+        linked = replace(watch, cancelled=lambda: watch.cancelled() or failed.is_set())
         with ThreadPoolExecutor(2) as pool:
-            words = pool.submit(_transcribe, self.transcriber, waveform, language, watch)
-            turns = pool.submit(_diarize, self.diarizer, waveform, speakers, watch)
+            words = pool.submit(_transcribe, self.transcriber, waveform, language, linked)
+            turns = pool.submit(_diarize, self.diarizer, waveform, speakers, linked)
             for branch in (words, turns):
                 branch.add_done_callback(lambda done: failed.set() if done.exception() else None)
         causes = [error for branch in (words, turns) if (error := branch.exception()) is not None]
