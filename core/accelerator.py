@@ -79,8 +79,8 @@ def release_memory() -> None:
     """Give freed GPU memory back. Call it outside the `except` block: the traceback keeps tensors alive until then."""
     import torch
 
-    gc.collect()
     if torch.cuda.is_available():
+        gc.collect()
         torch.cuda.empty_cache()
 
 

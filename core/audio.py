@@ -44,11 +44,13 @@ _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d\.\d+)")
 
 _SAMPLE_RATES_HZ = range(4_000, 192_001)
 """Nobody records speech outside of it, but a small file becomes hours: one byte at 1 Hz is a second."""
-_MAX_CHANNELS = 8
 _POLARITY_S = 30.0
 _POLARITY_RATIO = 0.1
 _SHORTFALL = (1.0, 0.01)
 """A recording is called cut short where this many seconds, and this share of what the header says, are missing."""
+
+_UNKNOWN_SIZE = 0x7FFF_0000
+"""A size from here on in the header of a wav file is a stand-in, from a program that wrote to a pipe."""
 
 _FIRST_TRACK = ("-map", "0:a:0", "-vn", "-sn", "-dn")
 _TO_PIPE = ("-flush_packets", "0", "-f", "s16le", "pipe:1")
@@ -178,6 +180,9 @@ class Stream:
 
     def pcm(self) -> Iterator[NDArray[np.int16]]:
         """Decode to int16 instead, shape (samples,); a block is valid until the next one."""
+        # Not left to ffmpeg: beyond the end of an Ogg file it gives the last second.
+        if self.start > 0 and self.expected_s == 0 and not self._track.is_doubtful:
+            raise self._outside()
         count = 0
         for block in self._ffmpeg.run(*self._arguments()):
             count += len(block) // 2
@@ -209,13 +214,16 @@ class Stream:
         left, right = np.frombuffer(pcm, "<i2", count=len(pcm) // 4 * 2).reshape(-1, 2).T.astype(np.float32)
         return bool(np.square(left + right).sum() < _POLARITY_RATIO * np.square(left - right).sum())
 
+    def _outside(self) -> RangeOutsideAudio:
+        return RangeOutsideAudio(f"start is {self.start:g} s, but the recording ends before; give a smaller start")
+
     def _judge(self, seconds: float) -> None:
         """Say in the end what came out; raises where that was nothing."""
         failed = self._ffmpeg.failed
         if seconds == 0 and failed:
             raise DamagedAudio(_DAMAGED)
         if seconds == 0 and self.start > 0:
-            raise RangeOutsideAudio(f"start is {self.start:g} s, but the recording ends before; give a smaller start")
+            raise self._outside()
         if seconds == 0:
             raise EmptyAudio("the recording holds no sound; check that the upload was complete")
         missing_s = (self.expected_s or 0.0) - seconds
@@ -233,8 +241,10 @@ class _Track:
 
     layout: str
     duration_s: float | None
+    is_doubtful: bool
+    """The file is not of the size that its header says, so neither need the duration be."""
     is_cut: bool
-    """The file ends before the place that its header names."""
+    """The file is shorter than its header says."""
 
 
 def _inspect(ffmpeg: Ffmpeg, path: Path) -> _Track:
@@ -251,9 +261,10 @@ def _inspect(ffmpeg: Ffmpeg, path: Path) -> _Track:
     if track is None:
         raise DamagedAudio(_DAMAGED) if ": Audio:" in said else NoAudioTrack("the file has no sound track; send one that has")
     # All that look like it: a title may look like it too.
-    for rate, layout in _TRACK.findall(said):
-        _check_plausible(int(rate), layout)
-    return _Track(track[2].strip(), _duration_s(said), "Packet corrupt" in said)
+    for rate, _ in _TRACK.findall(said):
+        if int(rate) not in _SAMPLE_RATES_HZ:
+            raise UnsupportedAudio(f"a sample rate of {rate} Hz is not supported; send 8,000 to 48,000 Hz")
+    return _Track(track[2].strip(), _duration_s(said), "growing file" in said, _is_cut(head, path.stat().st_size))
 
 
 def _unreadable(head: bytes, said: str) -> WorkerError:
@@ -262,12 +273,12 @@ def _unreadable(head: bytes, said: str) -> WorkerError:
     return UnsupportedAudio(f"not a recording in a supported format; send one of {_FORMATS}")
 
 
-def _check_plausible(rate_hz: int, layout: str) -> None:
-    channels = re.match(r"(\d+) channels", layout)
-    if rate_hz not in _SAMPLE_RATES_HZ:
-        raise UnsupportedAudio(f"a sample rate of {rate_hz} Hz is not supported; send 8,000 to 48,000 Hz")
-    if channels and int(channels[1]) > _MAX_CHANNELS:
-        raise UnsupportedAudio(f"{channels[1]} channels are not supported; mix them down to one or two")
+def _is_cut(head: bytes, size: int) -> bool:
+    """Whether a wav or aiff file is shorter than it says, where it says; ffmpeg only tells of the others."""
+    if head[:4] not in (b"RIFF", b"FORM"):
+        return False
+    declared = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big") + 8
+    return size < declared < _UNKNOWN_SIZE
 
 
 def _duration_s(said: str) -> float | None:

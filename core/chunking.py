@@ -37,7 +37,7 @@ _SILENCE_DB = -60.0
 """Below this there is nothing, whatever is around."""
 _AIM_DB_PER_FRAME = 0.5 / _FRAMES_PER_S
 """How much quieter a place must be to be worth a cut farther from the aim."""
-_SLAB_SAMPLES = 60 * SAMPLE_RATE
+_SLAB_SAMPLES = 10 * SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def utterances(blocks: Iterable[Samples], *, start_s: float = 0.0, piece_s: floa
     held: Samples = np.empty(0, np.float32)
     first = 0  # index of held[0] in all samples
     for piece in _pieces(blocks, int(piece_s * SAMPLE_RATE)):
-        held = np.concatenate((held, piece)) if len(held) else piece
+        held = _one([held, *piece])
         energy = _energy(held)
         begin = 0
         while len(held) - begin > _MAX_FRAMES * _HOP:
@@ -105,20 +105,20 @@ def utterances(blocks: Iterable[Samples], *, start_s: float = 0.0, piece_s: floa
         yield Utterance(held, start_s + first / SAMPLE_RATE)
 
 
-def _pieces(blocks: Iterable[Samples], least: int) -> Iterator[Samples]:
+def _pieces(blocks: Iterable[Samples], least: int) -> Iterator[list[Samples]]:
     """Gather blocks until there are `least` samples."""
     gathered: list[Samples] = []
     for block in blocks:
         gathered.append(block)
         if sum(map(len, gathered)) >= least:
-            yield _one(gathered)
+            yield gathered
             gathered = []
-    if gathered:
-        yield _one(gathered)
+    yield gathered
 
 
-def _one(blocks: list[Samples]) -> Samples:
-    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+def _one(blocks: Iterable[Samples]) -> Samples:
+    parts = [block for block in blocks if len(block)]
+    return parts[0] if len(parts) == 1 else np.concatenate((*parts, np.empty(0, np.float32)))
 
 
 def _energy(samples: Samples) -> NDArray[np.float64]:
@@ -172,10 +172,12 @@ def _smooth(energy: NDArray[np.float64]) -> NDArray[np.float64]:
 _PAIR_S = 0.5
 """Two sides that hear the same word differ by less than this in when."""
 _UNPAIRED = 1.0
-"""What a word that only one side heard costs in an alignment."""
+"""What a word that only one side heard costs in an alignment; a pair of the same words costs its distance in seconds."""
+_UNPAIRED_AT_EDGE = 0.1
+"""The same, where one side has only a part of it or nothing."""
+_EDGE_S = 0.2
 _RENAMED = 1.5
 """What a pair of different words costs: less than two words that only one side heard."""
-_PER_SECOND = 0.5
 
 
 def join_words(heard: Sequence[Heard]) -> tuple[tuple[Word, ...], tuple[Character, ...]]:
@@ -202,7 +204,8 @@ def _seam(left: Heard, right: Heard) -> tuple[int, int]:
     left_end = len(list(takewhile(lambda word: word.end < right.span.start - _PAIR_S, left.words)))
     right_begin = 0
     head = tuple(takewhile(lambda word: word.start < left.span.end + _PAIR_S, right.words))
-    for here, there in _align(left.words[left_end:], head):
+    both = Span(right.span.start + _EDGE_S, left.span.end - _EDGE_S)
+    for here, there in _align(left.words[left_end:], head, both):
         sides = (*here, *there)
         if sum(word.midpoint for word in sides) / len(sides) >= middle:
             break
@@ -214,16 +217,19 @@ _Maybe = tuple[Word, ...]
 """One word, or none."""
 
 
-def _align(left: Sequence[Word], right: Sequence[Word]) -> Iterator[tuple[_Maybe, _Maybe]]:
-    """Pair what is the same in two sequences, in order; the cheapest alignment of all (Needleman & Wunsch, 1970)."""
+def _align(left: Sequence[Word], right: Sequence[Word], both: Span) -> Iterator[tuple[_Maybe, _Maybe]]:
+    """Pair what is the same in two sequences, in order; the cheapest alignment of all (Needleman & Wunsch, 1970).
+
+    What lies within `both`, each side should have heard.
+    """
     costs = {(len(left), len(right)): 0.0}
 
     def steps(i: int, j: int) -> Iterator[tuple[float, float, int, int]]:
         # Of equal cost, the earlier word goes first.
         if i < len(left):
-            yield costs[i + 1, j] + _UNPAIRED, left[i].midpoint, 1, 0
+            yield costs[i + 1, j] + _single_cost(left[i], both), left[i].midpoint, 1, 0
         if j < len(right):
-            yield costs[i, j + 1] + _UNPAIRED, right[j].midpoint, 0, 1
+            yield costs[i, j + 1] + _single_cost(right[j], both), right[j].midpoint, 0, 1
         if i < len(left) and j < len(right):
             yield costs[i + 1, j + 1] + _pair_cost(left[i], right[j]), -np.inf, 1, 1
 
@@ -237,12 +243,16 @@ def _align(left: Sequence[Word], right: Sequence[Word]) -> Iterator[tuple[_Maybe
         i, j = i + di, j + dj
 
 
+def _single_cost(word: Word, both: Span) -> float:
+    return _UNPAIRED if both.start <= word.start and word.end <= both.end else _UNPAIRED_AT_EDGE
+
+
 def _pair_cost(left: Word, right: Word) -> float:
     distance_s = abs(left.midpoint - right.midpoint)
     if _letters(left.text) == _letters(right.text):
-        return _PER_SECOND * distance_s if distance_s < _PAIR_S else np.inf
+        return distance_s if distance_s < _PAIR_S else np.inf
     shorter_s = min(left.duration, right.duration)
-    return _RENAMED + _PER_SECOND * distance_s if left.overlap(right) > shorter_s / 2 else np.inf
+    return _RENAMED + distance_s if left.overlap(right) > shorter_s / 2 else np.inf
 
 
 def _letters(text: str) -> str:

@@ -28,7 +28,7 @@ _DEMUXERS = "wav,w64,mp3,flac,ogg,mov,matroska,aac,asf,amr,aiff,caf"
 _BLOCK_BYTES = 1 << 20
 _PIPE_BYTES = 1 << 20
 _MAX_MESSAGE_BYTES = 65_536
-_MAX_MEMORY_BYTES = 2 << 30
+_MAX_MEMORY_BYTES = 1 << 30
 _POLL_S = 0.1
 
 
@@ -94,7 +94,7 @@ class _Process:
 
     def _bound(self) -> None:
         """Bound what the child may take: from outside, as no code is safe between fork and exec in a process with threads."""
-        limits = ((resource.RLIMIT_AS, _MAX_MEMORY_BYTES), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0))
+        limits = ((resource.RLIMIT_DATA, _MAX_MEMORY_BYTES), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0))
         with contextlib.suppress(OSError, AttributeError):  # not Linux, or not allowed
             for kind, limit in limits:
                 resource.prlimit(self._child.pid, kind, (limit, limit))

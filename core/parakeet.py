@@ -27,6 +27,9 @@ MIN_SAMPLES = SAMPLE_RATE
 PROBE_S = 2.0
 """How much is decoded at the start to see that the model works."""
 
+_MARKS = frozenset(".,?!;:…")
+"""A model may emit one of them alone, into silence: that is no word."""
+
 log = logging.getLogger("parakeet.model")
 
 
@@ -123,7 +126,7 @@ def recognition(text: str, tokens: Iterable[Token], *, frame_s: float, duration_
     """Put words together from a text and the tokens that spell it.
 
     A word lasts from its first letter to its last; punctuation, which is often emitted much later, does not count. Its confidence is that
-    of its least certain token. A word that the model gave no time lasts one frame, `frame_s`, or until the next. Where the tokens do not
+    of the least certain token of these letters. A word that the model gave no time lasts one frame, `frame_s`, or until the next. Where the tokens do not
     spell the text (bytes, unknown tokens), the letters share the tokens' times in proportion and have no confidence.
     """
     letters = [letter for token in tokens for letter in _letters(token)]
@@ -138,7 +141,8 @@ def recognition(text: str, tokens: Iterable[Token], *, frame_s: float, duration_
     shares = [_share(letters, first, last, total) for first, last in itertools.pairwise(edges)]
     words = _in_order([_word(word, share) for word, share in zip(written, shares, strict=True)], frame_s, duration_s)
     characters = [_characters(share, duration_s) if spelled else () for share in shares]
-    return Recognition(tuple(words), tuple(characters))
+    said = [(word, letters) for word, letters in zip(words, characters, strict=True) if not _MARKS.issuperset(word.text)]
+    return Recognition(tuple(word for word, _ in said), tuple(letters for _, letters in said))
 
 
 def _letters(token: Token) -> Iterator[Token]:
@@ -156,7 +160,7 @@ def _share(letters: Sequence[Token], first: int, last: int, total: int) -> Seque
 
 def _word(text: str, letters: Sequence[Token]) -> Word:
     spoken = [letter for letter in letters if letter.text.isalnum()] or letters
-    confidences = [letter.confidence for letter in letters if letter.confidence is not None]
+    confidences = [letter.confidence for letter in spoken if letter.confidence is not None]
     return Word(spoken[0].start, spoken[-1].end, text, min(confidences, default=None))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -39,6 +39,11 @@ SOUND_S = 1.0
 """An utterance with this much sound and no word is told to the caller. Speech in a recording of usual level is at -30..-15 dBFS."""
 
 
+def languages_of(model_id: str) -> frozenset[str] | None:
+    """Look up what a model knows; None where its name does not tell."""
+    return LANGUAGES.get(display_name(model_id).rpartition("/")[2].removesuffix(".nemo"))
+
+
 class Transcriber(Protocol):
     """A speech model."""
 
@@ -69,29 +74,26 @@ class Transcriber(Protocol):
         ...
 
 
-class ParakeetTranscriber:
-    """NeMo's TDT, RNNT and CTC models. May be called from many threads; the batches of their jobs then take turns."""
+class SpeechModel(Protocol):
+    """What decodes one batch of utterances. One thread calls it."""
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        model_id: str,
-        device: str | None = None,
-        batch_s: float | None = None,
-        attention_context: tuple[int, int] | None = None,
-        precision: str = "float32",
-    ) -> None:
-        """Load a `.nemo` file and try it out; for the last two arguments see `ParakeetModel`.
+    device: str
+    """The torch device it runs on."""
 
-        Raises ModelNotFound where the file is no such model, OutOfMemory, ModelFailed.
-        """
+    def recognise(self, arrays: Sequence[Samples]) -> list[Recognition]:
+        """Decode arrays of float32 samples, shape (samples,), 16 kHz mono, -1..1; the answers come in the same order."""
+        ...
+
+
+class BatchTranscriber:
+    """Fills batches for a model. May be called from many threads: the batches of their jobs then take turns."""
+
+    def __init__(self, load: Callable[[], SpeechModel], *, model_id: str, batch_s: float | None = None) -> None:
+        """Load a model; raises what `load` raises, OutOfMemory where the model does not fit, ModelFailed."""
         self.model_id = model_id
-        self.languages = LANGUAGES.get(display_name(model_id).rpartition("/")[2].removesuffix(".nemo"))
-        self._thread = ModelThread("parakeet")
-        self._model = self._thread.load(
-            lambda: ParakeetModel(path, device=device, attention_context=attention_context, precision=precision)
-        )
+        self.languages = languages_of(model_id)
+        self._thread = ModelThread("speech")
+        self._model = self._thread.load(load)
         self._batch_s = batch_s or (CPU_BATCH_S if self._model.device == "cpu" else GPU_BATCH_S)
 
     def check_language(self, language: str | None) -> str | None:
@@ -154,6 +156,30 @@ class ParakeetTranscriber:
                 raise
         release_memory()
         return None
+
+
+class ParakeetTranscriber(BatchTranscriber):
+    """NeMo's TDT, RNNT and CTC models."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        model_id: str,
+        device: str | None = None,
+        batch_s: float | None = None,
+        attention_context: tuple[int, int] | None = None,
+        precision: str = "float32",
+    ) -> None:
+        """Load a `.nemo` file and try it out; for the last two arguments see `ParakeetModel`.
+
+        Raises ModelNotFound where the file is no such model, OutOfMemory, ModelFailed.
+        """
+        super().__init__(
+            lambda: ParakeetModel(path, device=device, attention_context=attention_context, precision=precision),
+            model_id=model_id,
+            batch_s=batch_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,16 +21,17 @@ PACKAGED = imageio_ffmpeg.get_ffmpeg_exe()
 FFMPEGS = sorted({PACKAGED, shutil.which("ffmpeg") or PACKAGED})
 """Every ffmpeg that is here: decoding has to work with each of them."""
 
+STEREO = ("-af", "pan=stereo|c0=c0|c1=c0")
 CODECS: dict[str, tuple[str, ...]] = {
     "wav": ("-c:a", "pcm_s16le"),
-    "24-bit.wav": ("-c:a", "pcm_s24le", "-ar", "48000", "-ac", "2"),
+    "24-bit.wav": ("-c:a", "pcm_s24le", "-ar", "48000", *STEREO),
     "ulaw.wav": ("-c:a", "pcm_mulaw", "-ar", "8000"),
-    "mp3": ("-c:a", "libmp3lame", "-ar", "44100", "-ac", "2"),
+    "mp3": ("-c:a", "libmp3lame", "-ar", "44100", *STEREO),
     "flac": ("-c:a", "flac"),
     "ogg": ("-c:a", "libvorbis", "-ar", "44100"),
     "opus": ("-c:a", "libopus", "-ar", "48000"),
     "m4a": ("-c:a", "aac", "-ar", "44100"),
-    "aac": ("-c:a", "aac", "-f", "adts"),
+    "aac": ("-c:a", "aac", "-ar", "44100", "-f", "adts"),
     "webm": ("-c:a", "libopus", "-ar", "48000"),
     "mka": ("-c:a", "libvorbis", "-ar", "44100"),
     "wma": ("-c:a", "wmav2", "-ar", "44100"),

@@ -11,7 +11,7 @@ PIECES = 64
 """Tokens in the vocabulary of the speech models."""
 
 
-def speech_model(kind: str, folder: Path) -> Path:
+def speech_model(kind: str, folder: Path, sample_rate: int = 16_000) -> Path:
     """Build a NeMo model of the kind `tdt`, `rnnt` or `ctc` and save it as `<kind>.nemo`."""
     import torch
     from nemo.collections.asr.models import EncDecCTCModelBPE, EncDecRNNTBPEModel
@@ -20,9 +20,9 @@ def speech_model(kind: str, folder: Path) -> Path:
     tokenizer = train_tokenizer(folder / "tokenizer", PIECES)
     torch.manual_seed(0)
     kinds = {"tdt": EncDecRNNTBPEModel, "rnnt": EncDecRNNTBPEModel, "ctc": EncDecCTCModelBPE}
-    model = kinds[kind](
-        OmegaConf.create(speech_config(kind, tokenizer, width=32, layers=1, heads=2, channels=16, features=80, predictor=32))
-    )
+    config = speech_config(kind, tokenizer, width=32, layers=1, heads=2, channels=16, features=80, predictor=32)
+    config["sample_rate"] = config["preprocessor"]["sample_rate"] = sample_rate
+    model = kinds[kind](OmegaConf.create(config))
     path = folder / f"{kind}.nemo"
     model.save_to(str(path))
     return path

@@ -98,6 +98,25 @@ def write_config(out: Path, setting: Setting, segmentation_step: float) -> None:
     (out / "config.yaml").write_text(yaml.safe_dump(config(setting, segmentation_step), sort_keys=False))
 
 
+class ActiveOnly:
+    """An embedding that is asked only for the speakers of a chunk who speak; pyannote asks for all three of each chunk."""
+
+    def __init__(self, embedding: Any) -> None:
+        self._embedding = embedding
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the embedding's."""
+        return getattr(self._embedding, name)
+
+    def __call__(self, waveforms: torch.Tensor, masks: torch.Tensor) -> np.ndarray:
+        """(batch, 1, samples) and (batch, frames) -> (batch, dimension); ones where nobody speaks."""
+        active = masks.sum(dim=1) > 0
+        embeddings = np.ones((len(masks), self._embedding.dimension), np.float32)
+        if active.any():
+            embeddings[active.numpy()] = self._embedding(waveforms[active], masks=masks[active])
+        return embeddings
+
+
 class Trial:
     """The pipeline of a folder with its slow steps remembered for a fixed set of dialogues."""
 
@@ -119,8 +138,10 @@ class Trial:
             raw = yaml.safe_load((self._folder / "config.yaml").read_text())
             del raw["params"]
             (self._folder / "config.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
-            self._pipelines[clustering] = Pipeline.from_pretrained(self._folder)
-            self._pipelines[clustering].training = True
+            pipeline = Pipeline.from_pretrained(self._folder)
+            pipeline._embedding = ActiveOnly(pipeline._embedding)
+            pipeline.training = True
+            self._pipelines[clustering] = pipeline
         return self._pipelines[clustering]
 
     def scores(self, setting: Setting) -> list[DiarizationScore]:
@@ -166,8 +187,8 @@ def main() -> None:
     parser.add_argument("--embedding", type=Path, required=True)
     parser.add_argument("--plda", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--dialogues", type=int, default=24)
-    parser.add_argument("--step", type=float, default=0.1, help="segmentation step as a share of the 10 s chunk")
+    parser.add_argument("--dialogues", type=int, default=16)
+    parser.add_argument("--step", type=float, default=0.2, help="segmentation step as a share of the 10 s chunk")
     parser.add_argument("--no-tuning", action="store_true")
     options = parser.parse_args()
     write_folder(options.out, options.segmentation, options.embedding, options.plda)

@@ -14,8 +14,7 @@ _LARGE = 50_000
 def save(model: Model, path: Path, large_dtype: torch.dtype = torch.float32) -> None:
     """Write weights, hyper-parameters and specifications; large tensors as `large_dtype` (read back as float32)."""
     weights = {
-        name: value.detach().cpu().to(large_dtype if value.numel() > _LARGE else value.dtype)
-        for name, value in model.state_dict().items()
+        name: value.detach().cpu().to(large_dtype if value.numel() > _LARGE else value.dtype) for name, value in model.state_dict().items()
     }
     checkpoint = {
         "state_dict": weights,

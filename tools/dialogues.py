@@ -212,9 +212,7 @@ def _start(placed: Sequence[Placed], speaker: int, manner: Manner, rng: np.rando
     return max(last.end + int(gap_s * SAMPLE_RATE), last.start + SAMPLE_RATE // 5)
 
 
-def _backchannel(
-    turn: Placed, people: Sequence[Person], free_from: np.ndarray, placed: list[Placed], rng: np.random.Generator
-) -> None:
+def _backchannel(turn: Placed, people: Sequence[Person], free_from: np.ndarray, placed: list[Placed], rng: np.random.Generator) -> None:
     speaker = int(rng.choice([index for index in range(len(people)) if index != turn.speaker]))
     answer = people[speaker].say(short=True)
     earliest = max(turn.start + SAMPLE_RATE // 2, int(free_from[speaker]))
@@ -320,9 +318,7 @@ def converse(people: Sequence[Person], duration_s: float, manner: Manner, rng: n
     return Dialogue(samples, tuple(words), tuple(sorted(turns, key=lambda turn: (turn.start, turn.end))))
 
 
-def make_dialogue(
-    seed: int, speakers: int | None = None, duration_s: float | None = None, manner: Manner | None = None
-) -> Dialogue:
+def make_dialogue(seed: int, speakers: int | None = None, duration_s: float | None = None, manner: Manner | None = None) -> Dialogue:
     """The dialogue of a seed: 2 to 4 speakers and 45 to 120 s unless told otherwise."""
     rng = np.random.default_rng([seed, 20])
     sentences = Sentences(random.Random(f"dialogue {seed}"))

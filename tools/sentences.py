@@ -588,7 +588,7 @@ class Sentences:
 
     def _finish(self, text: str) -> str:
         text = _VOWEL_SOUND.sub(r"\1n ", " ".join(text.split()))
-        text = re.sub(r"[a-z']+", lambda m: m[0].capitalize() if _is_proper(m[0]) else m[0], text)
+        text = re.sub(r"\b[a-z']+", lambda m: m[0].capitalize() if _is_proper(m[0]) else m[0], text)
         return re.sub(r"(^|[.?!] )([a-z])", lambda m: m[1] + m[2].upper(), text)
 
     def _make_slots(self) -> dict[str, Callable[[], str]]:

@@ -52,6 +52,16 @@ class Recording:
     start: int
     frames: int
     words: tuple[TimedWord, ...]
+    grammatical: bool
+    """False for words in random order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something to say."""
+
+    text: str
+    grammatical: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,10 @@ class Shard:
 def read_shard(path: Path) -> Shard:
     """Read the shard whose `.json` index is at `path`."""
     rows = json.loads(path.read_text())
-    recordings = tuple(Recording(row["start"], row["frames"], tuple(TimedWord(*word) for word in row["words"])) for row in rows)
+    recordings = tuple(
+        Recording(row["start"], row["frames"], tuple(TimedWord(*word) for word in row["words"]), row["grammatical"])
+        for row in rows
+    )
     return Shard(np.load(path.with_suffix(".npy"), mmap_mode="r"), recordings)
 
 
@@ -88,27 +101,28 @@ class LogMel:
         return features[0, :, : int(lengths[0])].T.numpy().astype(np.float16)
 
 
-def random_text(sentences: Sentences, rng: np.random.Generator) -> str:
+def random_line(sentences: Sentences, rng: np.random.Generator) -> Line:
     """Mostly one sentence, sometimes two in a row, sometimes words without grammar."""
     kind = rng.random()
     if kind < 0.72:
-        return sentences.sentence()
+        return Line(sentences.sentence(), grammatical=True)
     if kind < 0.84:
-        return sentences.turn(2)
-    return sentences.word_list(int(rng.integers(2, 7)))
+        return Line(sentences.turn(2), grammatical=True)
+    return Line(sentences.word_list(int(rng.integers(2, 7))), grammatical=False)
 
 
-def utterances(seed: int) -> Iterator[Utterance]:
-    """An endless stream of sentences, each spoken by another voice; texts that an engine splits differently are skipped."""
+def utterances(seed: int) -> Iterator[tuple[Line, Utterance]]:
+    """An endless stream of lines, each spoken by another voice; texts that an engine splits differently are skipped."""
     rng = np.random.default_rng(seed)
     sentences = Sentences(random.Random(seed))
     while True:
+        line = random_line(sentences, rng)
         try:
-            utterance = synthesise(random_text(sentences, rng), random_voice(rng))
+            utterance = synthesise(line.text, random_voice(rng))
         except (ValueError, RuntimeError):
             continue
         if 0.2 < len(utterance.samples) / SAMPLE_RATE < LONGEST_UTTERANCE_S:
-            yield utterance
+            yield line, utterance
 
 
 def in_a_room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -144,10 +158,10 @@ def write_shard(out: Path, number: int, seed: int) -> None:
         return
     log_mel, rng = _log_mel(), np.random.default_rng([seed, number, 1])
     parts, rows, frames = [], [], 0
-    for utterance in utterances(int(np.random.default_rng([seed, number]).integers(2**31))):
+    for line, utterance in utterances(int(np.random.default_rng([seed, number]).integers(2**31))):
         features = log_mel(distorted(utterance.samples, rng))
         words = [(word.text, word.start, word.end) for word in utterance.words]
-        rows.append({"start": frames, "frames": len(features), "words": words})
+        rows.append({"start": frames, "frames": len(features), "words": words, "grammatical": line.grammatical})
         parts.append(features)
         frames += len(features)
         if frames * FRAME_S >= SHARD_S:
@@ -179,24 +193,20 @@ def write_dev_sets(out: Path, count: int = 100) -> None:
     """Short clean utterances, and noisy 20-25 s sequences of several voices at different levels."""
     rng, stream = np.random.default_rng(DEV_SEED), utterances(DEV_SEED)
     short = [next(stream) for _ in range(count)]
-    _write_audio(out / "dev_short.npz", [(u.samples, _text(u)) for u in short])
+    _write_audio(out / "dev_short.npz", [(utterance.samples, line.text) for line, utterance in short])
     _write_audio(out / "dev_long.npz", [_sequence(stream, rng) for _ in range(count // 4)])
 
 
-def _sequence(stream: Iterator[Utterance], rng: np.random.Generator) -> tuple[np.ndarray, str]:
+def _sequence(stream: Iterator[tuple[Line, Utterance]], rng: np.random.Generator) -> tuple[np.ndarray, str]:
     parts, texts, limit = [], [], rng.uniform(18, 23) * SAMPLE_RATE
     while sum(part.size for part in parts) < limit:
-        utterance = next(stream)
+        line, utterance = next(stream)
         gap = np.zeros(int(rng.uniform(0.05, 0.9) * SAMPLE_RATE), np.float32)
         parts += [utterance.samples * 10 ** (-rng.uniform(0, 10) / 20), gap]
-        texts.append(_text(utterance))
+        texts.append(line.text)
     samples = np.concatenate(parts)
     noise = room_noise(samples.size, rng) * np.sqrt(np.mean(samples**2)) * 10 ** (-rng.uniform(12, 35) / 20)
     return (samples + noise) * 0.6, " ".join(texts)
-
-
-def _text(utterance: Utterance) -> str:
-    return " ".join(word.text for word in utterance.words)
 
 
 def _write_audio(path: Path, rows: list[tuple[np.ndarray, str]]) -> None:

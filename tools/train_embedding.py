@@ -176,9 +176,7 @@ class Standardised(torch.nn.Module):
         return network
 
 
-def angular_margin_loss(
-    embeddings: torch.Tensor, centres: torch.Tensor, speakers: torch.Tensor, margin: float
-) -> torch.Tensor:
+def angular_margin_loss(embeddings: torch.Tensor, centres: torch.Tensor, speakers: torch.Tensor, margin: float) -> torch.Tensor:
     """ArcFace: cross-entropy of scaled cosines, the right speaker's angle widened by `margin` radians; a scalar."""
     cosines = functional.linear(functional.normalize(embeddings), functional.normalize(centres)).clamp(-0.9999, 0.9999)
     widened = torch.cos(torch.acos(cosines) + margin)
@@ -211,9 +209,7 @@ def equal_error_rate(model: Model, bank: VoiceBank, crops_per_voice: int = 6) ->
     return float(np.min(np.maximum(missed, accepted)))
 
 
-def train(
-    bank: VoiceBank, unseen: VoiceBank, out: Path, minutes: float, batch_size: int, peak_rate: float, seed: int
-) -> None:
+def train(bank: VoiceBank, unseen: VoiceBank, out: Path, minutes: float, batch_size: int, peak_rate: float, seed: int) -> None:
     """Train for `minutes`, writing a checkpoint every two minutes and at the end."""
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -318,9 +314,7 @@ def main() -> None:
     unseen = options.bank.with_name(options.bank.name + "-unseen")
     if not (unseen / "index.json").exists():
         voicebank.write(unseen, voices=60, long_utterances=4, short_utterances=1, seed=voicebank.TRAINING_SEED + 1)
-    train(
-        bank, VoiceBank.read(unseen), options.out, options.minutes, options.batch_size, options.peak_rate, options.seed
-    )
+    train(bank, VoiceBank.read(unseen), options.out, options.minutes, options.batch_size, options.peak_rate, options.seed)
 
 
 if __name__ == "__main__":

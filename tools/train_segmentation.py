@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pyannote.audio import Model
 from pyannote.audio.core.task import Problem, Resolution, Specifications
 from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.utils.powerset import Powerset
@@ -96,8 +97,7 @@ def chunks(bank: VoiceBank, seed: int, times_s: np.ndarray) -> Iterator[Chunk]:
     rng = np.random.default_rng([seed, 30])
     while True:
         count = int(rng.choice([1, 2, 3, 4], p=[0.12, 0.38, 0.3, 0.2]))
-        people = [bank.person(int(index), rng) for index in rng.choice(len(bank.voices), count, replace=False)]
-        dialogue = converse(people, float(rng.uniform(40, 80)), TRAINING_MANNER, rng)
+        dialogue = converse(bank.company(count, rng), float(rng.uniform(40, 80)), TRAINING_MANNER, rng)
         for start in range(0, len(dialogue.samples) - CHUNK_SAMPLES, CHUNK_SAMPLES * 3 // 4):
             active = activity(dialogue.turns, start / SAMPLE_RATE, times_s)
             if active.shape[1] <= SPEAKERS_PER_CHUNK:
@@ -122,9 +122,7 @@ def batches(stream: Iterator[Chunk], size: int, seed: int) -> Iterator[tuple[tor
             pool[index] = next(stream)
 
 
-def best_permutation(
-    scores: torch.Tensor, active: torch.Tensor, powerset: Powerset
-) -> tuple[torch.Tensor, torch.Tensor]:
+def best_permutation(scores: torch.Tensor, active: torch.Tensor, powerset: Powerset) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss (batch,) and targets (batch, frames) under each chunk's best order of the speakers.
 
     scores: log probabilities (batch, frames, classes); active: (batch, frames, 3).
@@ -160,17 +158,19 @@ def evaluate(model: PyanNet, held_out: Sequence[Chunk], powerset: Powerset, devi
         spoken += float(truth.sum())
     model.train()
     shares = " ".join(
-        f"{name} {100 * value / spoken:.1f}%"
-        for name, value in (("missed", missed), ("false alarm", false_alarm), ("confused", confused))
+        f"{name} {100 * value / spoken:.1f}%" for name, value in (("missed", missed), ("false alarm", false_alarm), ("confused", confused))
     )
     return f"right frames {100 * right / frames:.2f}% {shares}"
 
 
-def train(bank: VoiceBank, out: Path, minutes: float, batch_size: int, peak_rate: float, seed: int) -> None:
-    """Train for `minutes`, writing a checkpoint every two minutes and at the end."""
+def train(bank: VoiceBank, start: Path | None, out: Path, minutes: float, batch_size: int, peak_rate: float, seed: int) -> None:
+    """Train for `minutes`, from `start`'s weights if given, writing a checkpoint every two minutes and at the end."""
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = new_model().to(device).train()
+    model = new_model()
+    if start is not None:
+        model.load_state_dict(Model.from_pretrained(start).state_dict())
+    model.to(device).train()
     powerset = Powerset(SPEAKERS_PER_CHUNK, SPEAKERS_AT_ONCE).to(device)
     times_s = frame_times_s(model)
     held_out_stream = chunks(bank, seed + 1_000_000, times_s)
@@ -207,13 +207,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bank", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="a checkpoint to go on from")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--peak-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     bank = VoiceBank.read(options.bank)
-    train(bank, options.out, options.minutes, options.batch_size, options.peak_rate, options.seed)
+    train(bank, options.start, options.out, options.minutes, options.batch_size, options.peak_rate, options.seed)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ DURATIONS = (0, 1, 2, 3, 4)
 SUBSAMPLING = 8
 ENCODER_FRAME_S = FRAME_S * SUBSAMPLING
 BAND = 12
+AVERAGE_EVERY = 4
 SILENCE = math.log(2**-24)
 """What NeMo's front end gives for digital silence: the logarithm of its guard value."""
 
@@ -165,13 +166,14 @@ def train_tokenizer(folder: Path, pieces: int, seed: int) -> None:
 
 
 def new_model(size: Size, tokenizer_folder: Path, seed: int) -> EncDecRNNTBPEModel:
-    """The untrained model; its tokenizer is trained into a folder, which NeMo wants to find again when it saves."""
+    """The untrained model; its tokenizer is trained once into a folder, where NeMo wants to find it again when it saves."""
     from nemo.collections.asr.models import EncDecRNNTBPEModel
     from omegaconf import OmegaConf
 
     torch.manual_seed(seed)
     tokenizer_folder.mkdir(parents=True, exist_ok=True)
-    train_tokenizer(tokenizer_folder, size.pieces, seed)
+    if not (tokenizer_folder / "tokenizer.model").exists():
+        train_tokenizer(tokenizer_folder, size.pieces, seed)
     return EncDecRNNTBPEModel(OmegaConf.create(model_config(size, tokenizer_folder)))
 
 
@@ -418,6 +420,7 @@ class Corpus:
         self._ready: list[list[Spoken]] = []
         self._noise = self._noise_pool()
         self.hours = 0.0
+        self.list_share = 1.0
         self.refresh()
 
     def refresh(self) -> None:
@@ -461,11 +464,16 @@ class Corpus:
         return groups
 
     def _draw(self) -> Spoken:
-        if not self._deck:
-            self._deck = [int(i) for i in self._rng.permutation(len(self._utterances))]
-        features, recording, (tokens, starts, ends) = self._utterances[self._deck.pop()]
+        features, recording, (tokens, starts, ends) = self._deal()
+        while not recording.grammatical and self._rng.random() > self.list_share:
+            features, recording, (tokens, starts, ends) = self._deal()
         part = features[recording.start : recording.start + recording.frames].astype(np.float32)
         return Spoken(part, tokens, starts, ends)
+
+    def _deal(self) -> tuple[np.ndarray, Recording, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        if not self._deck:
+            self._deck = [int(i) for i in self._rng.permutation(len(self._utterances))]
+        return self._utterances[self._deck.pop()]
 
     def _input(self, aim_s: float) -> Spoken:
         if self._rng.random() < 0.01:
@@ -499,7 +507,7 @@ class Corpus:
         return Spoken(mixed, tokens, starts, ends)
 
     def _with_noise(self, features: np.ndarray, loudness: float) -> np.ndarray:
-        ratio_db = self._rng.uniform(4, 40)
+        ratio_db = self._rng.uniform(7, 40)
         at = self._rng.integers(len(self._noise) - len(features))
         noise = self._noise[at : at + len(features)]
         return np.logaddexp(features, noise + (loudness - ratio_db * math.log(10) / 10 - noise.mean()), dtype=np.float32)
@@ -570,6 +578,10 @@ class Plan:
         frame = float(np.interp(done, [0.06, 0.3], [2.0, 0.2]))
         return Weights(frame=frame, ctc=0.3, tdt=0.0 if done < 0.05 else 1.0)
 
+    def list_share(self, done: float) -> float:
+        """The share of the word lists that are heard: in the end the model may lean on the grammar."""
+        return 1.0 if done < 0.7 else 0.2
+
     def long_share(self, done: float) -> float:
         """The share of batches with inputs of 12 to 26 s."""
         return float(np.interp(done, [0.0, 0.1, 0.3], [0.0, 0.1, 0.3]))
@@ -585,7 +597,7 @@ class Training:
         self.trainee = Trainee(model, self.size).to(self.device)
         self.averaged = {name: value.clone() for name, value in model.state_dict().items()}
         self.corpus = Corpus(arguments.data, model.tokenizer.tokenizer, arguments.seed)
-        self.optimizer = torch.optim.AdamW(self.trainee.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3)
+        self.optimizer = torch.optim.AdamW(self.trainee.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3, fused=True)
         self.step, self.done_s = 0, 0.0
         self.checkpoint = arguments.data / "checkpoint.pt"
         if arguments.resume and self.checkpoint.exists():
@@ -611,6 +623,7 @@ class Training:
         self.measure()
 
     def _step(self, done: float) -> dict[str, float]:
+        self.corpus.list_share = self.plan.list_share(done)
         batch = self.corpus.batch(self.plan.batch_s, self.plan.long_share(done)).to(self.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.learning_rate(done)
@@ -622,12 +635,13 @@ class Training:
         if math.isfinite(norm):
             self.optimizer.step()
         self.step += 1
-        self._average()
+        if self.step % AVERAGE_EVERY == 0:
+            self._average()
         return {**parts, "norm": norm, "audio_s": float(batch.frames.sum()) * FRAME_S}
 
     @torch.no_grad()
     def _average(self) -> None:
-        keep = min(self.plan.average, (1 + self.step) / (10 + self.step))
+        keep = min(self.plan.average, (1 + self.step) / (10 + self.step)) ** AVERAGE_EVERY
         theirs = self.trainee.model.state_dict()
         for name, value in self.averaged.items():
             if value.is_floating_point():
@@ -661,6 +675,8 @@ class Training:
         self.trainee.load_state_dict(state["trainee"])
         self.averaged = state["averaged"]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:
+            group["fused"] = True
         self.step, self.done_s = state["step"], state["done_s"]
 
     def measure(self) -> None:

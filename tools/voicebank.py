@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.dialogues import SyntheticPerson
+from tools.dialogues import SyntheticPerson, tell_apart
 from tools.sentences import Sentences
 from tools.voices import TimedWord, Utterance, Voice, random_voice
 
@@ -61,15 +61,19 @@ class VoiceBank:
         """Read what `write` wrote."""
         index = json.loads((folder / "index.json").read_text())
         utterances = tuple(
-            tuple(
-                BankedUtterance(u["start"], u["length"], u["short"], tuple((s, e) for s, e in u["words"]))
-                for u in person["utterances"]
-            )
+            tuple(BankedUtterance(u["start"], u["length"], u["short"], tuple((s, e) for s, e in u["words"])) for u in person["utterances"])
             for person in index
         )
-        return cls(
-            np.load(folder / "samples.npy", mmap_mode="r"), tuple(Voice(**p["voice"]) for p in index), utterances
-        )
+        return cls(np.load(folder / "samples.npy", mmap_mode="r"), tuple(Voice(**p["voice"]) for p in index), utterances)
+
+    def company(self, count: int, rng: np.random.Generator) -> list[BankedPerson]:
+        """People drawn at random who can be told apart."""
+        chosen: list[int] = []
+        while len(chosen) < count:
+            candidate = int(rng.integers(len(self.voices)))
+            if all(tell_apart(self.voices[candidate], self.voices[index]) for index in chosen):
+                chosen.append(candidate)
+        return [self.person(index, rng) for index in chosen]
 
     def person(self, index: int, rng: np.random.Generator) -> BankedPerson:
         """The person with this index."""

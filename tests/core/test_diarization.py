@@ -37,7 +37,8 @@ def diarize(
 @pytest.fixture(scope="module")
 def diarizer() -> PyannoteDiarizer:
     """The embedded pipeline."""
-    return PyannoteDiarizer(find_diarization_model("embedded"), device="cpu")
+    location = find_diarization_model("embedded")
+    return PyannoteDiarizer(location, device="cpu", segmentation_batch_size=4, embedding_batch_size=4)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def _words(draw: st.DrawFn) -> tuple[Word, ...]:
     texts = st.sampled_from(["I", "Yes.", "no", "so", "well,", "Mr.", "thanks!", "to", "really?", "50%", "everybody"])
     steps = st.tuples(st.integers(0, 90), st.integers(0, 200), texts)
     words, start = [], 0
-    for step, length, text in draw(st.lists(steps, max_size=12)):
+    for step, length, text in draw(st.lists(steps, max_size=8)):
         start += step
         words.append(Word(_seconds(start), _seconds(start + length), text))
     return tuple(words)
@@ -42,13 +42,13 @@ _turn = st.builds(
     st.integers(0, 200),
     st.sampled_from("ABC"),
 )
-_turns = st.lists(_turn, max_size=8).map(lambda turns: tuple(sorted(turns, key=lambda turn: turn.start)))
+_turns = st.lists(_turn, max_size=6).map(lambda turns: tuple(sorted(turns, key=lambda turn: turn.start)))
 
 
 @st.composite
 def _exclusive(draw: st.DrawFn) -> tuple[Turn, ...]:
     turns, start = [], 0
-    for gap, length, speaker in draw(st.lists(st.tuples(st.integers(0, 80), st.integers(1, 150), st.sampled_from("ABC")), max_size=8)):
+    for gap, length, speaker in draw(st.lists(st.tuples(st.integers(0, 80), st.integers(1, 150), st.sampled_from("ABC")), max_size=6)):
         turns.append(Turn(_seconds(start + gap), _seconds(start + gap + length), speaker))
         start += gap + length
     return tuple(turns)

@@ -39,7 +39,7 @@ _confidences = st.one_of(st.none(), st.floats(0, 1), st.just(math.nan))
 def _transcripts(draw: st.DrawFn) -> Transcript:
     diarized = draw(st.booleans())
     words, start, speaker = [], draw(st.sampled_from([0.0, 3599.9, 400_000.0])), None
-    for gap, length, text in draw(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 12), _texts), max_size=40)):
+    for gap, length, text in draw(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 12), _texts), max_size=16)):
         start += gap
         speaker = draw(st.one_of(st.just(speaker), _speakers)) if diarized else None
         words.append(Word(start, start + length, text, draw(_confidences), speaker, None if speaker is None else 0.5))

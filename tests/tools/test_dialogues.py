@@ -63,9 +63,7 @@ def test_everybody_speaks(dialogue):
 def test_nobody_talks_over_themselves(rng):
     """No person begins an utterance before their last one has ended."""
     for _ in range(20):
-        placed = arrange(
-            [Beeper(300), Beeper(500)], 60.0, Manner(cut_in_probability=0.9, backchannel_probability=0.9), rng
-        )
+        placed = arrange([Beeper(300), Beeper(500)], 60.0, Manner(cut_in_probability=0.9, backchannel_probability=0.9), rng)
         for speaker in (0, 1):
             own = sorted((turn.start, turn.end) for turn in placed if turn.speaker == speaker)
             assert all(end <= start for (_, end), (start, _) in itertools.pairwise(own))
@@ -81,9 +79,7 @@ def test_words_lie_inside_the_recording_and_in_order(dialogue):
 def test_turns_cover_exactly_the_words(dialogue):
     """Each word lies in one turn of its speaker, and each turn begins and ends with a word."""
     for word in dialogue.words:
-        around = [
-            t for t in dialogue.turns if t.speaker == word.speaker and t.start <= word.start and word.end <= t.end
-        ]
+        around = [t for t in dialogue.turns if t.speaker == word.speaker and t.start <= word.start and word.end <= t.end]
         assert len(around) == 1
     starts = {(word.start, word.speaker) for word in dialogue.words}
     assert all((turn.start, turn.speaker) in starts for turn in dialogue.turns)
