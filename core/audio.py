@@ -39,12 +39,13 @@ _SIGNATURES = re.compile(
     re.DOTALL,
 )
 """How files of these formats begin, in that order; the last line is mp4 and its kin."""
-_TRACK = re.compile(r"Stream #0:\d.*?: Audio: .*?, (\d+) Hz, ([^,\n]+)")
-_DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d\.\d+)")
+# Two blanks or a bracket begin the lines that are ffmpeg's own; the file's, such as its title, begin with more blanks.
+_TRACK = re.compile(r"^  Stream #0:\d.*?: Audio: .*?, (\d+) Hz, ([^,\n]+)", re.MULTILINE)
+_DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)
+_NOTE = re.compile(r"^\[.*", re.MULTILINE)
 
 _SAMPLE_RATES_HZ = range(4_000, 192_001)
 """Nobody records speech outside of it, but a small file becomes hours: one byte at 1 Hz is a second."""
-_POLARITY_S = 30.0
 _POLARITY_RATIO = 0.1
 _SHORTFALL = (1.0, 0.01)
 """A recording is called cut short where this many seconds, and this share of what the header says, are missing."""
@@ -53,6 +54,8 @@ _UNKNOWN_SIZE = 0x7FFF_0000
 """A size from here on in the header of a wav file is a stand-in, from a program that wrote to a pipe."""
 
 _FIRST_TRACK = ("-map", "0:a:0", "-vn", "-sn", "-dn")
+_BEGINNING = ("-t", "30", "-ar", "8000", "-ac", "2")
+"""What the polarity of the channels is judged by."""
 _TO_PIPE = ("-flush_packets", "0", "-f", "s16le", "pipe:1")
 _DAMAGED = "the recording is damaged and cannot be decoded, perhaps cut short; send it again in full"
 
@@ -195,7 +198,7 @@ class Stream:
         self._judge(count / SAMPLE_RATE)
 
     def _arguments(self) -> tuple[str, ...]:
-        mono = "pan=mono|c0=0.5*c0-0.5*c1," if self._is_antiphase() else ""
+        mono = "pan=mono|c0=0.5*c0-0.5*c1," if self._track.is_antiphase else ""
         # Gaps in the time stamps become silence, so that a time in the samples is a time in the file.
         filters = f"{mono}aresample={SAMPLE_RATE}:async=1:first_pts=0,aformat=sample_fmts=s16:channel_layouts=mono"
         return (*self._seek, "-i", INPUT, *_FIRST_TRACK, "-af", filters, "-t", f"{self._wanted_s:.6f}", *_TO_PIPE)
@@ -203,16 +206,6 @@ class Stream:
     @property
     def _seek(self) -> tuple[str, ...]:
         return ("-ss", f"{self.start:.6f}") if self.start > 0 else ()
-
-    def _is_antiphase(self) -> bool:
-        """Whether one of two channels is upside down, as from a miswired cable: their mean would be silence."""
-        if self._track.layout not in ("stereo", "2 channels"):
-            return False
-        filters = "aresample=8000,aformat=sample_fmts=s16"
-        blocks = self._ffmpeg.run(*self._seek, "-t", f"{_POLARITY_S}", "-i", INPUT, *_FIRST_TRACK, "-af", filters, *_TO_PIPE)
-        pcm = b"".join(bytes(block) for block in blocks)
-        left, right = np.frombuffer(pcm, "<i2", count=len(pcm) // 4 * 2).reshape(-1, 2).T.astype(np.float32)
-        return bool(np.square(left + right).sum() < _POLARITY_RATIO * np.square(left - right).sum())
 
     def _outside(self) -> RangeOutsideAudio:
         return RangeOutsideAudio(f"start is {self.start:g} s, but the recording ends before; give a smaller start")
@@ -239,12 +232,13 @@ def _to_float(pcm: NDArray[np.int16], into: Samples) -> Samples:
 class _Track:
     """What the header says of the first sound track."""
 
-    layout: str
     duration_s: float | None
     is_doubtful: bool
     """The file is not of the size that its header says, so neither need the duration be."""
     is_cut: bool
     """The file is shorter than its header says."""
+    is_antiphase: bool
+    """One of two channels is upside down, as from a miswired cable: their mean would be silence."""
 
 
 def _inspect(ffmpeg: Ffmpeg, path: Path) -> _Track:
@@ -252,25 +246,33 @@ def _inspect(ffmpeg: Ffmpeg, path: Path) -> _Track:
         head = file.read(16)
     if not head:
         raise EmptyAudio("the recording has no bytes; check that the upload was complete")
-    for _ in ffmpeg.run("-i", INPUT):
-        pass
-    said = ffmpeg.messages
-    if "Input #0" not in said or "misdetection possible" in said:
-        raise _unreadable(head, said)
+    beginning = b"".join(bytes(block) for block in ffmpeg.run("-i", INPUT, *_FIRST_TRACK, *_BEGINNING, *_TO_PIPE))
+    said, notes = ffmpeg.messages, "\n".join(_NOTE.findall(ffmpeg.messages))
+    if not re.search("^Input #0", said, re.MULTILINE) or "misdetection possible" in notes:
+        raise _unreadable(head, notes)
     track = _TRACK.search(said)
     if track is None:
         raise DamagedAudio(_DAMAGED) if ": Audio:" in said else NoAudioTrack("the file has no sound track; send one that has")
-    # All that look like it: a title may look like it too.
-    for rate, _ in _TRACK.findall(said):
-        if int(rate) not in _SAMPLE_RATES_HZ:
-            raise UnsupportedAudio(f"a sample rate of {rate} Hz is not supported; send 8,000 to 48,000 Hz")
-    return _Track(track[2].strip(), _duration_s(said), "growing file" in said, _is_cut(head, path.stat().st_size))
+    if int(track[1]) not in _SAMPLE_RATES_HZ:
+        raise UnsupportedAudio(f"a sample rate of {track[1]} Hz is not supported; send 8,000 to 48,000 Hz")
+    return _Track(
+        duration_s=None if "Estimating duration from bitrate" in notes else _duration_s(said),
+        is_doubtful="growing file" in notes,
+        is_cut=_is_cut(head, path.stat().st_size),
+        is_antiphase=track[2].strip() in ("stereo", "2 channels") and _cancels(beginning),
+    )
 
 
-def _unreadable(head: bytes, said: str) -> WorkerError:
-    if _SIGNATURES.match(head) and "not on whitelist" not in said:
+def _unreadable(head: bytes, notes: str) -> WorkerError:
+    if _SIGNATURES.match(head) and "not on whitelist" not in notes:
         return DamagedAudio(_DAMAGED)
     return UnsupportedAudio(f"not a recording in a supported format; send one of {_FORMATS}")
+
+
+def _cancels(pcm: bytes) -> bool:
+    """Whether the sum of two channels, int16 interleaved, is far below their difference."""
+    left, right = np.frombuffer(pcm, "<i2", count=len(pcm) // 4 * 2).reshape(-1, 2).T.astype(np.float32)
+    return bool(np.square(left + right).sum() < _POLARITY_RATIO * np.square(left - right).sum())
 
 
 def _is_cut(head: bytes, size: int) -> bool:
@@ -283,6 +285,4 @@ def _is_cut(head: bytes, size: int) -> bool:
 
 def _duration_s(said: str) -> float | None:
     match = _DURATION.search(said)
-    if match is None or "Estimating duration from bitrate" in said:
-        return None
-    return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
+    return None if match is None else int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])

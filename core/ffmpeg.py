@@ -27,7 +27,7 @@ _DEMUXERS = "wav,w64,mp3,flac,ogg,mov,matroska,aac,asf,amr,aiff,caf"
 """ffmpeg's names of formats. Left out on purpose: what names other files (hls, concat, dash, sdp…), avi (may hold a playlist), and text."""
 _BLOCK_BYTES = 1 << 20
 _PIPE_BYTES = 1 << 20
-_MAX_MESSAGE_BYTES = 65_536
+_MAX_MESSAGE_BYTES = 1 << 20
 _MAX_MEMORY_BYTES = 1 << 30
 _POLL_S = 0.1
 

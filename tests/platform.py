@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 HOLD_S = 1.0
 """How long a take or stop poll is held open; a short hold lets an idle worker end soon after SIGTERM."""
@@ -53,11 +53,11 @@ class Platform(ThreadingHTTPServer):
         self.posts[job_id] = []
         self.jobs.put({"id": job_id, "input": job_input})
 
-    def result(self, job_id: str, timeout_s: float = 120) -> dict[str, Any]:
+    def result(self, job_id: str, timeout_s: float = 180) -> dict[str, Any]:
         """Wait for the job's final post."""
         return self.wait(job_id, lambda posts: bool(posts) and posts[-1].get("status") != "IN_PROGRESS", timeout_s)[-1]
 
-    def wait(self, job_id: str, ready: Any, timeout_s: float = 120) -> list[dict[str, Any]]:
+    def wait(self, job_id: str, ready: Any, timeout_s: float = 180) -> list[dict[str, Any]]:
         """Wait until the job's posts satisfy `ready`; returns them."""
         with self.changed:
             if not self.changed.wait_for(lambda: ready(self.posts[job_id]), timeout_s):
@@ -85,7 +85,7 @@ class _Protocol(BaseHTTPRequestHandler):
             self._reply(200, {})
 
     def do_POST(self) -> None:
-        job_id = urlsplit(self.path).path.split("/")[-1]
+        job_id = unquote(urlsplit(self.path).path.split("/")[-1])
         self.server.record(job_id, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self._reply(200, {})
 
@@ -147,7 +147,7 @@ class Worker:
         """Everything printed so far."""
         return self.log_path.read_text()
 
-    def wait_for_log(self, text: str, timeout_s: float = 120) -> None:
+    def wait_for_log(self, text: str, timeout_s: float = 180) -> None:
         """Wait until the worker has printed a text."""
         deadline = time.monotonic() + timeout_s
         while text not in self.log:
