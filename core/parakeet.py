@@ -126,8 +126,8 @@ def recognition(text: str, tokens: Iterable[Token], *, frame_s: float, duration_
     """Put words together from a text and the tokens that spell it.
 
     A word lasts from its first letter to its last; punctuation, which is often emitted much later, does not count. Its confidence is that
-    of the least certain token of these letters. A word that the model gave no time lasts one frame, `frame_s`, or until the next. Where the tokens do not
-    spell the text (bytes, unknown tokens), the letters share the tokens' times in proportion and have no confidence.
+    of the least certain token of these letters. A word that the model gave no time lasts one frame, `frame_s`, or until the next. Where the
+    tokens do not spell the text (bytes, unknown tokens), the letters share the tokens' times in proportion and have no confidence.
     """
     letters = [letter for token in tokens for letter in _letters(token)]
     written = text.split()

@@ -181,5 +181,3 @@ async def _send_progress(job: Job, latest: dict[str, object], done: asyncio.Even
             if not done.is_set() and latest != sent:
                 sent = dict(latest)
                 await send_result(session, {"status": "IN_PROGRESS", "output": sent}, job)
-
-

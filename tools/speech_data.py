@@ -22,7 +22,7 @@ import numpy as np
 import scipy.signal
 
 from tools.sentences import Sentences
-from tools.voices import SAMPLE_RATE, TimedWord, Utterance, random_voice, synthesise
+from tools.voices import SAMPLE_RATE, TimedWord, Utterance, Voice, random_voice, synthesise
 
 FRAME_S = 0.01
 MEL_BANDS = 80
@@ -76,8 +76,7 @@ def read_shard(path: Path) -> Shard:
     """Read the shard whose `.json` index is at `path`."""
     rows = json.loads(path.read_text())
     recordings = tuple(
-        Recording(row["start"], row["frames"], tuple(TimedWord(*word) for word in row["words"]), row["grammatical"])
-        for row in rows
+        Recording(row["start"], row["frames"], tuple(TimedWord(*word) for word in row["words"]), row["grammatical"]) for row in rows
     )
     return Shard(np.load(path.with_suffix(".npy"), mmap_mode="r"), recordings)
 
@@ -111,6 +110,13 @@ def random_line(sentences: Sentences, rng: np.random.Generator) -> Line:
     return Line(sentences.word_list(int(rng.integers(2, 7))), grammatical=False)
 
 
+def harder_voice(rng: np.random.Generator) -> Voice:
+    """A random voice, with more of those that the model finds hard: flite's rather than espeak-ng's."""
+    voice = random_voice(rng)
+    easy = {"espeak": 0.45, "rms": 0.6}.get(voice.engine if voice.engine == "espeak" else voice.name, 1.0)
+    return voice if rng.random() < easy else harder_voice(rng)
+
+
 def utterances(seed: int) -> Iterator[tuple[Line, Utterance]]:
     """An endless stream of lines, each spoken by another voice; texts that an engine splits differently are skipped."""
     rng = np.random.default_rng(seed)
@@ -118,7 +124,7 @@ def utterances(seed: int) -> Iterator[tuple[Line, Utterance]]:
     while True:
         line = random_line(sentences, rng)
         try:
-            utterance = synthesise(line.text, random_voice(rng))
+            utterance = synthesise(line.text, harder_voice(rng))
         except (ValueError, RuntimeError):
             continue
         if 0.2 < len(utterance.samples) / SAMPLE_RATE < LONGEST_UTTERANCE_S:
@@ -144,7 +150,7 @@ def through_a_narrow_channel(samples: np.ndarray, rng: np.random.Generator) -> n
 
 def distorted(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Leave most utterances alone; put some in a room, some through a narrow channel."""
-    if rng.random() < 0.25:
+    if rng.random() < 0.4:
         samples = in_a_room(samples, rng)
     if rng.random() < 0.12:
         samples = through_a_narrow_channel(samples, rng)

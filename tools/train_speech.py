@@ -51,6 +51,8 @@ SUBSAMPLING = 8
 ENCODER_FRAME_S = FRAME_S * SUBSAMPLING
 BAND = 12
 AVERAGE_EVERY = 4
+SPEECH_LOUDNESS = -3.0
+"""Mean log-mel of the synthetic voices' loud frames when the samples have unit power (measured)."""
 SILENCE = math.log(2**-24)
 """What NeMo's front end gives for digital silence: the logarithm of its guard value."""
 
@@ -476,17 +478,18 @@ class Corpus:
         return self._utterances[self._deck.pop()]
 
     def _input(self, aim_s: float) -> Spoken:
-        if self._rng.random() < 0.01:
+        if self._rng.random() < 0.015:
             frames = int(self._rng.uniform(1, max(aim_s, 3)) / FRAME_S)
             nothing = np.zeros(0)
             silence = np.full((frames, MEL_BANDS), SILENCE, np.float32)
-            return Spoken(self._with_noise(silence, -6.0), nothing.astype(np.int64), nothing, nothing)
+            heard = self._with_noise(silence, -6.0) if self._rng.random() < 0.7 else silence
+            return Spoken(heard, nothing.astype(np.int64), nothing, nothing)
         rng = self._rng
         lead = int(rng.exponential(0.25) / FRAME_S) if rng.random() < 0.5 else 0
         placed, cursor, end = [], lead, lead
         while True:
             utterance = self._draw()
-            placed.append((cursor, rng.uniform(-2.3, 0.0), utterance))
+            placed.append((cursor, rng.uniform(-2.8, 0.0), utterance))
             end = cursor + len(utterance.features)
             if end * FRAME_S >= aim_s:
                 break
@@ -502,19 +505,18 @@ class Corpus:
             for name in ("tokens", "starts_s", "ends_s")
         )
         loudness = float(np.percentile(mixed.mean(1), 85))
-        if rng.random() < 0.65:
+        if rng.random() < 0.8:
             mixed = self._with_noise(mixed, loudness)
         return Spoken(mixed, tokens, starts, ends)
 
     def _with_noise(self, features: np.ndarray, loudness: float) -> np.ndarray:
-        ratio_db = self._rng.uniform(7, 40)
         at = self._rng.integers(len(self._noise) - len(features))
-        noise = self._noise[at : at + len(features)]
-        return np.logaddexp(features, noise + (loudness - ratio_db * math.log(10) / 10 - noise.mean()), dtype=np.float32)
+        level = loudness - SPEECH_LOUDNESS - self._rng.uniform(6, 40) * math.log(10) / 10
+        return np.logaddexp(features, self._noise[at : at + len(features)] + level, dtype=np.float32)
 
     def _noise_pool(self) -> np.ndarray:
         log_mel, rng = LogMel(), np.random.default_rng(0)
-        return np.concatenate([log_mel(room_noise(30 * SAMPLE_RATE, rng) * 0.1) for _ in range(24)]).astype(np.float32)
+        return np.concatenate([log_mel(room_noise(30 * SAMPLE_RATE, rng)) for _ in range(24)]).astype(np.float32)
 
     def _collate(self, inputs: list[Spoken]) -> Batch:
         frames = np.array([len(item.features) for item in inputs])
@@ -606,7 +608,7 @@ class Training:
     def run(self) -> None:
         """Train until the budget is used up; checkpoint, measure and export on the way."""
         budget_s = self.arguments.budget_minutes * 60
-        began, next_report, next_dev = time.monotonic() - self.done_s, self.done_s + 60, self.done_s + 420
+        began, next_report, next_dev = time.monotonic() - self.done_s, self.done_s + 60, self.done_s + 150
         sums: dict[str, list[float]] = {}
         while (elapsed := time.monotonic() - began) < budget_s:
             self.done_s = elapsed
@@ -618,7 +620,7 @@ class Training:
             if elapsed > next_dev:
                 self._save()
                 self.measure()
-                next_dev = elapsed + 540
+                next_dev = elapsed + 360
         self._save()
         self.measure()
 

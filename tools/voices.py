@@ -263,9 +263,7 @@ def _espeak(text: str, voice: Voice, rate: float) -> tuple[np.ndarray, float, li
     return samples, engine.rate_hz, _espeak_token_times(text, events, len(samples) / engine.rate_hz)
 
 
-def _espeak_token_times(
-    text: str, events: list[tuple[int, float, int, bytes]], duration_s: float
-) -> list[tuple[float, float]]:
+def _espeak_token_times(text: str, events: list[tuple[int, float, int, bytes]], duration_s: float) -> list[tuple[float, float]]:
     """Times for each blank-separated token; a word ends where the next sounds begin or where a pause phoneme does."""
     starts: dict[int, float] = {}
     spans = _token_spans(text)
