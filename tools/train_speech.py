@@ -20,6 +20,7 @@ import json
 import math
 import os
 import random
+import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,6 +178,23 @@ def new_model(size: Size, tokenizer_folder: Path, seed: int) -> EncDecRNNTBPEMod
     if not (tokenizer_folder / "tokenizer.model").exists():
         train_tokenizer(tokenizer_folder, size.pieces, seed)
     return EncDecRNNTBPEModel(OmegaConf.create(model_config(size, tokenizer_folder)))
+
+
+def unpack_tokenizer(path: Path, folder: Path) -> None:
+    """Lay the tokenizer of a `.nemo` file out in a folder: its weights mean nothing with another one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path) as archive:
+        for member in archive.getmembers():
+            name = member.name.rsplit("_", 1)[-1]
+            if name in ("tokenizer.model", "tokenizer.vocab", "vocab.txt"):
+                (folder / name).write_bytes(archive.extractfile(member).read())  # type: ignore[union-attr]
+
+
+def load_weights(model: EncDecRNNTBPEModel, path: Path) -> None:
+    """Take the weights of a model of the same size from a `.nemo` file."""
+    from nemo.collections.asr.models import ASRModel
+
+    model.load_state_dict(ASRModel.restore_from(str(path), map_location="cpu").state_dict())
 
 
 # --- TDT over a band of alignments -----------------------------------------------------------------------------
@@ -595,7 +613,11 @@ class Training:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.size, self.plan, self.arguments = Size(), Plan(), arguments
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if arguments.start:
+            unpack_tokenizer(arguments.start, arguments.data / "tokenizer")
         model = new_model(self.size, arguments.data / "tokenizer", arguments.seed)
+        if arguments.start:
+            load_weights(model, arguments.start)
         self.trainee = Trainee(model, self.size).to(self.device)
         self.averaged = {name: value.clone() for name, value in model.state_dict().items()}
         self.corpus = Corpus(arguments.data, model.tokenizer.tokenizer, arguments.seed)
@@ -691,6 +713,7 @@ def export(model: EncDecRNNTBPEModel, state: dict[str, torch.Tensor], path: Path
     """Write `state` as a `.nemo` file, weights in float16 (NeMo's loading copies them into float32); `model` keeps its own."""
     own = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(state)
+    model.cfg.tokenizer.dir = "tokenizer"  # where it was made is nobody's business; the file brings it along
     for parameter in model.parameters():
         parameter.data = parameter.data.half()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -738,6 +761,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder made by tools.speech_data")
     parser.add_argument("--out", type=Path, required=True, help="the .nemo file to write")
+    parser.add_argument("--start", type=Path, help="a .nemo file of this script to go on from, with new heads")
     parser.add_argument("--budget-minutes", type=float, default=80.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the data folder")
