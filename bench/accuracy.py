@@ -90,7 +90,7 @@ class System:
     def run(self, path: Path) -> tuple[Diarization, Transcript | None]:
         """Turns of a recording and, unless only those are wanted, its transcript."""
         watch = Watch()
-        waveform = audio.decode(path, ffmpeg=self._ffmpeg, max_duration_s=3600)
+        waveform = audio.Stream(path, ffmpeg=self._ffmpeg, max_duration_s=3600).read()
         diarization = self._diarizer.diarize(
             waveform, speakers=SpeakerCount(), progress=watch.stage("diarizing"), cancelled=watch.cancelled
         )

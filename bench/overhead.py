@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from core.audio import SAMPLE_RATE, Stream, decode, find_ffmpeg
+from core.audio import SAMPLE_RATE, Stream, find_ffmpeg
 from core.chunking import utterances
 from core.merging import label_words
 from core.timeline import Diarization, Turn, Word
@@ -130,7 +130,7 @@ def race_decoding(hours: float, repetitions: int) -> Race:
         return run_in_turns(
             f"decode {hours:g} h of mp3",
             lambda: subprocess.run(bare, check=True),
-            lambda: decode(path, ffmpeg=ffmpeg, max_duration_s=100 * 3600),
+            lambda: Stream(path, ffmpeg=ffmpeg, max_duration_s=100 * 3600).read(),
             repetitions,
         )
 
@@ -229,7 +229,7 @@ def _child(way: str, path: Path) -> None:
     blocks = (
         Stream(path, ffmpeg=find_ffmpeg(), max_duration_s=100 * 3600)
         if way == "stream"
-        else [decode(path, ffmpeg=find_ffmpeg(), max_duration_s=100 * 3600).samples]
+        else [Stream(path, ffmpeg=find_ffmpeg(), max_duration_s=100 * 3600).read().samples]
     )
     count = sum(1 for _ in utterances(blocks))
     print(before_mb, _peak_mb(resource.RUSAGE_SELF), _peak_mb(resource.RUSAGE_CHILDREN), count)

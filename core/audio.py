@@ -103,28 +103,6 @@ def _packaged_ffmpeg() -> str:
         raise SettingsError("FFMPEG_BINARY: there is no ffmpeg; install it, or the imageio-ffmpeg wheel") from None
 
 
-def decode(
-    path: Path,
-    *,
-    ffmpeg: str,
-    max_duration_s: float,
-    start_s: float = 0.0,
-    end_s: float | None = None,
-    timeout_s: float = 600.0,
-    cancelled: IsCancelled = lambda: False,
-) -> Waveform:
-    """Decode the first sound track of a file, or a range of it, into memory. For the arguments and the errors see `Stream`."""
-    return Stream(
-        path,
-        ffmpeg=ffmpeg,
-        max_duration_s=max_duration_s,
-        start_s=start_s,
-        end_s=end_s,
-        timeout_s=timeout_s,
-        cancelled=cancelled,
-    ).read()
-
-
 class Stream:
     """The first sound track of a file, or a range of it, in bounded memory: blocks of some 30 s, float32, shape (samples,), 16 kHz mono."""
 

@@ -53,7 +53,7 @@ class Recorder:
 
     def rehearsal(self, recording: Path) -> audio.Waveform:
         """Decode a short recording of ours."""
-        return audio.decode(recording, ffmpeg=audio.find_ffmpeg(self.settings.ffmpeg_binary), max_duration_s=60)
+        return audio.Stream(recording, ffmpeg=audio.find_ffmpeg(self.settings.ffmpeg_binary), max_duration_s=60).read()
 
 
 def _transcribe(transcriber: Transcriber, waveform: audio.Waveform, language: str | None, watch: Watch) -> Transcription:

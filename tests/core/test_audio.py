@@ -18,7 +18,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.audio import SAMPLE_RATE, Samples, Stream, Waveform, decode, find_ffmpeg
+from core.audio import SAMPLE_RATE, Samples, Stream, Waveform, find_ffmpeg
 from core.errors import (
     AudioTooLong,
     Cancelled,
@@ -38,7 +38,7 @@ each_ffmpeg = pytest.mark.parametrize("ffmpeg", [pytest.param(path, id=Path(path
 
 def read(path: Path, ffmpeg: str = media.PACKAGED, *, max_duration_s: float = 600.0, **options: object) -> Waveform:
     """Decode with a limit that does not matter."""
-    return decode(path, ffmpeg=ffmpeg, max_duration_s=max_duration_s, **options)  # type: ignore[arg-type]
+    return Stream(path, ffmpeg=ffmpeg, max_duration_s=max_duration_s, **options).read()  # type: ignore[arg-type]
 
 
 def level(samples: Samples) -> float:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.audio import Waveform, decode, find_ffmpeg
+from core.audio import Stream, Waveform, find_ffmpeg
 from core.timeline import Turn, Word
 
 
@@ -34,4 +34,4 @@ def load(name: str) -> Golden:
     reference = json.loads(path.with_suffix(".json").read_text())
     words = tuple(Word(word["start"], word["end"], word["text"], speaker=word["speaker"]) for word in reference["words"])
     turns = tuple(Turn(turn["start"], turn["end"], turn["speaker"]) for turn in reference["turns"])
-    return Golden(path, decode(path, ffmpeg=find_ffmpeg(), max_duration_s=60), words, turns)
+    return Golden(path, Stream(path, ffmpeg=find_ffmpeg(), max_duration_s=60).read(), words, turns)
