@@ -1,18 +1,24 @@
 # make demo   the main job on the embedded models, nothing else needed
+# make serve  all four roles behind the emulator, until Ctrl-C; prints a curl to try
 # make test   the tests          make check  lint, types          make lock  the hash-pinned requirements anew
 PYTHON ?= python3
+PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROLES := single diarization transcription orchestrator dev
 
-.PHONY: demo test test-slow check lock clean
+.PHONY: demo serve test test-slow check lock clean
 
 demo: $(STAMP)
 	$(BIN)/python -m examples.demo
 
+# exec: no shell stands between a signal and the emulator, which then ends its workers.
+serve: $(STAMP)
+	exec $(BIN)/python -m emulator --config emulator/demo.toml --port $(PORT)
+
 test: $(STAMP)
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -29,13 +30,12 @@ class ModelThread:
 
     def call(self, function: Callable[[], _Result]) -> _Result:
         """Run the function on the thread and wait; raises what it raises, and ModelFailed where the GPU failed."""
-        try:
+        with device_faults_named():
             return self._executor.submit(function).result()
-        except Exception as error:
-            if not is_device_fault(error):
-                raise
-            # The cause is named by its type alone: its text can hold anything.
-            raise ModelFailed(f"the GPU failed ({type(error).__name__}); this worker is replaced, try again") from None
+
+    def begin(self, function: Callable[[], None]) -> None:
+        """Run the function on the thread and do not wait: it has to tell of its failures itself."""
+        self._executor.submit(function)
 
     def load(self, function: Callable[[], _Result]) -> _Result:
         """Run the function, which loads a model; raises what `call` raises, and OutOfMemory where the model does not fit."""
@@ -73,6 +73,18 @@ def is_device_fault(error: BaseException) -> bool:
     return isinstance(error, torch.AcceleratorError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in _DEVICE_FAULT)
     )
+
+
+@contextlib.contextmanager
+def device_faults_named() -> Iterator[None]:
+    """Raise ModelFailed where the GPU fails inside of the `with`."""
+    try:
+        yield
+    except Exception as error:
+        if not is_device_fault(error):
+            raise
+        # The cause is named by its type alone: its text can hold anything.
+        raise ModelFailed(f"the GPU failed ({type(error).__name__}); this worker is replaced, try again") from None
 
 
 def release_memory() -> None:

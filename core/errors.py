@@ -25,6 +25,12 @@
     │   ├── ModelAccessDenied       model_access_denied
     │   ├── OutOfMemory             out_of_memory          (retryable)
     │   └── ModelFailed             model_failed           (retryable; the worker is replaced)
+    ├── RemoteError             another endpoint did not do its part of the orchestrator's job
+    │   ├── EndpointRefused         endpoint_refused
+    │   ├── EndpointUnavailable     endpoint_unavailable   (retryable)
+    │   ├── JobFailed               endpoint_failed        (retryable; or the code that the job failed with)
+    │   ├── JobExpired              job_expired            (retryable)
+    │   └── DeadlineExceeded        deadline_exceeded      (retryable)
     ├── OutputTooLarge              output_too_large
     ├── Cancelled                   cancelled
     ├── InternalError               internal_error         (retryable)
@@ -189,6 +195,49 @@ class ModelFailed(ModelError):
     code = "model_failed"
     retryable = True
     refresh_worker = True
+
+
+class RemoteError(WorkerError, RuntimeError):
+    """Another endpoint did not do its part of the orchestrator's job."""
+
+
+class EndpointRefused(RemoteError):
+    """The endpoint does not take this request at all: a wrong key, a wrong id."""
+
+    code = "endpoint_refused"
+
+
+class EndpointUnavailable(RemoteError, ConnectionError):
+    """The endpoint cannot be reached, is busy, or answers what makes no sense; also after several tries."""
+
+    code = "endpoint_unavailable"
+    retryable = True
+
+
+class JobFailed(RemoteError):
+    """A job failed in its endpoint. It has the code that the worker there gave, and its `retryable`, where there was one."""
+
+    code = "endpoint_failed"
+    retryable = True
+
+    def __init__(self, message: str, *, code: str = code, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+
+
+class JobExpired(RemoteError):
+    """The platform no longer knows the job."""
+
+    code = "job_expired"
+    retryable = True
+
+
+class DeadlineExceeded(RemoteError, TimeoutError):
+    """The time for the whole job is over."""
+
+    code = "deadline_exceeded"
+    retryable = True
 
 
 class OutputTooLarge(WorkerError):

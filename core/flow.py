@@ -34,5 +34,5 @@ class Flow(Protocol):
         ...
 
     def rehearse(self, recording: Path) -> None:
-        """Run a short recording through all models; raises what a job would."""
+        """Run a short recording through all models, or ask the endpoints that have them; raises what a job would."""
         ...

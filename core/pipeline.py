@@ -10,14 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core import audio, chunking, merging, modelstore, rendering, sources
+from core import audio, chunking, modelstore, rendering, sources
+from core.assembly import assemble
 from core.diarization import Diarizer, PyannoteDiarizer
 from core.errors import Cancelled
 from core.flow import Watch
 from core.schema import AudioRequest, DiarizationRequest, SingleRequest, SpeakerCount, TranscriptionRequest, parse
 from core.settings import Settings
 from core.shares import Share
-from core.timeline import Diarization, Span, Transcript, Transcription
+from core.timeline import Diarization, Span, Transcription
 from core.transcription import ParakeetTranscriber, Transcriber
 
 
@@ -68,24 +69,6 @@ def _transcribe(transcriber: Transcriber, waveform: audio.Waveform, language: st
 
 def _diarize(diarizer: Diarizer, waveform: audio.Waveform, speakers: SpeakerCount, watch: Watch) -> Diarization:
     return diarizer.diarize(waveform, speakers=speakers, progress=watch.stage("diarizing"), cancelled=watch.cancelled)
-
-
-def assemble(
-    transcription: Transcription, diarization: Diarization | None, *, duration_s: float, warnings: tuple[str, ...] = ()
-) -> Transcript:
-    """Put the two models' answers together; without a diarization nobody is named."""
-    words = transcription.words if diarization is None else merging.label_words(transcription.words, diarization)
-    spoken = () if diarization is None else diarization.warnings
-    return Transcript(
-        duration=duration_s,
-        words=words,
-        segments=merging.split_segments(words),
-        characters=transcription.characters,
-        language=transcription.language,
-        diarized=diarization is not None,
-        num_speakers=0 if diarization is None else diarization.num_speakers,
-        warnings=(*warnings, *transcription.warnings, *spoken),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Self, TypeVar
@@ -34,11 +35,27 @@ class DiarizationFormat(StrEnum):
     RTTM = "rttm"
 
 
+class OnDiarizationError(StrEnum):
+    """What the orchestrator does where the words could be had and the speakers could not."""
+
+    FAIL = "fail"
+    TRANSCRIPT_ONLY = "transcript_only"
+
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where the recording is: an http(s) or s3 URL, a `data:` URI, or base64 text."""
 
     value: str
+
+    @property
+    def scheme(self) -> str | None:
+        """What stands before the first colon, in lower case; None for base64 text."""
+        match = _SCHEME.match(self.value)
+        return match[1].lower() if match else None
 
     def __repr__(self) -> str:
         return "Source(…)"  # a presigned URL is a secret
@@ -130,6 +147,12 @@ class SingleRequest(_Transcribing, _Diarizing):
     """What the single worker is asked."""
 
     diarize: bool = True
+
+
+class OrchestratorRequest(SingleRequest):
+    """What the orchestrator is asked."""
+
+    on_diarization_error: OnDiarizationError = Field(default=OnDiarizationError.FAIL, strict=False)
 
 
 class DiarizationRequest(_Diarizing):

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsError
 
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+def _plain_url(value: str) -> str:
+    """No user, query or fragment: a path is put behind it, and it may be logged."""
+    if not re.fullmatch(r"https?://[^\s/?#@]+[^\s?#@]*", value):
+        raise ValueError("give a URL such as https://api.runpod.ai/v2, without user, query or fragment")
+    return value.rstrip("/")
+
+
+def _endpoint(value: str) -> str:
+    return value if re.fullmatch(r"[A-Za-z0-9_-]+", value) else _plain_url(value)
+
+
+_Url = Annotated[_Name, AfterValidator(_plain_url)]
+_Endpoint = Annotated[_Name, AfterValidator(_endpoint)]
 
 
 class Settings(BaseSettings):
@@ -43,6 +59,19 @@ class Settings(BaseSettings):
     s3_endpoint: str | None = None
     s3_bucket: str | None = None
 
+    diarization_endpoint_id: _Endpoint | None = None
+    """The endpoint that runs the diarization worker: its id, or its whole URL."""
+    transcription_endpoint_id: _Endpoint | None = None
+    """The same for the transcription worker."""
+    runpod_api_key: SecretStr | None = None
+    """The key that both endpoints are called with."""
+    runpod_endpoint_base_url: _Url = "https://api.runpod.ai/v2"
+    """What stands before an endpoint's id."""
+    transcription_fanout: int = Field(default=1, ge=1, le=64)
+    """Jobs among which the orchestrator parts the words of one recording."""
+    job_timeout: float = Field(default=3600, gt=0, le=604_800, allow_inf_nan=False)
+    """Seconds that an orchestrated job may take, queues included."""
+
     @property
     def hub_token(self) -> str | None:
         """The Hugging Face token in clear, for the hub alone."""
@@ -59,4 +88,4 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             variable = str(first["loc"][0]).upper()
-            raise SettingsError(f"{variable}: {first['msg']}") from None
+            raise SettingsError(f"{variable}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -1,9 +1,8 @@
-"""Utterances to words: any number of utterances, of any recording, through one speech model that runs on one thread."""
+"""Utterances to words: any number of utterances, of any number of recordings at once, through one speech model."""
 
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
-from core.accelerator import ModelThread, is_out_of_memory, release_memory
+from core.accelerator import ModelThread
 from core.audio import SAMPLE_RATE, Samples
+from core.batching import Batcher
 from core.chunking import Utterance, join_words
-from core.errors import Cancelled, OutOfMemory, UnsupportedLanguage
+from core.errors import UnsupportedLanguage
 from core.flow import IsCancelled, Progress
 from core.modelstore import EMBEDDED, display_name
 from core.parakeet import ParakeetModel, Recognition
@@ -32,7 +32,7 @@ GPU_BATCH_S = 400.0
 CPU_BATCH_S = 100.0
 """Seconds of audio in a batch, padding included: 16 (or 4) utterances of 25 s."""
 WINDOW_BATCHES = 3
-"""How many batches are read ahead to be sorted by length, so that little is padded; it bounds the memory for a long file."""
+"""How many batches a job reads ahead, to be sorted by length, so that little is padded; it bounds the memory for a long file."""
 
 SOUND_DBFS = -40.0
 SOUND_S = 1.0
@@ -86,15 +86,21 @@ class SpeechModel(Protocol):
 
 
 class BatchTranscriber:
-    """Fills batches for a model. May be called from many threads: the batches of their jobs then take turns."""
+    """Fills batches for a model. May be called from many threads: the utterances of their jobs then share batches.
+
+    What an utterance is batched with, of its own job or another, changes the last bits of what the model computes: it may tip one of two
+    equally likely frames, or words. With the embedded model the words are the same in any company.
+    """
 
     def __init__(self, load: Callable[[], SpeechModel], *, model_id: str, batch_s: float | None = None) -> None:
         """Load a model; raises what `load` raises, OutOfMemory where the model does not fit, ModelFailed."""
         self.model_id = model_id
         self.languages = languages_of(model_id)
-        self._thread = ModelThread("speech")
-        self._model = self._thread.load(load)
-        self._batch_s = batch_s or (CPU_BATCH_S if self._model.device == "cpu" else GPU_BATCH_S)
+        thread = ModelThread("speech")
+        model = thread.load(load)
+        batch_s = batch_s or (CPU_BATCH_S if model.device == "cpu" else GPU_BATCH_S)
+        self._window_s = WINDOW_BATCHES * batch_s
+        self._batcher = Batcher(model.recognise, thread, batch_s=batch_s)
 
     def check_language(self, language: str | None) -> str | None:
         """Give the language's code: `en` for `en`, `EN` or `en-US`. See `Transcriber`."""
@@ -123,39 +129,14 @@ class BatchTranscriber:
             duration_s = sum(utterance.duration for utterance in utterances)
         heard: list[Heard] = []
         done_s = 0.0
-        for window in _windows(utterances, WINDOW_BATCHES * self._batch_s):
-            for decoded in self._decode(_batches(window, self._batch_s), cancelled):
-                heard += decoded
-                done_s += sum(one.span.duration for one in decoded)
+        for window in _windows(utterances, self._window_s):
+            for decoded in self._batcher.decode(window, cancelled):
+                heard += [_heard(utterance, recognition) for utterance, recognition in decoded]
+                done_s += sum(utterance.duration for utterance, _ in decoded)
                 if duration_s:
                     progress(min(1.0, done_s / duration_s))
         progress(1.0)
         return _join(heard, code)
-
-    def _decode(self, batches: Iterable[list[Utterance]], cancelled: IsCancelled) -> Iterator[list[Heard]]:
-        """Decode batch by batch; a batch that memory does not hold is cut in two, and what is done stays done."""
-        queue = deque(batches)
-        while queue:
-            if cancelled():
-                raise Cancelled("the job was cancelled while it was transcribed")
-            batch = queue.popleft()
-            recognitions = self._recognise([utterance.samples for utterance in batch])
-            if recognitions is not None:
-                yield [_heard(utterance, recognition) for utterance, recognition in zip(batch, recognitions, strict=True)]
-            elif len(batch) == 1:
-                raise OutOfMemory("the speech model ran out of memory on one utterance; use a GPU with more memory, or try again later")
-            else:
-                queue.extendleft((batch[len(batch) // 2 :], batch[: len(batch) // 2]))
-
-    def _recognise(self, arrays: Sequence[Samples]) -> list[Recognition] | None:
-        """Decode one batch; None where memory ran out."""
-        try:
-            return self._thread.call(lambda: self._model.recognise(arrays))
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-        release_memory()
-        return None
 
 
 class ParakeetTranscriber(BatchTranscriber):
@@ -206,18 +187,6 @@ def _windows(utterances: Iterable[Utterance], window_s: float) -> Iterator[list[
         held_s += utterance.duration
     if window:
         yield window
-
-
-def _batches(window: Iterable[Utterance], batch_s: float) -> Iterator[list[Utterance]]:
-    """Group utterances by length, longest first, to at most `batch_s` seconds each, padding included."""
-    batch: list[Utterance] = []
-    for utterance in sorted(window, key=lambda utterance: utterance.duration, reverse=True):
-        if batch and (len(batch) + 1) * batch[0].duration > batch_s:
-            yield batch
-            batch = []
-        batch.append(utterance)
-    if batch:
-        yield batch
 
 
 def _heard(utterance: Utterance, recognition: Recognition) -> Heard:

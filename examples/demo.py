@@ -1,34 +1,39 @@
-"""The main job on this machine: start the single worker on the embedded models, send it a dialogue, show who said what.
+"""The main job on this machine: RunPod emulated, all four roles behind it, and a dialogue sent to the orchestrator.
 
     python -m examples.demo [recording]
 
-The worker is the real one, behind the RunPod SDK's local API on a free loopback port. Answers are left in demo-output/.
+The workers are the real ones, on the embedded models: NeMo, pyannote and the RunPod SDK's own loop. The answers stay in demo-output/.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
+import asyncio
 import contextlib
 import json
-import os
-import socket
 import subprocess
 import sys
+import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO
 
+import httpx2
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-SAMPLE = Path(__file__).with_name("dialogue.mp3")
+from examples.client import Endpoint, Job, JobError
+from examples.recording import audio_field
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "examples/dialogue.mp3"
 OUTPUT = Path("demo-output")
+ROLES = ("single", "diarization", "transcription", "orchestrator")
+FORMATS = ("verbose_json", "srt", "vtt")
+KEY = "demo"
 START_TIMEOUT_S = 300
-JOB_TIMEOUT_S = 300
 
 console = Console()
 
@@ -36,95 +41,118 @@ console = Console()
 def main() -> None:
     """Run the demo; exit code 1 with a sentence where something fails."""
     parser = argparse.ArgumentParser(description="Transcribe a dialogue on the embedded models.")
-    parser.add_argument("recording", nargs="?", type=Path, default=SAMPLE)
+    parser.add_argument("recording", nargs="?", default=str(SAMPLE))
     recording = parser.parse_args().recording
-    console.print(f"[bold]{recording.name}[/]: starting the single worker (NeMo and pyannote, CPU, embedded models) …")
+    console.print(f"[bold]{Path(recording).name}[/]: starting four workers (NeMo, pyannote, CPU, embedded models) …")
+    try:
+        with running_emulator() as base_url:
+            wait_for_workers(base_url)
+            answers, stages = asyncio.run(transcribe(base_url, recording))
+    except (JobError, OSError, TimeoutError) as error:
+        sys.exit(str(error))
+    save(answers)
+    show(answers["verbose_json"], stages)
+
+
+@contextlib.contextmanager
+def running_emulator() -> Iterator[str]:
+    """Run the emulator with its demo configuration on a free port; gives the base URL of its endpoints and ends it afterwards."""
+    command = [sys.executable, "-u", "-m", "emulator", "--config", "emulator/demo.toml", "--port", "0", "--api-key", KEY]
+    logs = OUTPUT.resolve() / "workers"
+    logs.mkdir(parents=True, exist_ok=True)
+    with (logs / "emulator.log").open("w") as log:
+        emulator = subprocess.Popen([*command, "--logs", str(logs)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        assert emulator.stdout  # noqa: S101  it is a pipe
+        greeting = emulator.stdout.readline()
+        if not greeting:
+            sys.exit(f"the emulator did not start:\n{(logs / 'emulator.log').read_text()}")
+        threading.Thread(target=_drain, args=(emulator.stdout,), daemon=True).start()
+        yield greeting.split()[1]
+    finally:
+        emulator.terminate()
+        emulator.wait(timeout=60)
+
+
+def _drain(stream: IO[str]) -> None:
+    """Read what nobody looks at, so that the pipe never fills up."""
+    for _ in stream:
+        pass
+
+
+def wait_for_workers(base_url: str) -> None:
+    """Wait until each role has a worker that takes jobs, and say when. Raises TimeoutError."""
     started = time.perf_counter()
-    with running_worker("single") as url:
-        console.print(f"worker ready after {time.perf_counter() - started:.1f} s")
-        show(transcribe(url, recording))
+    missing = list(ROLES)
+    with httpx2.Client(headers={"Authorization": f"Bearer {KEY}"}) as client, console.status("loading models"):
+        while missing:
+            for role in list(missing):
+                if client.get(f"{base_url}/{role}/health").raise_for_status().json()["workers"]["ready"]:
+                    console.print(f"  {role} ready after {time.perf_counter() - started:.1f} s")
+                    missing.remove(role)
+            if time.perf_counter() - started > START_TIMEOUT_S:
+                raise TimeoutError(f"no worker after {START_TIMEOUT_S} s for: {', '.join(missing)}; see {OUTPUT}/workers")
+            time.sleep(0.2)
 
 
-def transcribe(url: str, recording: Path) -> dict[str, Any]:
-    """Ask for all the formats that the demo leaves behind; returns the verbose one."""
-    OUTPUT.mkdir(exist_ok=True)
-    audio = base64.b64encode(recording.read_bytes()).decode()
-    answers: dict[str, dict[str, Any]] = {}
-    for response_format in ("verbose_json", "srt", "vtt"):
-        started = time.perf_counter()
-        answers[response_format] = post(url, {"audio_base64": audio, "response_format": response_format})
-        console.print(f"{response_format}: {time.perf_counter() - started:.1f} s")
+class Stages:
+    """How long a job was seen in each stage; it is looked at every half second, then more rarely."""
+
+    def __init__(self, show: Callable[[str, float], None]) -> None:
+        self._show = show
+        self._seen = [("submitting", time.perf_counter())]
+
+    def __call__(self, stage: str, percent: float) -> None:
+        """Note the stage at which the job is."""
+        if stage != self._seen[-1][0]:
+            self._seen.append((stage, time.perf_counter()))
+        self._show(stage, percent)
+
+    def durations_s(self) -> list[tuple[str, float]]:
+        """Each stage in its order, up to now."""
+        ends = [at for _, at in self._seen[1:]] + [time.perf_counter()]
+        return [(stage, end - start) for (stage, start), end in zip(self._seen, ends, strict=True)]
+
+
+async def transcribe(base_url: str, recording: str) -> tuple[dict[str, Job], list[tuple[str, float]]]:
+    """Ask the orchestrator for all the formats that the demo leaves behind; gives the answers, and the stages of the first job."""
+    answers: dict[str, Job] = {}
+    durations: list[tuple[str, float]] = []
+    columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn())
+    async with Endpoint("orchestrator", key=KEY, base_url=base_url) as endpoint:
+        with Progress(*columns, console=console) as progress:
+            for response_format in FORMATS:
+                task = progress.add_task(response_format, total=100)
+
+                def update(stage: str, percent: float, task=task, response_format=response_format) -> None:  # noqa: ANN001
+                    progress.update(task, description=f"{response_format}: {stage}", completed=percent)
+
+                stages = Stages(update)
+                job = await endpoint.submit({**audio_field(recording), "response_format": response_format})
+                answers[response_format] = await endpoint.wait(job, stages)
+                progress.update(task, description=response_format, completed=100)
+                durations = durations or stages.durations_s()
+    return answers, durations
+
+
+def save(answers: dict[str, Job]) -> None:
+    """Leave the transcript behind in each format."""
     (OUTPUT / "transcript.json").write_text(json.dumps(answers["verbose_json"], indent=2, ensure_ascii=False))
     for text_format in ("srt", "vtt"):
         (OUTPUT / f"transcript.{text_format}").write_text(answers[text_format][text_format])
-    return answers["verbose_json"]
 
 
-def post(url: str, job_input: dict[str, Any]) -> dict[str, Any]:
-    """Send one job and wait for its output; ends the demo where the job fails."""
-    body = json.dumps({"input": job_input}).encode()
-    request = urllib.request.Request(f"{url}/runsync", body, {"Content-Type": "application/json"})  # noqa: S310  loopback
-    with urllib.request.urlopen(request, timeout=JOB_TIMEOUT_S) as response:  # noqa: S310
-        job = json.load(response)
-    if job["status"] != "COMPLETED":
-        sys.exit(f"the job failed: {job['error']}")
-    output: dict[str, Any] = job["output"]
-    return output
-
-
-def show(answer: dict[str, Any]) -> None:
-    """Print the transcript as a table."""
+def show(answer: Job, stages: list[tuple[str, float]]) -> None:
+    """Print the transcript as a table, and where the time went."""
     table = Table("time", "speaker", "text", title=f"{answer['num_speakers']} speakers, {answer['duration']:.1f} s")
     for segment in answer["segments"]:
         table.add_row(f"{segment['start']:6.2f}–{segment['end']:6.2f}", segment["speaker"] or "?", segment["text"].strip())
     console.print(table)
     for warning in answer.get("warnings", []):
         console.print(f"[yellow]warning:[/] {warning}")
-    console.print("left behind: " + ", ".join(str(path) for path in sorted(OUTPUT.iterdir())))
-
-
-@contextlib.contextmanager
-def running_worker(role: str, **environment: str) -> Iterator[str]:
-    """Run one role behind the SDK's local API on the embedded models; gives its base URL and ends it afterwards."""
-    port = free_port()
-    models = {"MODEL_ID": "embedded", "DIARIZATION_MODEL_ID": "embedded"}
-    command = [sys.executable, "-m", f"handlers.{role}", "--rp_serve_api", "--rp_api_host", "127.0.0.1"]
-    OUTPUT.mkdir(exist_ok=True)
-    log = OUTPUT / f"{role}.log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [*command, "--rp_api_port", str(port)],
-            env={**os.environ, **models, **environment},
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until_up(url, process, log)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait for the worker to answer; ends the demo with the worker's own words where it died."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            sys.exit(f"the worker ended with code {process.returncode}:\n{log.read_text()}")
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
-            urllib.request.urlopen(f"{url}/openapi.json", timeout=5).close()  # noqa: S310  loopback
-            return
-        time.sleep(0.2)
-    sys.exit(f"the worker did not answer within {START_TIMEOUT_S} s")
+    total_s = sum(duration_s for _, duration_s in stages)
+    console.print(f"{answer['duration']:.0f} s of audio in {total_s:.1f} s: " + ", ".join(f"{stage} {s:.1f} s" for stage, s in stages))
+    console.print("left behind: " + ", ".join(str(path) for path in sorted(OUTPUT.glob("transcript.*"))))
 
 
 if __name__ == "__main__":

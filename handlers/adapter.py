@@ -1,7 +1,7 @@
 """The one adapter to the RunPod SDK: what is the SDK's stands here and nowhere else.
 
-A flow of `core.pipeline` becomes an async handler: its work runs on a thread, sees when the caller cancels, reports progress that always
-ends before the result, and fails as `error: "<code>: <sentence>"` with `success`, `code` and `retryable` beside it.
+A flow of `core.pipeline` or `core.orchestration` becomes an async handler: its work runs on a thread, sees when the caller cancels, reports
+progress that always ends before the result, and fails as `error: "<code>: <sentence>"` with `success`, `code` and `retryable` beside it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ RUN_MAX_OUTPUT_BYTES = 10_000_000
 RUNSYNC_MAX_OUTPUT_BYTES = 20_000_000
 PROGRESS_INTERVAL_S = 1.0
 PROGRESS_TIMEOUT_S = 5.0
+MOST_JOBS = 64
+"""The largest WORKER_CONCURRENCY. The loop's own threads are only a few more than there are cores."""
 FITNESS_RECORDING = Path(__file__).with_name("fitness.flac")
 
 log = logging.getLogger("parakeet.worker")
@@ -65,31 +68,34 @@ def configure_logging() -> None:
     """INFO for the SDK and for us, on stderr; the SDK's own default, DEBUG, prints transcripts."""
     os.environ.setdefault("RUNPOD_LOG_LEVEL", "INFO")
     logging.basicConfig(level=logging.INFO, format="%(levelname)-7s| %(name)s | %(message)s")
+    for library in ("httpx2", "stamina"):  # a line per request and per retry; core.remote says what matters
+        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 def check_fitness(flow: Flow) -> None:
-    """Run one second of speech through everything that a job would use.
+    """Rehearse a job with one second of speech.
 
     Raises whatever a job would raise: the platform then replaces the worker before it takes a job.
     """
     started = time.perf_counter()
     flow.rehearse(FITNESS_RECORDING)
-    log.info("fitness: one second of speech answered in %.2f s", time.perf_counter() - started)
+    log.info("fitness: the rehearsal took %.2f s", time.perf_counter() - started)
 
 
 def make_handler(flow: Flow) -> Callable[[Job], Awaitable[dict[str, object]]]:
     """Make the async handler that the SDK calls with each job."""
+    threads = ThreadPoolExecutor(MOST_JOBS, thread_name_prefix="job")
 
     async def handler(job: Job) -> dict[str, object]:
         cancelled = threading.Event()
         async with _progress(job) as report:
             watch = Watch(report, cancelled.is_set)
-            work = asyncio.ensure_future(asyncio.to_thread(_answer, flow, job, watch))
+            work = asyncio.get_running_loop().run_in_executor(threads, _answer, flow, job, watch)
             try:
                 return await asyncio.shield(work)
             except asyncio.CancelledError:
                 cancelled.set()
-                # The model must be free and the files gone before the worker takes its next job.
+                # The files must be gone before the worker takes its next job.
                 await asyncio.wait([work])
                 raise
 

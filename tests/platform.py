@@ -7,10 +7,13 @@ import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -155,6 +158,16 @@ class Worker:
                 raise TimeoutError(f"no {text!r} in the worker's log:\n{self.log[-4000:]}")
             time.sleep(0.1)
 
+    def wait_until_up(self, url: str, timeout_s: float = 300) -> None:
+        """Wait until the local API of a worker that was started with `--rp_serve_api` answers."""
+        deadline = time.monotonic() + timeout_s
+        while self.process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(urllib.error.URLError, ConnectionError):
+                urllib.request.urlopen(f"{url}/openapi.json", timeout=5).close()
+                return
+            time.sleep(0.2)
+        raise TimeoutError(f"the worker does not answer:\n{self.log[-4000:]}")
+
     def stop(self) -> int:
         """Ask the worker to end as the platform does; returns its exit code."""
         self.process.terminate()
@@ -163,3 +176,10 @@ class Worker:
         finally:
             with contextlib.suppress(ProcessLookupError):  # the SDK's ping process outlives a worker that died
                 os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

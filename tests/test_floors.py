@@ -21,6 +21,7 @@ FLOORS = {
     "errors": 0,
     "flow": 0,
     "merging": 1,
+    "assembly": 1,
     "rendering": 1,
     "sources": 2,
     "audio": 2,
@@ -29,16 +30,19 @@ FLOORS = {
     "chunking": 2,
     "accelerator": 3,
     "parakeet": 3,
+    "batching": 3,
     "transcription": 3,
     "diarization": 3,
     "modelstore": 3,
+    "remote": 3,
     "pipeline": 4,
+    "orchestration": 4,
 }
 ALLOWED = {
     0: {"pydantic", "pydantic_settings"},
     1: set[str](),
     2: {"numpy", "runpod", "boto3", "botocore", "imageio_ffmpeg"},
-    3: {"numpy"},
+    3: {"numpy", "anyio", "httpx2", "stamina"},
     4: {"numpy"},
 }
 """Third-party packages that a module of the floor may import when it is itself imported; below are also those of the floors below."""
@@ -82,6 +86,12 @@ def _imports_on_import(tree: ast.Module) -> Iterator[str]:
             waiting += node.orelse
         elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             waiting += ast.iter_child_nodes(node)
+
+
+@pytest.mark.parametrize("path", [*_sources(), *sorted((ROOT / "handlers").rglob("*.py"))], ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_ships_in_images_never_imports_the_emulator(path: Path) -> None:
+    """It is for development and tests."""
+    assert "emulator" not in {name.split(".")[0] for name in _imports(_tree(path))}
 
 
 def _floor(path: Path) -> int:
@@ -138,9 +148,23 @@ def test_only_settings_reads_the_environment(path: Path) -> None:
     assert names & read == set()
 
 
-@pytest.mark.parametrize("module", ["core.merging", "core.rendering", "core.schema", "core.settings"])
+@pytest.mark.parametrize("module", ["core.assembly", "core.rendering", "core.schema", "core.settings"])
 def test_words_and_meaning_load_neither_numpy_nor_torch(module: str) -> None:
     """In a fresh interpreter: a worker without models starts light."""
     code = f"import sys, {module}; print(*{{'numpy', 'torch', 'nemo', 'pyannote', 'runpod', 'boto3'}} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == []
+
+
+def test_the_orchestrator_loads_nothing_heavy() -> None:
+    """Its handler, its flow and the libraries of its client, in a fresh interpreter: no model, no array, no bucket, not even the SDK."""
+    heavy = {"numpy", "torch", "nemo", "pyannote", "boto3", "botocore", "runpod", "requests"}
+    code = f"""
+import sys, handlers.orchestrator
+from core.orchestration import load
+from core.settings import Settings
+load(Settings(transcription_endpoint_id="words", diarization_endpoint_id="turns", runpod_api_key="key"))
+print(*{heavy!r} & set(sys.modules))
+"""
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.split() == []

@@ -55,9 +55,9 @@ DEFAULT_SETTING = Setting("VBxClustering", (("threshold", 0.6), ("Fa", 0.07), ("
 
 def settings() -> Iterator[Setting]:
     """What is tried."""
-    for threshold, fa, fb in itertools.product((0.6, 0.8, 1.0), (0.03, 0.07, 0.15, 0.3), (0.4, 0.8, 2.0, 5.0)):
+    for threshold, fa, fb in itertools.product((0.6, 0.8), (0.01, 0.03, 0.07, 0.15), (0.2, 0.4, 0.8, 2.0)):
         yield Setting("VBxClustering", (("threshold", threshold), ("Fa", fa), ("Fb", fb)))
-    for threshold, smallest in itertools.product(np.arange(0.6, 1.2, 0.05), (3, 6, 10)):
+    for threshold, smallest in itertools.product(np.arange(0.7, 1.2, 0.1), (3, 6)):
         parameters = (("method", "centroid"), ("min_cluster_size", smallest), ("threshold", round(float(threshold), 2)))
         yield Setting("AgglomerativeClustering", parameters)
 

@@ -1,7 +1,15 @@
-"""Writing a trained pyannote model as the checkpoint that `Model.from_pretrained` reads."""
+"""Trained pyannote models as the checkpoints that `Model.from_pretrained` reads; the average of several.
+
+    python -m tools.checkpoints build/seg2/pytorch_model.bin build/seg3/pytorch_model.bin --out build/segmentation/pytorch_model.bin
+
+Models that were trained on from one another average to one that is often better than each
+(https://arxiv.org/abs/2203.05482).
+"""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
@@ -26,3 +34,24 @@ def save(model: Model, path: Path, large_dtype: torch.dtype = torch.float32) -> 
     partial = path.with_suffix(".partial")
     torch.save(checkpoint, partial)
     partial.replace(path)
+
+
+def average(paths: Sequence[Path]) -> Model:
+    """The first model, with the mean of all weights."""
+    models = [Model.from_pretrained(path) for path in paths]
+    weights = [model.state_dict() for model in models]
+    models[0].load_state_dict({name: torch.stack([each[name].float() for each in weights]).mean(0) for name in weights[0]})
+    return models[0]
+
+
+def main() -> None:
+    """Average checkpoints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoints", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    save(average(options.checkpoints), options.out)
+
+
+if __name__ == "__main__":
+    main()

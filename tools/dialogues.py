@@ -24,6 +24,7 @@ from typing import Protocol
 import numpy as np
 from scipy.signal import fftconvolve
 
+from core.audio import find_ffmpeg
 from tools.sentences import Sentences
 from tools.voices import SAMPLE_RATE, TimedWord, Utterance, Voice, random_voice, synthesise
 
@@ -369,7 +370,7 @@ def write_dialogue(dialogue: Dialogue, stem: Path, audio_format: str = "mp3") ->
 
 def _to_mp3(source: Path) -> Path:
     target = source.with_suffix(".mp3")
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", source, "-b:a", "64k", target]
+    command = [find_ffmpeg(), "-nostdin", "-v", "error", "-y", "-i", source, "-b:a", "64k", target]
     subprocess.run(command, check=True)
     source.unlink()
     return target

@@ -4,8 +4,10 @@
     python -m tools.train_segmentation --bank build/voicebank --out build/segmentation/pytorch_model.bin --minutes 30
 
 The loss is the powerset cross-entropy under the best permutation of the speakers of a chunk (Plaquet and Bredin,
-"Powerset multi-class cross entropy loss for neural speaker diarization", 2023). The sinc filters keep their mel-spaced
-start values: no gradient then has to pass the layer that runs at 1.6 kHz, which makes a step four times cheaper.
+"Powerset multi-class cross entropy loss for neural speaker diarization", 2023). Three things make a step cheap: the sinc
+filters keep their mel-spaced start values, so that no gradient has to pass the layer that runs fastest; frames are twice
+as long as pyannote's (34 ms); and with `--frozen-front` all layers before the LSTM stay as they are, so that what they
+make of a chunk is computed once and used several times.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ TRAINING_MANNER = Manner(
     long_pause_probability=0.06,
 )
 POOL_CHUNKS = 256
+FEATURE_POOL_CHUNKS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Chunk:
 def new_model() -> PyanNet:
     """A PyanNet with random weights and fixed mel-spaced sinc filters, 3 speakers in 10 s and 2 at once."""
     model = PyanNet(
-        sincnet={"stride": 10},
+        sincnet={"stride": 20},
         lstm={"hidden_size": 96, "num_layers": 2, "bidirectional": True, "monolithic": True, "dropout": 0.0},
         linear={"hidden_size": 64, "num_layers": 2},
     )
@@ -105,21 +108,55 @@ def chunks(bank: VoiceBank, seed: int, times_s: np.ndarray) -> Iterator[Chunk]:
                 yield Chunk(dialogue.samples[start : start + CHUNK_SAMPLES], padded)
 
 
-def batches(stream: Iterator[Chunk], size: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of (size, 1, samples) and (size, frames, 3), drawn from a pool so that a batch mixes dialogues.
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What the trained part sees of a chunk, float16 or float32, and who speaks, (frames, 3)."""
 
-    Half of a batch's chunks are replaced by new ones, so each is used about twice: mixing costs a third of a step.
+    heard: torch.Tensor
+    activity: torch.Tensor
+
+
+class Front:
+    """The layers before the trained part: none, or with `frozen` all of those before the LSTM."""
+
+    def __init__(self, model: PyanNet, frozen: bool) -> None:
+        self._model, self._frozen = model, frozen
+
+    @torch.inference_mode()
+    def example(self, chunk: Chunk) -> Example:
+        """Samples (1, 160000), or features (60, frames) in float16: many of them are kept."""
+        samples, active = torch.from_numpy(chunk.samples)[None], torch.from_numpy(chunk.activity)
+        if not self._frozen:
+            return Example(samples, active)
+        device = next(self._model.parameters()).device
+        return Example(self._model.sincnet(samples[None].to(device))[0].half().cpu(), active)
+
+    def scores(self, heard: torch.Tensor) -> torch.Tensor:
+        """Log probabilities (batch, frames, classes) of a batch of examples."""
+        model = self._model
+        if not self._frozen:
+            return model(heard)
+        outputs, _ = model.lstm(heard.float().transpose(1, 2))
+        for layer in model.linear:
+            outputs = torch.nn.functional.leaky_relu(layer(outputs))
+        return model.activation(model.classifier(outputs))
+
+
+def batches(stream: Iterator[Example], size: int, pool_size: int, uses: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches of what is heard and of activity (size, frames, 3), drawn from a pool so that a batch mixes dialogues.
+
+    With each batch `size / uses` examples are new: the pool grows up to `pool_size`, then they take others' places.
     """
     rng = np.random.default_rng([seed, 31])
-    pool = [next(stream) for _ in range(POOL_CHUNKS)]
+    pool = [next(stream) for _ in range(min(POOL_CHUNKS, pool_size))]
     while True:
-        chosen = rng.choice(len(pool), size, replace=False)
-        yield (
-            torch.from_numpy(np.stack([pool[index].samples for index in chosen]))[:, None],
-            torch.from_numpy(np.stack([pool[index].activity for index in chosen])),
-        )
-        for index in chosen[: (size + 1) // 2]:
-            pool[index] = next(stream)
+        chosen = [pool[index] for index in rng.choice(len(pool), size, replace=False)]
+        yield torch.stack([example.heard for example in chosen]), torch.stack([example.activity for example in chosen])
+        for _ in range(math.ceil(size / uses)):
+            if len(pool) < pool_size:
+                pool.append(next(stream))
+            else:
+                pool[rng.integers(len(pool))] = next(stream)
 
 
 def best_permutation(scores: torch.Tensor, active: torch.Tensor, powerset: Powerset) -> tuple[torch.Tensor, torch.Tensor]:
@@ -163,42 +200,46 @@ def evaluate(model: PyanNet, held_out: Sequence[Chunk], powerset: Powerset, devi
     return f"right frames {100 * right / frames:.2f}% {shares}"
 
 
-def train(bank: VoiceBank, start: Path | None, out: Path, minutes: float, batch_size: int, peak_rate: float, seed: int) -> None:
+def train(bank: VoiceBank, options: argparse.Namespace) -> None:
     """Train for `minutes`, from `start`'s weights if given, writing a checkpoint every two minutes and at the end."""
-    torch.manual_seed(seed)
+    torch.manual_seed(options.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = new_model()
-    if start is not None:
-        model.load_state_dict(Model.from_pretrained(start).state_dict())
+    if options.start is not None:
+        model.load_state_dict(Model.from_pretrained(options.start).state_dict())
     model.to(device).train()
+    front = Front(model, options.frozen_front)
+    if options.frozen_front:
+        model.sincnet.requires_grad_(False)
     powerset = Powerset(SPEAKERS_PER_CHUNK, SPEAKERS_AT_ONCE).to(device)
     times_s = frame_times_s(model)
-    held_out_stream = chunks(bank, seed + 1_000_000, times_s)
+    held_out_stream = chunks(bank, options.seed + 1_000_000, times_s)
     held_out = [next(held_out_stream) for _ in range(96)]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=peak_rate, weight_decay=1e-3, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(trained, lr=options.peak_rate, weight_decay=1e-3, betas=(0.9, 0.98))
+    examples = (front.example(chunk) for chunk in chunks(bank, options.seed, times_s))
+    pool_size, uses = (FEATURE_POOL_CHUNKS, 4) if options.frozen_front else (POOL_CHUNKS, 2)
     began, saved, losses = time.monotonic(), time.monotonic(), []
-    for step, (wave, active) in enumerate(batches(chunks(bank, seed, times_s), batch_size, seed), start=1):
-        done = (time.monotonic() - began) / (60 * minutes)
+    for step, (heard, active) in enumerate(batches(examples, options.batch_size, pool_size, uses, options.seed), start=1):
+        done = (time.monotonic() - began) / (60 * options.minutes)
         if done >= 1:
             break
         for group in optimiser.param_groups:
-            group["lr"] = peak_rate * min(step / 100, 0.5 + 0.5 * math.cos(math.pi * done)) + 1e-6
-        with torch.autocast(device.type, torch.bfloat16):
-            scores = model(wave.to(device))
-        loss = best_permutation(scores.float(), active.to(device), powerset)[0].mean()
+            group["lr"] = options.peak_rate * min(step / 100, 0.5 + 0.5 * math.cos(math.pi * done)) + 1e-6
+        scores = front.scores(heard.to(device))
+        loss = best_permutation(scores, active.to(device), powerset)[0].mean()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         losses.append(loss.item())
-        if step % 50 == 0:
-            print(f"{60 * minutes * done:.0f} s step {step} loss {np.mean(losses[-50:]):.4f}", flush=True)
-        if time.monotonic() - saved > 120:
-            checkpoints.save(model, out)
+        if step % 100 == 0:
+            print(f"{60 * options.minutes * done:.0f} s step {step} loss {np.mean(losses[-100:]):.4f}", flush=True)
+        if time.monotonic() - saved > 180:
+            checkpoints.save(model, options.out)
             print(f"step {step}: {evaluate(model, held_out, powerset, device)}", flush=True)
             saved = time.monotonic()
-    checkpoints.save(model, out)
+    checkpoints.save(model, options.out)
     print(f"end: {evaluate(model, held_out, powerset, device)}", flush=True)
 
 
@@ -212,9 +253,9 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--peak-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--frozen-front", action="store_true", help="train the LSTM and what follows it only")
     options = parser.parse_args()
-    bank = VoiceBank.read(options.bank)
-    train(bank, options.start, options.out, options.minutes, options.batch_size, options.peak_rate, options.seed)
+    train(VoiceBank.read(options.bank), options)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ byte, one cap on the bytes, one look at whether anybody still wants it.
 from __future__ import annotations
 
 import errno
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +25,6 @@ from core.sources.origin import Origin, too_large
 from core.sources.web import Web
 
 _POLL_S = 0.1
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
 @contextmanager
@@ -37,13 +35,25 @@ def job_folder(temp_dir: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
+def check(source: Source, settings: Settings) -> None:
+    """Find what is wrong with a source without fetching it: for whoever passes it on.
+
+    Raises InvalidUrl, InvalidBase64, EmptyAudio, SourceTooLarge. Whether s3 can be had is not looked at: its settings are the fetcher's.
+    """
+    if source.scheme == "s3":
+        return
+    origin = _origin(source, settings)
+    if isinstance(origin, Inline) and not any(origin.chunks()):
+        raise _empty()
+
+
 def fetch(source: Source, folder: Path, *, settings: Settings, cancelled: IsCancelled = lambda: False) -> Path:
     """Bring the recording into `folder` and return the file.
 
     Raises InvalidUrl, BlockedAddress, DownloadFailed, DownloadTimedOut, StorageNotConfigured, SourceTooLarge, InvalidBase64, EmptyAudio,
     Cancelled.
     """
-    origin = _origin(source.value, settings)
+    origin = _origin(source, settings)
     path = folder / "recording"
     stopped = threading.Event()
 
@@ -58,16 +68,19 @@ def fetch(source: Source, folder: Path, *, settings: Settings, cancelled: IsCanc
     return path
 
 
-def _origin(value: str, settings: Settings) -> Origin:
-    match = _SCHEME.match(value)
-    scheme = match[1].lower() if match else None
+def _origin(source: Source, settings: Settings) -> Origin:
+    scheme = source.scheme
     if scheme in ("http", "https"):
-        return Web(value, max_bytes=settings.max_audio_bytes, timeout_s=settings.download_timeout)
+        return Web(source.value, max_bytes=settings.max_audio_bytes, timeout_s=settings.download_timeout)
     if scheme == "s3":
-        return Bucket(value, settings)
+        return Bucket(source.value, settings)
     if scheme in (None, "data"):
-        return Inline(value, max_bytes=settings.max_audio_bytes)
+        return Inline(source.value, max_bytes=settings.max_audio_bytes)
     raise InvalidUrl(f"{scheme[:20]}: is not fetched; give an http(s):// or s3:// URL, a data: URI or base64 text")
+
+
+def _empty() -> EmptyAudio:
+    return EmptyAudio("the recording has no bytes; check that the upload was complete")
 
 
 def _save(chunks: Iterator[bytes], path: Path, max_bytes: int, stopped: threading.Event) -> None:
@@ -86,7 +99,7 @@ def _save(chunks: Iterator[bytes], path: Path, max_bytes: int, stopped: threadin
             raise DownloadFailed("the worker's disk is full; try again later", retryable=True) from None
         raise
     if not size:
-        raise EmptyAudio("the recording has no bytes; check that the upload was complete")
+        raise _empty()
 
 
 def _run_within(work: Callable[[], None], timeout_s: float, cancelled: IsCancelled, stop: Callable[[], None]) -> None:

@@ -58,6 +58,17 @@ def test_calls_run_one_at_a_time_on_one_thread():
     assert names == {"model_0"}
 
 
+def test_what_is_begun_runs_on_the_same_thread_after_what_came_before():
+    """Nobody waits for it."""
+    thread, goes, names = ModelThread("model"), threading.Event(), []
+    thread.begin(goes.wait)
+    thread.begin(lambda: names.append(threading.current_thread().name))
+    assert names == []
+    goes.set()
+    assert thread.call(lambda: threading.current_thread().name) == "model_0"
+    assert names == ["model_0"]
+
+
 def test_fault_of_the_device_becomes_an_error_that_replaces_the_worker():
     """The text of the cause, which can hold anything, is not passed on."""
 

@@ -14,6 +14,7 @@ from core.schema import (
     AudioRequest,
     DiarizationFormat,
     DiarizationRequest,
+    OrchestratorRequest,
     SingleRequest,
     SpeakerCount,
     TranscriptFormat,
@@ -23,7 +24,7 @@ from core.schema import (
 from core.timeline import Turn
 
 URL = "https://example.com/talk.mp3?signature=geheim"
-ROLES: list[type[AudioRequest]] = [SingleRequest, DiarizationRequest, TranscriptionRequest]
+ROLES: list[type[AudioRequest]] = [SingleRequest, OrchestratorRequest, DiarizationRequest, TranscriptionRequest]
 
 
 def _refusal(kind: type[AudioRequest], **fields: Any) -> str:

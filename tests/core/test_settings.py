@@ -48,7 +48,7 @@ def test_the_hub_token_has_two_names(monkeypatch: pytest.MonkeyPatch, name: str)
 
 def test_secrets_are_masked_wherever_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     """In repr, str and JSON."""
-    for name in ("HF_TOKEN", "S3_ACCESS_KEY", "S3_SECRET_KEY"):
+    for name in ("HF_TOKEN", "S3_ACCESS_KEY", "S3_SECRET_KEY", "RUNPOD_API_KEY"):
         monkeypatch.setenv(name, "geheim")
     settings = Settings.from_environment()
     assert "geheim" not in repr(settings) + str(settings) + settings.model_dump_json()
@@ -69,6 +69,16 @@ def test_secrets_are_masked_wherever_settings_are_printed(monkeypatch: pytest.Mo
         ("WORKER_CONCURRENCY", "0"),
         ("WORKER_CONCURRENCY", "1.5"),
         ("MODEL_ID", "  "),
+        ("TRANSCRIPTION_FANOUT", "0"),
+        ("JOB_TIMEOUT", "0"),
+        ("JOB_TIMEOUT", "1000000"),
+        ("DIARIZATION_ENDPOINT_ID", "my endpoint"),
+        ("DIARIZATION_ENDPOINT_ID", "../other"),
+        ("TRANSCRIPTION_ENDPOINT_ID", "https://user:word@example.com/v2/abc"),
+        ("TRANSCRIPTION_ENDPOINT_ID", "https://example.com/v2/abc?key=1"),
+        ("TRANSCRIPTION_ENDPOINT_ID", "ftp://example.com/v2/abc"),
+        ("RUNPOD_ENDPOINT_BASE_URL", "api.runpod.ai/v2"),
+        ("RUNPOD_ENDPOINT_BASE_URL", "https:///v2"),
     ],
 )
 def test_a_wrong_value_is_refused_in_one_line_with_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -78,6 +88,18 @@ def test_a_wrong_value_is_refused_in_one_line_with_its_variable(monkeypatch: pyt
         Settings.from_environment()
     assert str(refused.value).startswith(f"{name}: ")
     assert "\n" not in str(refused.value)
+    assert "Value error" not in str(refused.value)
+
+
+def test_an_endpoint_is_an_id_or_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slash at the end of a URL is dropped."""
+    monkeypatch.setenv("DIARIZATION_ENDPOINT_ID", " abc-123 ")
+    monkeypatch.setenv("TRANSCRIPTION_ENDPOINT_ID", "http://127.0.0.1:8000/v2/words/")
+    monkeypatch.setenv("RUNPOD_ENDPOINT_BASE_URL", "http://127.0.0.1:8000/v2/")
+    settings = Settings.from_environment()
+    assert settings.diarization_endpoint_id == "abc-123"
+    assert settings.transcription_endpoint_id == "http://127.0.0.1:8000/v2/words"
+    assert settings.runpod_endpoint_base_url == "http://127.0.0.1:8000/v2"
 
 
 def test_settings_do_not_change() -> None:

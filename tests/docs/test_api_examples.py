@@ -23,6 +23,7 @@ from core.schema import (
     AudioRequest,
     DiarizationFormat,
     DiarizationRequest,
+    OrchestratorRequest,
     Part,
     SingleRequest,
     TranscriptFormat,
@@ -36,6 +37,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8
 
 ROLES: dict[str, type[AudioRequest]] = {
     "single": SingleRequest,
+    "orchestrator": OrchestratorRequest,
     "transcription": TranscriptionRequest,
     "diarization": DiarizationRequest,
 }
@@ -193,7 +195,7 @@ def test_the_table_of_errors_holds_every_code() -> None:
     """And no other, with whether the same request may succeed later."""
     told = {row[0].strip("`"): row[3] for row in _rows("Errors")}
     expected = {leaf.code: "yes" if leaf.retryable else "no" for leaf in _leaves() if leaf is not errors.SettingsError}
-    assert told == expected | {errors.DownloadFailed.code: "told by `retryable`"}
+    assert told == expected | dict.fromkeys((errors.DownloadFailed.code, errors.JobFailed.code), "told by `retryable`")
 
 
 @pytest.mark.parametrize("block", _marked("failure"))

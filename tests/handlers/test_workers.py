@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,14 +15,22 @@ from typing import Any
 import jiwer
 import pytest
 
-from examples.demo import free_port, wait_until_up
-from tests.platform import Worker, platform
+from core.flow import Watch
+from core.orchestration import OrchestratedFlow, load
+from core.schema import TranscriptFormat
+from core.settings import Settings
+from emulator.server import Server
+from emulator.simulated import Handler, Line
+from tests.media import ffmpeg
+from tests.platform import Worker, free_port, platform
 
 ROLES = ("single", "transcription", "diarization")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DIALOGUE = EXAMPLES / "dialogue.mp3"
 REFERENCE = json.loads((EXAMPLES / "dialogue.json").read_text())
 AUDIO = {"audio_base64": base64.b64encode(DIALOGUE.read_bytes()).decode()}
+FRAME_S = 0.081
+"""Word times are multiples of 0.08 s; what is in a batch besides may tip one of two equally likely frames."""
 EMBEDDED = {"MODEL_ID": "embedded", "DIARIZATION_MODEL_ID": "embedded"}
 
 
@@ -63,7 +73,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
             stack.callback(worker.stop)
             urls[role], running[role] = f"http://127.0.0.1:{port}", worker
         for role, worker in running.items():
-            wait_until_up(urls[role], worker.process, logs[role])
+            worker.wait_until_up(urls[role])
         yield Workers(urls, folder / "jobs", logs)
 
 
@@ -107,7 +117,36 @@ def test_split_equals_single(workers: Workers) -> None:
     assert [(w["word"], w["speaker"]) for w in split["words"]] == [(w["word"], w["speaker"]) for w in single["words"]]
 
 
-@pytest.mark.parametrize("response_format", ["json", "verbose_json", "diarized_json", "text", "srt", "vtt"])
+@pytest.fixture(scope="module")
+def orchestrated(workers: Workers) -> Iterator[OrchestratedFlow]:
+    """The orchestrator, between which and the running workers the emulator stands."""
+
+    def hand_to(role: str) -> Handler:
+        async def run(job: dict[str, Any], _line: Line) -> object:
+            return await asyncio.to_thread(workers.output, role, **job["input"])
+
+        return run
+
+    with Server() as server:
+        endpoints = [server.simulate(role, hand_to(role)).name for role in ("transcription", "diarization")]
+        yield load(
+            Settings(
+                transcription_endpoint_id=endpoints[0],
+                diarization_endpoint_id=endpoints[1],
+                runpod_endpoint_base_url=server.base_url,
+                runpod_api_key="any",  # type: ignore[arg-type]
+            )
+        )
+
+
+@pytest.mark.parametrize("response_format", list(TranscriptFormat))
+def test_orchestrated_equals_single(workers: Workers, orchestrated: OrchestratedFlow, response_format: TranscriptFormat) -> None:
+    """To the last byte, in every format; on twenty other dialogues: `python -m bench.equality`."""
+    answer = orchestrated.answer({**AUDIO, "response_format": str(response_format)}, Watch())
+    assert json.dumps(answer) == json.dumps(workers.output("single", response_format=response_format))
+
+
+@pytest.mark.parametrize("response_format", list(TranscriptFormat))
 def test_every_format_holds_the_same_words(workers: Workers, response_format: str) -> None:
     """Whatever the format, `text` is the whole text, and `success` is true."""
     answer = workers.output("single", response_format=response_format)
@@ -149,5 +188,39 @@ def test_the_production_loop_takes_a_job_after_its_fitness_check(tmp_path: Path)
         result = server.result("job")
         assert worker.stop() == 0
     assert result["output"]["success"] is True
-    assert "fitness: one second of speech answered" in worker.log
+    assert "fitness: the rehearsal took" in worker.log
+    assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def has_transcribed(posts: list[dict[str, Any]]) -> bool:
+    """Tell whether a job's progress shows that something of it has been transcribed."""
+    return any(post["output"]["stage"] == "transcribing" and post["output"]["percent"] > 0 for post in posts)
+
+
+def test_two_jobs_at_once_and_one_is_cancelled(tmp_path: Path) -> None:
+    """A transcription worker that takes four jobs at a time: the cancelled one ends within 2 s, the other's answer is as if alone."""
+    ffmpeg("-stream_loop", "59", "-i", DIALOGUE, "-c", "copy", tmp_path / "long.mp3")
+    long = {"audio_base64": base64.b64encode((tmp_path / "long.mp3").read_bytes()).decode()}
+    four = {"WORKER_CONCURRENCY": "4", "TEMP_DIR": str(tmp_path / "jobs")}
+    with platform() as server, ExitStack() as stack:
+        worker = Worker("handlers.transcription", tmp_path / "log", **four, **EMBEDDED, **server.environment)
+        stack.callback(worker.stop)
+        server.submit("long", long)
+        worker.wait_for_log("long | Started", timeout_s=600)
+        server.wait("long", has_transcribed, timeout_s=600)
+        server.submit("short", {**AUDIO, "timestamps": True})
+        worker.wait_for_log("short | Started")
+        server.stops.put("long")
+        worker.wait_for_log("long | Stopping job.")
+        heard = time.monotonic()
+        worker.wait_for_log("long | Job stopped.")
+        assert time.monotonic() - heard <= 2
+        together = server.result("short")["output"]
+        server.submit("again", {**AUDIO, "timestamps": True})
+        alone = server.result("again")["output"]
+        assert worker.stop() == 0
+    assert all(post["status"] == "IN_PROGRESS" for post in server.posts["long"])
+    assert together["text"] == alone["text"]
+    for one, other in zip(together["timestamps"]["word"], alone["timestamps"]["word"], strict=True):
+        assert one["start"] == pytest.approx(other["start"], abs=FRAME_S)
     assert list((tmp_path / "jobs").iterdir()) == []

@@ -1,0 +1,80 @@
+"""How the words of a recording transcribed in shares differ from those of the whole, and where: for `bench.orchestrator --fanout`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import pairwise
+from pathlib import Path
+
+import jiwer
+
+from bench.accuracy import normalise
+from core import audio, chunking
+from core.schema import Part
+from core.settings import Settings
+from core.shares import Share
+from core.timeline import Word
+
+NEAR_S = 1.0
+"""What is so near to a seam counts as at the seam."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """Where the shares of a recording meet, in seconds."""
+
+    at: tuple[float, ...]
+    forced: int
+    """Of them, those that go through speech: both sides hear what is around them."""
+
+    def is_near(self, word: Word) -> bool:
+        """Whether a word is at a seam."""
+        return any(abs(word.midpoint - at) <= NEAR_S for at in self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Of two transcripts, in words as they are written, with their punctuation."""
+
+    changed: int
+    lost: int
+    """In the whole's transcript and not in the shares'."""
+    added: int
+    at_seams: int
+    """Of all these, those at a seam."""
+
+    @property
+    def all(self) -> int:
+        """Words that differ."""
+        return self.changed + self.lost + self.added
+
+
+def find_seams(recording: Path, count: int) -> Seams:
+    """Cut a recording as the workers do, with the default settings, and give where `count` shares of it meet."""
+    stream = audio.Stream(recording, ffmpeg=audio.find_ffmpeg(), max_duration_s=100 * 3600)
+    spans = [utterance.span for utterance in chunking.utterances(stream, piece_s=Settings.model_fields["chunk_duration"].default)]
+    shares = [share for share in (Share.of(Part(index=index, of=count), spans) for index in range(count)) if share.heard]
+    at = tuple(share.own.start for share in shares if math.isfinite(share.own.start))
+    return Seams(at, sum(left.heard.stop > right.heard.start for left, right in pairwise(shares)))
+
+
+def compare(whole: Sequence[Word], shares: Sequence[Word], seams: Seams) -> Difference:
+    """Align two transcripts and count what differs."""
+    counts = {"replace": 0, "delete": 0, "insert": 0}
+    at_seams = 0
+    matcher = SequenceMatcher(None, [word.text for word in whole], [word.text for word in shares], autojunk=False)
+    for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+        if kind == "equal":
+            continue
+        differing = max(i2 - i1, j2 - j1)
+        counts[kind] += differing
+        at_seams += differing if all(map(seams.is_near, [*whole[i1:i2], *shares[j1:j2]])) else 0
+    return Difference(counts["replace"], counts["delete"], counts["insert"], at_seams)
+
+
+def word_errors(spoken: Sequence[str], found: Sequence[Word]) -> float:
+    """WER by the rules of `bench.accuracy`."""
+    return jiwer.wer(normalise(" ".join(spoken)), normalise(" ".join(word.text for word in found)))

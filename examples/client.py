@@ -1,0 +1,190 @@
+"""A client of the platform's REST API that the other examples share.
+
+    async with Endpoint("my-endpoint", key=os.environ["RUNPOD_API_KEY"]) as endpoint:
+        output = await endpoint.run({"audio_url": "https://example.com/call.wav"})
+
+Whatever goes wrong is a `JobError`: a code, a sentence, and whether trying again may help. Needs httpx2 and stamina.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import re
+from collections.abc import Callable
+from typing import Any, Self
+
+import httpx2
+import stamina
+
+BASE_URL = "https://api.runpod.ai/v2"
+JOB_S = 3600
+"""How long a worker may work on one job. The platform's own limit is 10 minutes, which ends long recordings."""
+SYNC_WAIT_S = 60
+"""How long `/runsync` may keep us waiting: the network in front of the platform cuts off answers that take longer than some 90 s."""
+ATTEMPTS = 10
+"""Of one HTTP request; with the pauses between them they outlast a minute without a network."""
+FIRST_POLL_S, LONGEST_POLL_S = 0.5, 5.0
+CANCEL_S = 10
+
+Job = dict[str, Any]
+OnProgress = Callable[[str, float], None]
+"""Called with a stage, such as `transcribing`, and how many percent of it are done."""
+
+log = logging.getLogger("examples")
+
+
+class JobError(Exception):
+    """The answer could not be had."""
+
+    def __init__(self, code: str, sentence: str, *, retryable: bool) -> None:
+        super().__init__(f"{code}: {sentence}")
+        self.code = code
+        """One of docs/api.md, or of this module: `endpoint_…`, `job_expired`."""
+        self.sentence = sentence
+        self.retryable = retryable
+        """The very same request may succeed later."""
+
+
+class _Hiccup(JobError):
+    """One HTTP request failed; another may succeed. `after_s`: how long the server asks to wait."""
+
+    def __init__(self, sentence: str, after_s: float | None = None) -> None:
+        super().__init__("endpoint_unavailable", sentence, retryable=True)
+        self.after_s = after_s
+
+
+class Endpoint:
+    """One endpoint; may run any number of jobs at once."""
+
+    def __init__(self, endpoint_id: str, *, key: str, base_url: str = BASE_URL) -> None:
+        self._http = httpx2.AsyncClient(
+            base_url=f"{base_url.rstrip('/')}/{endpoint_id}/",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=httpx2.Timeout(SYNC_WAIT_S + 30, connect=10),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def run(self, job_input: Job, on_progress: OnProgress = lambda *_: None) -> Job:
+        """Submit a job, wait for its end and give its output. Where this is interrupted the job is cancelled, also one just submitted."""
+        submitting = asyncio.create_task(self.submit(job_input))
+        try:
+            return await self.wait(await asyncio.shield(submitting), on_progress)
+        except asyncio.CancelledError:
+            await self._take_back(submitting)
+            raise
+
+    async def run_sync(self, job_input: Job) -> Job:
+        """Do the same by `/runsync`, which takes 20 MB. Nothing is cancelled: until it answers nobody knows the job's id."""
+        body = {"input": job_input, "policy": {"executionTimeout": 1000 * JOB_S}}
+        job = await self._ask("POST", f"runsync?wait={1000 * SYNC_WAIT_S}", body)
+        return _output_of(job) if _is_over(job) else await self.wait(job["id"])
+
+    async def submit(self, job_input: Job, *, webhook: str | None = None) -> str:
+        """Queue a job and give its id. A request whose answer got lost is sent again; at worst the job then runs twice."""
+        body = {"input": job_input, "policy": {"executionTimeout": 1000 * JOB_S}, **({"webhook": webhook} if webhook else {})}
+        return str((await self._ask("POST", "run", body))["id"])
+
+    async def wait(self, job_id: str, on_progress: OnProgress = lambda *_: None) -> Job:
+        """Look at a job until it ends, ever more rarely, and give its output."""
+        pause_s = FIRST_POLL_S
+        while not _is_over(job := await self._ask("GET", f"status/{job_id}")):
+            on_progress(*_progress_of(job))
+            await asyncio.sleep(pause_s)
+            pause_s = min(LONGEST_POLL_S, 1.2 * pause_s)
+        return _output_of(job)
+
+    async def cancel(self, job_id: str) -> None:
+        """Take a job back; one that is over stays as it is."""
+        await self._ask("POST", f"cancel/{job_id}")
+
+    async def _take_back(self, submitting: asyncio.Task[str]) -> None:
+        try:
+            async with asyncio.timeout(CANCEL_S):
+                await self.cancel(await submitting)
+        except (JobError, TimeoutError) as error:
+            log.warning("a job may go on: it could not be cancelled (%s)", error or "no answer")
+
+    async def _ask(self, method: str, path: str, body: Job | None = None) -> Job:
+        """Make a request, again and again where that may help."""
+        async for attempt in stamina.retry_context(on=_may_help, attempts=ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=10.0):
+            with attempt:
+                return await self._ask_once(method, path, body)
+        raise AssertionError("stamina raises the last error")
+
+    async def _ask_once(self, method: str, path: str, body: Job | None) -> Job:
+        try:
+            response = await self._http.request(method, path, json=body)
+        except httpx2.RequestError as error:
+            raise _Hiccup(f"the endpoint cannot be reached, or the connection broke off ({type(error).__name__})") from None
+        if not response.is_success:
+            raise _refusal(response, path)
+        return _read(response.content)
+
+
+def _may_help(error: Exception) -> bool | float:
+    if not isinstance(error, _Hiccup):
+        return False
+    return True if error.after_s is None else min(60.0, error.after_s)
+
+
+def _read(content: bytes) -> Job:
+    with contextlib.suppress(ValueError):
+        answer = json.loads(content)
+        if isinstance(answer, dict) and "id" in answer and "status" in answer:
+            return answer
+    raise _Hiccup("the endpoint gave an answer that cannot be read")
+
+
+def _refusal(response: httpx2.Response, path: str) -> JobError:
+    status = response.status_code
+    if status in (408, 425, 429) or status >= 500:
+        after = response.headers.get("Retry-After", "")
+        return _Hiccup(f"the endpoint is busy or down (HTTP status {status})", float(after) if after.isdecimal() else None)
+    if status == 404 and path.startswith(("status/", "cancel/")):
+        return JobError(
+            "job_expired", "the platform no longer has the job; it keeps results for half an hour, of /runsync for a minute", retryable=True
+        )
+    if status == 413:
+        return JobError("source_too_large", "the request is larger than the platform takes; send a URL", retryable=False)
+    if status in (401, 403, 404):
+        return JobError("endpoint_refused", f"check RUNPOD_API_KEY and the endpoint's id (HTTP status {status})", retryable=False)
+    return JobError("invalid_request", f"the platform does not take this request (HTTP status {status})", retryable=False)
+
+
+def _progress_of(job: Job) -> tuple[str, float]:
+    """What our workers tell on the way stands in `output` until the job ends."""
+    told = job.get("output")
+    if isinstance(told, dict) and "stage" in told:
+        return str(told["stage"]), float(told.get("percent", 0))
+    return ("in the queue" if job["status"] == "IN_QUEUE" else "running"), 0.0
+
+
+def _is_over(job: Job) -> bool:
+    return job.get("status") in ("COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT")
+
+
+def _output_of(job: Job) -> Job:
+    """What the worker answered. A failed job has `error: "<code>: <sentence>"`, and `retryable` beside it in `output`."""
+    said = job["output"] if isinstance(job.get("output"), dict) else {}
+    if job["status"] == "COMPLETED" and said.get("success"):
+        return said
+    with_code = re.fullmatch(r"([a-z0-9_]+): (.+)", str(job.get("error")), re.DOTALL)
+    if job["status"] == "FAILED" and with_code:
+        raise JobError(with_code[1], with_code[2], retryable=said.get("retryable") is True)
+    raise JobError("endpoint_failed", _REASONS[job["status"]], retryable=job["status"] == "FAILED")
+
+
+_REASONS = {
+    "COMPLETED": "the job ended without an answer; perhaps it was too large: ask for a range with start and end",
+    "FAILED": "the job failed and its worker gave no reason; look at the log of the endpoint",
+    "CANCELLED": "the job was cancelled",
+    "TIMED_OUT": "the job took too long; ask for a range with start and end",
+}

@@ -1,0 +1,83 @@
+"""What the example programs share as programs: options, how they end, how an answer is shown."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import httpx2
+import stamina
+
+from examples.client import BASE_URL, Endpoint, Job, JobError
+
+FORMATS = ("json", "verbose_json", "diarized_json", "text", "srt", "vtt")
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the option that all programs have, and the program's docstring as its help."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    base_url = os.environ.get("RUNPOD_ENDPOINT_BASE_URL", BASE_URL)
+    made.add_argument("--base-url", default=base_url, help="of the API; default: RUNPOD_ENDPOINT_BASE_URL, else %(default)s")
+    return made
+
+
+def add_endpoint(to: argparse.ArgumentParser, option: str = "--endpoint", variable: str = "RUNPOD_ENDPOINT_ID") -> None:
+    """Add an option for an endpoint's id that an environment variable can give."""
+    default = os.environ.get(variable)
+    to.add_argument(option, default=default, required=default is None, metavar="ID", help=f"id of the endpoint; default: {variable}")
+
+
+def add_format(to: argparse.ArgumentParser) -> None:
+    """Add an option for what the answer looks like."""
+    to.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+
+
+def connect(endpoint_id: str, base_url: str) -> Endpoint:
+    """Give a client with the key in RUNPOD_API_KEY: on a command line, other users of the machine could read it."""
+    key = os.environ.get("RUNPOD_API_KEY")
+    if not key:
+        sys.exit("RUNPOD_API_KEY is not set; put the key of your account into it")
+    if not base_url.startswith(("http://", "https://")):
+        sys.exit("--base-url must begin with https:// (or http://)")
+    try:
+        return Endpoint(endpoint_id, key=key, base_url=base_url)
+    except httpx2.InvalidURL:
+        sys.exit("--base-url or the endpoint's id does not make a URL")
+
+
+def start(program: Coroutine[Any, Any, None]) -> None:
+    """Run a program. What can be expected to go wrong ends it with one line and exit code 1; Ctrl-C with 130."""
+    stamina.instrumentation.set_on_retry_hooks([])  # else a line for each retry
+    try:
+        asyncio.run(program)
+    except JobError as error:
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        tell("interrupted")
+        sys.exit(130)
+
+
+def as_text(output: Job, response_format: str) -> str:
+    """An answer as the text that a file of its format holds."""
+    if response_format in ("text", "srt", "vtt"):
+        return str(output[response_format])
+    return json.dumps(output, indent=2, ensure_ascii=False)
+
+
+def show(output: Job, response_format: str) -> None:
+    """Print an answer; its warnings go to standard error."""
+    for warning in output.get("warnings", ()):
+        tell(f"warning: {warning}")
+    print(as_text(output, response_format))
+
+
+def tell(line: str) -> None:
+    """Print a line that is not the answer."""
+    print(line, file=sys.stderr, flush=True)

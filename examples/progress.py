@@ -1,0 +1,55 @@
+"""Transcribe one recording in the background, and watch.
+
+    python -m examples.progress https://example.com/hearing.mp3
+
+By `/run` and `/status`, so the recording may take as long as it takes. Ctrl-C cancels the job, which then costs nothing more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from examples.command import add_endpoint, add_format, connect, parser, show, start, tell
+from examples.recording import audio_field
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the command line, then run."""
+    options = parser(__doc__)
+    add_endpoint(options)
+    add_format(options)
+    options.add_argument("recording", help="a URL or a file")
+    start(transcribe(options.parse_args(argv)))
+
+
+async def transcribe(arguments: argparse.Namespace) -> None:
+    """Submit the job, show how far it is, print what comes back."""
+    job_input = {**audio_field(arguments.recording), "response_format": arguments.format}
+    progress = Progress()
+    async with connect(arguments.endpoint, arguments.base_url) as endpoint:
+        output = await endpoint.run(job_input, progress)
+    progress("done", 0)
+    show(output, arguments.format)
+
+
+class Progress:
+    """One line that changes, on a terminal; elsewhere a line for each change."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+
+    def __call__(self, stage: str, percent: float) -> None:
+        """Show a stage and how much of it is done."""
+        line = f"{stage} {percent:.0f} %" if percent else stage
+        if line == self._shown:
+            return
+        self._shown = line
+        if sys.stderr.isatty():
+            print(f"\r{line:<40}", end="\n" if stage == "done" else "", file=sys.stderr, flush=True)
+        else:
+            tell(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Transcribe one recording and wait for it.
+
+    python -m examples.sync interview.mp3 --format srt > interview.srt
+    python -m examples.sync https://example.com/interview.mp3
+
+By `/runsync`: one request where the job is done within a minute; after that its status is asked for. For long recordings see progress.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from examples.command import add_endpoint, add_format, connect, parser, show, start
+from examples.recording import RUNSYNC_BYTES, audio_field
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the command line, then run."""
+    options = parser(__doc__)
+    add_endpoint(options)
+    add_format(options)
+    options.add_argument("recording", help="a URL or a file")
+    start(transcribe(options.parse_args(argv)))
+
+
+async def transcribe(arguments: argparse.Namespace) -> None:
+    """Send the recording and print what comes back."""
+    job_input = {**audio_field(arguments.recording, RUNSYNC_BYTES), "response_format": arguments.format}
+    async with connect(arguments.endpoint, arguments.base_url) as endpoint:
+        show(await endpoint.run_sync(job_input), arguments.format)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The emulator as a command: what it prints, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+
+from tests.emulator.conftest import until
+
+CONFIG = """
+[endpoints.echo]
+module = "tests.emulator.echo"
+min_workers = 1
+environment = { ECHO_CONCURRENCY = "2", ADDRESS = "{emulator}/v2" }
+[endpoints.other]
+module = "tests.emulator.echo"
+[try]
+endpoint = "echo"
+recording = "recording.mp3"
+"""
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Run the command on the configuration; its output goes to a file."""
+    (folder / "emulator.toml").write_text(CONFIG)
+    command = [sys.executable, "-m", "emulator", "--config", str(folder / "emulator.toml"), "--logs", str(folder / "logs"), *arguments]
+    with (folder / "output").open("w") as output:
+        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_emulator_and_every_worker(tmp_path: Path, number: signal.Signals) -> None:
+    """Also one in the middle of a job, which it finishes; no process is left."""
+    emulator = start(tmp_path, "--port", "0", "--api-key", "secret")
+    output = tmp_path / "output"
+    try:
+        until(lambda: "all workers are ready" in output.read_text())
+        url = re.search(r"emulator: (http://127\.0\.0\.1:\d+)/v2", output.read_text())[1]
+        assert f"curl -s '{url}/v2/echo/runsync?wait=300000'" in output.read_text()
+        assert "Bearer secret" in output.read_text()
+        client = httpx2.Client(base_url=f"{url}/v2/echo", headers={"Authorization": "Bearer secret"}, timeout=60)
+        client.post("/run", json={"input": {"mode": "sleep", "seconds": 1}})
+        until(lambda: client.get("/health").json()["workers"]["running"] == 1)
+        assert httpx2.get(f"{url}/v2/echo/health", headers={"Authorization": "Bearer other"}).status_code == 401
+        workers = psutil.Process(emulator.pid).children(recursive=True)
+        assert workers
+        emulator.send_signal(number)
+        assert emulator.wait(timeout=60) == 0
+        psutil.wait_procs(workers, timeout=10)
+        assert not any(worker.is_running() for worker in workers)
+    finally:
+        if emulator.poll() is None:
+            os.killpg(emulator.pid, signal.SIGKILL)
+    assert "Traceback" not in output.read_text()
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    """Exit code 2 and one line."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert start(tmp_path, "--port", port).wait(timeout=60) == 2
+    assert (tmp_path / "output").read_text().startswith(f"emulator: port {port}: ")
+
+
+def test_a_wrong_configuration_is_named(tmp_path: Path) -> None:
+    """Exit code 2 and one line."""
+    assert start(tmp_path, "--config", str(tmp_path / "gone.toml")).wait(timeout=60) == 2
+    assert (tmp_path / "output").read_text() == f"emulator: {tmp_path / 'gone.toml'}: No such file or directory\n"
