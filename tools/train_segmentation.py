@@ -28,6 +28,7 @@ from pyannote.audio.utils.powerset import Powerset
 
 from tools import checkpoints
 from tools.dialogues import Manner, SpeakerTurn, converse
+from tools.precision import bfloat16_is_fast
 from tools.voicebank import VoiceBank
 from tools.voices import SAMPLE_RATE
 
@@ -226,8 +227,9 @@ def train(bank: VoiceBank, options: argparse.Namespace) -> None:
             break
         for group in optimiser.param_groups:
             group["lr"] = options.peak_rate * min(step / 100, 0.5 + 0.5 * math.cos(math.pi * done)) + 1e-6
-        scores = front.scores(heard.to(device))
-        loss = best_permutation(scores, active.to(device), powerset)[0].mean()
+        with torch.autocast(device.type, torch.bfloat16, enabled=options.bfloat16):
+            scores = front.scores(heard.to(device))
+        loss = best_permutation(scores.float(), active.to(device), powerset)[0].mean()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -254,6 +256,7 @@ def main() -> None:
     parser.add_argument("--peak-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--frozen-front", action="store_true", help="train the LSTM and what follows it only")
+    parser.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=bfloat16_is_fast())
     options = parser.parse_args()
     train(VoiceBank.read(options.bank), options)
 

@@ -30,6 +30,7 @@ import numba
 import numpy as np
 import torch
 
+from tools.precision import bfloat16_is_fast
 from tools.sentences import Sentences, words_of
 from tools.speech_data import (
     FRAME_S,
@@ -780,11 +781,6 @@ def _edits(a: list[str], b: list[str]) -> int:
         for j, other in enumerate(b, 1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (word != other))
     return row[-1]
-
-
-def bfloat16_is_fast() -> bool:
-    """Whether the machine has instructions for it; emulated, it was 7 times slower than float32."""
-    return torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
 
 
 def main() -> None:

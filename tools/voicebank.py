@@ -21,6 +21,8 @@ from tools.sentences import Sentences
 from tools.voices import TimedWord, Utterance, Voice, random_voice
 
 TRAINING_SEED = 1
+COMPANIES = {"any": 0.55, "espeak": 0.3, "flite": 0.15}
+"""Shares of the companies by the engines that speak in them: one engine's voices are harder to tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,14 @@ class VoiceBank:
         return cls(np.load(folder / "samples.npy", mmap_mode="r"), tuple(Voice(**p["voice"]) for p in index), utterances)
 
     def company(self, count: int, rng: np.random.Generator) -> list[BankedPerson]:
-        """People drawn at random who can be told apart."""
+        """People drawn at random who can be told apart; COMPANIES says of which engines."""
+        engine = str(rng.choice(list(COMPANIES), p=list(COMPANIES.values())))
         chosen: list[int] = []
         while len(chosen) < count:
             candidate = int(rng.integers(len(self.voices)))
-            if all(tell_apart(self.voices[candidate], self.voices[index]) for index in chosen):
+            if engine in {"any", self.voices[candidate].engine} and all(
+                tell_apart(self.voices[candidate], self.voices[index]) for index in chosen
+            ):
                 chosen.append(candidate)
         return [self.person(index, rng) for index in chosen]
 

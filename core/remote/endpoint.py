@@ -28,6 +28,8 @@ _T = TypeVar("_T")
 
 _TRANSIENT = (408, 425, 429)
 """Besides 5xx."""
+_GAVE_UP_WAITING = (504, 524)
+"""A gateway took the request and passed it on, but saw no answer (524 is Cloudflare's)."""
 _FORBIDDEN = (401, 403)
 _NOT_FOUND = 404
 
@@ -254,7 +256,7 @@ class Endpoint:
         status = response.status_code
         said = f"the {self._name} endpoint answered with HTTP status {status}"
         if status in _TRANSIENT or status >= 500:
-            return _Hiccup(said, after_s=_retry_after_s(response.headers.get("Retry-After")))
+            return _Hiccup(said, is_lost=status in _GAVE_UP_WAITING, after_s=_retry_after_s(response.headers.get("Retry-After")))
         if status in _FORBIDDEN:
             return _Refusal(f"{said}; check that RUNPOD_API_KEY may use it", status)
         return _Refusal(f"{said}; check {self._name.upper()}_ENDPOINT_ID and RUNPOD_ENDPOINT_BASE_URL", status)
