@@ -1,4 +1,4 @@
-"""Requests: `job["input"]` parsed once, at the edge, into one typed model per role. The table of the fields: docs/api.md."""
+"""Requests: `job["input"]` parsed once, at the edge, into one typed model per role. The table of the fields: docs/API.md."""
 
 from __future__ import annotations
 

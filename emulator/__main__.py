@@ -25,7 +25,7 @@ def main() -> None:
     arguments = _parse()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        asyncio.run(serve(config.read(arguments.config), arguments.port, arguments.api_key, arguments.logs))
+        asyncio.run(serve(config.read(arguments.config), arguments.host, arguments.port, arguments.api_key, arguments.logs))
     except ConfigError as error:
         _refuse(str(error))
     except OSError as error:
@@ -35,6 +35,7 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m emulator", description="RunPod on one machine, for development and tests.")
     parser.add_argument("--config", type=Path, required=True, help="endpoints and their workers, see emulator/demo.toml")
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen; workers are trusted, so nowhere that strangers reach")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one; default 8000")
     parser.add_argument("--api-key", help="the only key that is taken; without it any is")
     parser.add_argument("--logs", type=Path, default=Path("demo-output/workers"), help="folder for what the workers print")
@@ -46,9 +47,9 @@ def _refuse(line: str) -> None:
     sys.exit(2)
 
 
-async def serve(settings: Config, port: int, api_key: str | None, logs: Path) -> None:
+async def serve(settings: Config, host: str, port: int, api_key: str | None, logs: Path) -> None:
     """Open the endpoints, start their workers, serve until a signal comes, end all workers. A second signal kills them."""
-    emulator = Emulator(api_key=api_key, port=port)
+    emulator = Emulator(api_key=api_key, host=host, port=port)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, _stop, emulator, stop)
@@ -56,7 +57,8 @@ async def serve(settings: Config, port: int, api_key: str | None, logs: Path) ->
     for name, table in settings.endpoints.items():
         endpoint = emulator.add(name, settings.rules, table.faults.schedule() if table.faults else None)
         environment = {variable: value.replace("{api_key}", key) for variable, value in table.environment.items()}
-        Scaler(endpoint, ProcessLauncher(table.module, emulator.url, logs, environment), table.bounds)
+        if table.module is not None:
+            Scaler(endpoint, ProcessLauncher(table.module, emulator.url, logs, environment), table.bounds)
     sys.stdout.write(f"emulator: {emulator.url}/v2 ({', '.join(settings.endpoints)}); the workers' output: {logs}\n")
     sys.stdout.flush()
     await emulator.run(_serve_until(stop, emulator, settings, key))

@@ -41,8 +41,8 @@ class FaultsTable(_Table):
 class EndpointTable(_Table):
     """`[endpoints.NAME]`: a role and how many workers it has."""
 
-    module: str
-    """Run as `python -m module`."""
+    module: str | None = None
+    """Run as `python -m module`; without one, whoever takes jobs at the endpoint's address is a worker."""
     environment: dict[str, str] = {}
     """For its workers; `{emulator}` becomes the emulator's address, `{api_key}` a key that it takes."""
     min_workers: int = Field(0, ge=0)

@@ -88,12 +88,12 @@ class Exchange:
 
     async def reset(self) -> None:
         """Reset the connection: the other side reads an error, not an end. Where it has gone there is none."""
-        if self._transport.is_closing():
-            return
-        # With this option closing sends RST instead of FIN.
-        connection = self._transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._transport.abort()
+        if not self._transport.is_closing():
+            # With this option closing sends RST instead of FIN.
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.abort()
+        # The server takes an exchange without an answer for a mistake until it has seen that nobody waits for one.
         await self.gone(1.0)
 
     async def _replay(self) -> Message:

@@ -42,7 +42,7 @@ class JobError(Exception):
     def __init__(self, code: str, sentence: str, *, retryable: bool) -> None:
         super().__init__(f"{code}: {sentence}")
         self.code = code
-        """One of docs/api.md, or of this module: `endpoint_…`, `job_expired`."""
+        """One of docs/API.md, or of this module: `endpoint_…`, `job_expired`."""
         self.sentence = sentence
         self.retryable = retryable
         """The very same request may succeed later."""

@@ -1,4 +1,4 @@
-"""docs/api.md against the code: every request in it is parsed, every answer is rendered, every code is in the table of errors.
+"""docs/API.md against the code: every request in it is parsed, every answer is rendered, every code is in the table of errors.
 
 The page marks its blocks: `json request=<role>`, `json refused=<role>` with the failed job in the block after it, `json failure`, and
 `json answer=<name>` for what the worker answers about the recordings below.
@@ -33,7 +33,7 @@ from core.schema import (
 )
 from core.timeline import Character, Diarization, Transcript, Turn, Word
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "API.md").read_text(encoding="utf-8")
 
 ROLES: dict[str, type[AudioRequest]] = {
     "single": SingleRequest,

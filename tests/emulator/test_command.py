@@ -14,6 +14,8 @@ import httpx2
 import psutil
 import pytest
 
+from emulator import worker_api
+from emulator.rules import Rules
 from tests.emulator.conftest import until
 
 CONFIG = """
@@ -29,9 +31,9 @@ recording = "recording.mp3"
 """
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: str, config: str = CONFIG) -> subprocess.Popen[str]:
     """Run the command on the configuration; its output goes to a file."""
-    (folder / "emulator.toml").write_text(CONFIG)
+    (folder / "emulator.toml").write_text(config)
     command = [sys.executable, "-m", "emulator", "--config", str(folder / "emulator.toml"), "--logs", str(folder / "logs"), *arguments]
     with (folder / "output").open("w") as output:
         return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True, start_new_session=True)
@@ -61,6 +63,28 @@ def test_a_signal_ends_the_emulator_and_every_worker(tmp_path: Path, number: sig
         if emulator.poll() is None:
             os.killpg(emulator.pid, signal.SIGKILL)
     assert "Traceback" not in output.read_text()
+
+
+def test_an_endpoint_without_a_module_is_served_by_workers_that_run_elsewhere(tmp_path: Path) -> None:
+    """They come to any address of this machine, are waited for, and do the jobs."""
+    output = tmp_path / "output"
+    emulator = start(tmp_path, "--host", "0.0.0.0", "--port", "0", config="[endpoints.echo]\nmin_workers = 1\n")
+    worker = None
+    try:
+        until(lambda: "emulator: http" in output.read_text())
+        port = re.search(r"emulator: http://0\.0\.0\.0:(\d+)/v2", output.read_text())[1]
+        platform = worker_api.environment(f"http://127.0.0.2:{port}", "echo", "elsewhere", Rules())
+        worker = subprocess.Popen([sys.executable, "-m", "tests.emulator.echo"], env=os.environ | platform, start_new_session=True)
+        until(lambda: "all workers are ready" in output.read_text())
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}/v2/echo", headers={"Authorization": "Bearer any"}, timeout=60) as client:
+            assert client.post("/runsync", json={"input": {"mode": "echo"}}).json()["output"]["pid"] == worker.pid
+        emulator.terminate()
+        assert emulator.wait(timeout=60) == 0
+    finally:
+        for process in filter(None, (worker, emulator)):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

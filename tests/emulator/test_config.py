@@ -67,7 +67,7 @@ def test_a_file_says_how_an_endpoint_scales_and_what_goes_wrong(tmp_path: Path) 
     [
         ("[endpoints", "at end of document"),
         ("", "endpoints"),
-        ("[endpoints.a]", "endpoints.a.module"),
+        ("[endpoints.a]\nmodule=3", "endpoints.a.module"),
         ("[endpoints.a]\nmodule='m'\nworkers=3", "endpoints.a.workers"),
         ("[endpoints.a]\nmodule='m'\nmin_workers=3", "min_workers 3 is more than max_workers 1"),
         ("[endpoints.a]\nmodule='m'\n[endpoints.a.faults]\nseed=1\njobs=['gone']", "endpoints.a.faults.jobs.0"),
