@@ -510,12 +510,12 @@ class Corpus:
         while True:
             utterance = self._draw()
             placed.append((cursor, utterance))
-            if rng.random() < 0.08:
+            if rng.random() < 0.12:
                 placed += self._interjected(cursor, utterance)
             end = cursor + len(utterance.features)
             if end * FRAME_S >= aim_s:
                 break
-            gap_s = -rng.uniform(0.05, 0.7) if rng.random() < 0.12 else min(rng.exponential(0.35), 2.5)
+            gap_s = -rng.uniform(0.05, 0.7) if rng.random() < 0.18 else min(rng.exponential(0.35), 2.5)
             cursor = max(cursor + 20, end + int(gap_s / FRAME_S))
         tail = int(rng.exponential(0.25) / FRAME_S) if rng.random() < 0.5 else 0
         end = max(at + len(utterance.features) for at, utterance in placed)
