@@ -1,21 +1,21 @@
 """docs/API.md against the code: every request in it is parsed, every answer is rendered, every code is in the table of errors.
 
 The page marks its blocks: `json request=<role>`, `json refused=<role>` with the failed job in the block after it, `json failure`, and
-`json answer=<name>` for what the worker answers about the recordings below.
+`json answer=<name>` for what the worker answers about the recordings below, `json progress` for what a running job says.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core import errors
+from core import errors, orchestration, pipeline
 from core.errors import InvalidRequest, WorkerError
 from core.merging import label_words, split_segments
 from core.rendering import render, render_diarization
@@ -32,8 +32,11 @@ from core.schema import (
     parse,
 )
 from core.timeline import Character, Diarization, Transcript, Turn, Word
+from emulator.api import JobBody
+from emulator.job import Job, Status
+from tests.docs.pages import read, rows
 
-PAGE = (Path(__file__).parents[2] / "docs" / "API.md").read_text(encoding="utf-8")
+PAGE = read("API")
 
 ROLES: dict[str, type[AudioRequest]] = {
     "single": SingleRequest,
@@ -103,11 +106,8 @@ def _marked(mark: str) -> list[Any]:
     return [pytest.param(block, id=f"{block.value}-{number}") for number, block in enumerate(blocks)]
 
 
-def _rows(heading: str) -> list[list[str]]:
-    """The cells of the table under a heading, without its head."""
-    section = PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    rows = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in row] for row in rows[2:]]
+def _table(heading: str) -> list[list[str]]:
+    return rows(PAGE, heading)
 
 
 def _leaves(kind: type[WorkerError] = WorkerError) -> list[type[WorkerError]]:
@@ -118,7 +118,7 @@ def test_every_block_of_json_is_marked_and_is_json() -> None:
     """So that none escapes the tests below."""
     assert len(_blocks()) == PAGE.count("```json")
     for block in _blocks():
-        assert block.mark in {"request", "refused", "failure", "answer"}
+        assert block.mark in {"request", "refused", "failure", "answer", "progress"}
         assert block.json
 
 
@@ -146,7 +146,7 @@ def test_every_field_is_used_in_two_requests() -> None:
 def test_the_table_names_every_field_with_its_roles_and_default() -> None:
     """And no other; a default is written as JSON has it."""
     documented = {}
-    for names, roles, _, default, *_ in _rows("Request"):
+    for names, roles, _, default, *_ in _table("Request"):
         for name in re.findall(r"`(\w+)`", names):
             documented[name] = (set(ROLES) if roles == "all" else set(roles.split(", ")), default.strip("`"))
     assert documented.pop("timestamp") == documented["timestamps"]
@@ -184,8 +184,49 @@ def test_every_format_has_an_example() -> None:
     """And stands in the table of its role."""
     shown = {block.value for block in _blocks() if block.mark == "answer"}
     assert shown == set(ANSWERS) >= {*TranscriptFormat, DiarizationFormat.RTTM}
-    named = {name for row in _rows("Answer") for name in re.findall(r"`(\w+)`", row[0])}
+    named = {name for row in _table("Answer") for name in re.findall(r"`(\w+)`", row[0])}
     assert named == {*TranscriptFormat, *DiarizationFormat}
+
+
+def _fields(value: object, where: str = "") -> set[str]:
+    """The names in an answer, those of parts behind a point."""
+    if isinstance(value, list):
+        return {name for part in value for name in _fields(part, where)}
+    if not isinstance(value, dict):
+        return set()
+    return {f"{where}{name}" for name in value} | {name for key, part in value.items() for name in _fields(part, f"{where}{key}.")}
+
+
+def test_the_table_of_fields_names_every_field_of_every_answer() -> None:
+    """And no other; a failed job's too."""
+    told = {name for row in _table("Every field") for name in re.findall(r"`([\w.]+)`", row[0])}
+    failed = {name for block in _blocks() if block.mark == "failure" for name in block.json["output"]}
+    assert told == failed.union(*map(_fields, ANSWERS.values()))
+
+
+# the platform's part
+
+
+def test_the_tables_of_a_job_name_what_the_platform_takes_and_gives() -> None:
+    """As its emulation has it."""
+    told = {row[0].strip("`") for row in _table("Job")}
+    assert told == {info.alias or name for name, info in JobBody.model_fields.items()}
+    given = PAGE.split("What `/run` answers")[1].split("\n\n")[1]
+    states = re.findall(r"`([A-Z_]+)`", given)
+    assert set(states) == {state.value for state in Status}
+    fields = set(re.findall(r"^\| `(\w+)`", given, re.MULTILINE))
+    assert fields == set(re.findall(r'wire\["(\w+)"\]', inspect.getsource(Job.wire))) | {"id", "status"}
+
+
+def test_the_stages_of_progress_are_those_of_the_flows() -> None:
+    """All that core reports, and no other."""
+    flows = "".join(inspect.getsource(module) for module in (pipeline, orchestration))
+    reported = set(re.findall(r'(?:report|stage)\("(\w+)"', flows))
+    (progress,) = [block.json for block in _blocks() if block.mark == "progress"]
+    told = PAGE.split("`stage` is ")[1].split(";")[0]
+    assert set(re.findall(r"`(\w+)`", told)) == reported
+    assert progress["stage"] in reported
+    assert set(progress) == {"stage", "percent"}
 
 
 # errors
@@ -193,7 +234,7 @@ def test_every_format_has_an_example() -> None:
 
 def test_the_table_of_errors_holds_every_code() -> None:
     """And no other, with whether the same request may succeed later."""
-    told = {row[0].strip("`"): row[3] for row in _rows("Errors")}
+    told = {row[0].strip("`"): row[3] for row in _table("Errors")}
     expected = {leaf.code: "yes" if leaf.retryable else "no" for leaf in _leaves() if leaf is not errors.SettingsError}
     assert told == expected | dict.fromkeys((errors.DownloadFailed.code, errors.JobFailed.code), "told by `retryable`")
 

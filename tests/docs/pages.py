@@ -1,0 +1,79 @@
+"""The pages of docs/ as what is checked of them: fenced blocks, tables, links, headings."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+GUIDES = (
+    "DEPLOYMENT_COMPARISON",
+    "OPERATIONS",
+    "QUICK_START_RUNPOD",
+    "RUNPOD_DEPLOYMENT",
+    "RUNPOD_FILES_OVERVIEW",
+    "RUNPOD_SUMMARY",
+    "SPLIT_ARCHITECTURE",
+)
+"""Whose blocks are run or validated by tests/docs/test_guides.py. API.md has test_api_examples.py, settings.md test_settings.py."""
+
+_FENCE = re.compile(r"^```(\S*)[ ]?(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block."""
+
+    page: str
+    number: int
+    """On its page, from 0."""
+    language: str
+    mark: str
+    """What stands behind the language, up to `=`: which check it gets."""
+    value: str
+    """What stands behind `=`."""
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """What stands in a block of JSON."""
+        return json.loads(self.text)
+
+
+def read(page: str) -> str:
+    """The text of a page of docs/, by its name without the ending."""
+    return (DOCS / f"{page}.md").read_text(encoding="utf-8")
+
+
+def blocks(page: str) -> list[Block]:
+    """All fenced blocks of a page, in order."""
+    found = _FENCE.findall(read(page))
+    return [Block(page, number, language, *_split(mark), text) for number, (language, mark, text) in enumerate(found)]
+
+
+def _split(mark: str) -> tuple[str, str]:
+    name, _, value = mark.partition("=")
+    return name, value
+
+
+def rows(text: str, heading: str) -> list[list[str]]:
+    """The cells of the first table under a heading, without its head; `\\|` in a cell is a bar."""
+    section = re.split(r"\n#+ ", re.split(rf"^#+ {re.escape(heading)}\n", text, maxsplit=1, flags=re.MULTILINE)[1], maxsplit=1)[0]
+    table = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    lines = table[0].splitlines()[2:] if table else []
+    return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))] for line in lines]
+
+
+def prose(page: str) -> str:
+    """A page without its fenced blocks."""
+    return _FENCE.sub("", read(page))
+
+
+def anchors(text: str) -> set[str]:
+    """What links may name behind `#`: GitHub's names of the headings."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
