@@ -1,6 +1,7 @@
 # make demo   the main job on the embedded models, nothing else needed
 # make serve  all four roles behind the emulator, until Ctrl-C; prints a curl to try
 # make test   the tests          make check  lint, types          make lock  the hash-pinned requirements anew
+# make images the four container images, by whatever engine answers      make test-images  the same, and their tests
 PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROLES := single diarization transcription orchestrator dev
 
-.PHONY: demo serve test test-slow check lock clean
+.PHONY: demo serve test test-slow images test-images check lock clean
 
 demo: $(STAMP)
 	$(BIN)/python -m examples.demo
@@ -22,6 +23,12 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+images: $(STAMP)
+	$(BIN)/python -m tests.images.build
+
+test-images: $(STAMP)
+	$(BIN)/python -m pytest -m images tests/images
 
 check: $(STAMP)
 	$(BIN)/ruff check .

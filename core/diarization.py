@@ -189,18 +189,25 @@ def _tf32_restored() -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
 
 
-def _load(location: ModelLocation, device: str) -> Any:
+def import_pyannote() -> Any:
+    """Import what a pipeline is made of, which takes most of the time of a start; pyannote's class of all pipelines."""
     # What pyannote warns of (TF32, missing codecs, numbers of speakers) is settled here or said better in the answer.
     silence_nemo()
     warnings.filterwarnings("ignore", module=r"pyannote\.|torchcodec")
-    import torch
     from pyannote.audio import Pipeline
-    from pyannote.audio.pipelines import SpeakerDiarization
     from pyannote.audio.telemetry import set_telemetry_metrics
 
     set_telemetry_metrics(False)  # else every job's duration and speaker count is sent to the makers
+    return Pipeline
+
+
+def _load(location: ModelLocation, device: str) -> Any:
+    kind = import_pyannote()
+    import torch
+    from pyannote.audio.pipelines import SpeakerDiarization
+
     try:
-        pipeline = Pipeline.from_pretrained(_configuration(location) if location.parts else location.path)
+        pipeline = kind.from_pretrained(_configuration(location) if location.parts else location.path)
     except Exception as error:
         if is_out_of_memory(error) or is_device_fault(error):
             raise

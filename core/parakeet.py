@@ -11,12 +11,14 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from core import nemo_archive
 from core.accelerator import choose_device, is_device_fault, is_out_of_memory, silence_nemo
 from core.audio import SAMPLE_RATE, Samples
 from core.errors import ModelNotFound
@@ -178,23 +180,41 @@ def _in_order(words: Sequence[Word], frame_s: float, duration_s: float) -> Itera
         yield replace(word, start=start, end=end)
 
 
-def _restore(path: Path, device: str) -> Any:
+def import_nemo() -> Any:
+    """Import what a model is made of, which takes most of the time of a start; NeMo's class of all speech models."""
     silence_nemo()
     from nemo.collections.asr.models import ASRModel
     from nemo.utils import logging as nemo_log
 
     nemo_log.setLevel(logging.ERROR)
-    try:
-        model = ASRModel.restore_from(str(path), map_location=device)
-    except Exception as error:
-        if is_out_of_memory(error) or is_device_fault(error):
-            raise
-        raise ModelNotFound(f"{path.name} cannot be read as a NeMo model ({type(error).__name__}); check the file") from None
+    return ASRModel
+
+
+def _restore(path: Path, device: str) -> Any:
+    with ThreadPoolExecutor(1, thread_name_prefix="weights") as reader:
+        weights = reader.submit(nemo_archive.read_weights, path, device)
+        model = _build(import_nemo(), path, device, weights)
     if not (hasattr(model, "decoding") and hasattr(getattr(model, "encoder", None), "subsampling_factor")):
         raise ModelNotFound(f"{path.name} is a NeMo {type(model).__name__}; a TDT, RNNT or CTC model is needed")
     if model.cfg.get("sample_rate", SAMPLE_RATE) != SAMPLE_RATE:
         raise ModelNotFound(f"{path.name} wants {model.cfg.sample_rate} Hz; a model for {SAMPLE_RATE} Hz is needed")
     return model.to(device).eval()
+
+
+def _build(kind: Any, path: Path, device: str, weights: Future[dict[str, Any]]) -> Any:
+    """Restore a model around its weights; where that cannot be, in NeMo's own way."""
+    try:
+        return kind.restore_from(str(path), map_location="cpu", save_restore_connector=nemo_archive.connector(weights))
+    except Exception as error:
+        if is_out_of_memory(error) or is_device_fault(error):
+            raise
+        log.info("%s is restored in NeMo's own way, more slowly (%s)", path.name, type(error).__name__)
+    try:
+        return kind.restore_from(str(path), map_location=device)
+    except Exception as error:
+        if is_out_of_memory(error) or is_device_fault(error):
+            raise
+        raise ModelNotFound(f"{path.name} cannot be read as a NeMo model ({type(error).__name__}); check the file") from None
 
 
 def _set_decoding(model: Any) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -43,6 +44,8 @@ def start(load: Callable[[Settings], Flow]) -> None:
 
     A wrong setting or a model that cannot be had ends the process with exit code 1 and one line.
     """
+    # As process 1 of a container the worker has no default action: the signal would be lost until the SDK listens for it.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     configure_logging()
     try:
         settings = Settings.from_environment()

@@ -1,4 +1,4 @@
-"""A Hugging Face hub on the loopback: the four requests that `snapshot_download` makes, and the refusals that the real hub gives."""
+"""A Hugging Face hub on the loopback: the requests that `snapshot_download` makes, ranges too, and the refusals that the real hub gives."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import contextlib
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+LARGE = 1 << 20
+"""Files of more bytes are named by their SHA-256, others by git's kind of sum."""
+PIECE = 1 << 16
+"""Bytes that a slow hub sends at once."""
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -25,10 +30,16 @@ class Hub:
     """Models are shown only to `accepted` tokens."""
     broken: bool = False
     """Every answer is a 503."""
+    bytes_per_s: float | None = None
+    """How fast files are sent; None is at once."""
+    damaged: bool = False
+    """Large files arrive with their first byte changed."""
     accepted: str = "hf_accepted"
     url: str = ""
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     """Method, path and authorization of each request."""
+    ranges: list[str] = field(default_factory=list)
+    """The `Range` of each request that wanted a part of a file."""
 
 
 @contextlib.contextmanager
@@ -70,9 +81,22 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.hub.gated and not known:
             self._answer(403 if authorization else 401, b"", {"X-Error-Code": "GatedRepo"})
         elif name in files:
-            self._answer(200, files[name], {"ETag": f'"{_oid(files[name])}"', "X-Repo-Commit": COMMIT})
+            self._send(files[name])
         else:
             self._answer(404, b"", {"X-Error-Code": "EntryNotFound"})
+
+    def _send(self, data: bytes) -> None:
+        etag = _oid(data)
+        if self.hub.damaged and len(data) > LARGE:
+            data = bytes([data[0] ^ 1]) + data[1:]
+        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        asked = self.headers.get("Range") if self.command == "GET" else None
+        if asked is None:
+            self._answer(200, data, headers)
+            return
+        self.hub.ranges.append(asked)
+        first = int(asked.removeprefix("bytes=").partition("-")[0])
+        self._answer(206, data[first:], headers | {"Content-Range": f"bytes {first}-{len(data) - 1}/{len(data)}"})
 
     do_HEAD = do_GET  # noqa: N815  the name is the server's
 
@@ -88,11 +112,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "GET":
+            with contextlib.suppress(ConnectionError):
+                self._write(body)
+
+    def _write(self, body: bytes) -> None:
+        if self.hub.bytes_per_s is None or len(body) < PIECE:
             self.wfile.write(body)
+            return
+        for start in range(0, len(body), PIECE):
+            self.wfile.write(body[start : start + PIECE])
+            time.sleep(PIECE / self.hub.bytes_per_s)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
 def _oid(data: bytes) -> str:
+    if len(data) > LARGE:
+        return hashlib.sha256(data).hexdigest()
     return hashlib.sha1(data, usedforsecurity=False).hexdigest()

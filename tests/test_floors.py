@@ -34,6 +34,7 @@ FLOORS = {
     "transcription": 3,
     "diarization": 3,
     "modelstore": 3,
+    "nemo_archive": 3,
     "remote": 3,
     "pipeline": 4,
     "orchestration": 4,

@@ -1,0 +1,79 @@
+"""What the Dockerfiles say, and the locks that their shared layers are made of. No engine is needed."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import runpy
+
+import pytest
+
+from tests.images.build import GPU_ROLES, ROLES, dockerfile
+from tests.images.engine import ROOT
+
+TEXTS = {role: dockerfile(role).read_text() for role in ROLES}
+MARK = "# ---- the mark"
+SHARED = runpy.run_path(str(ROOT / "requirements" / "shared.py"))
+LOCKS = {role: (ROOT / "requirements" / f"{role}.txt").read_text() for role in GPU_ROLES}
+
+
+def test_the_gpu_images_have_the_same_steps_down_to_the_mark() -> None:
+    """Word for word but the title: only so are their heavy layers the same."""
+    heads = {role: text.partition(MARK)[0].splitlines()[1:] for role, text in TEXTS.items() if role in GPU_ROLES}
+    assert all(len(head) > 20 for head in heads.values())
+    for one, other in itertools.pairwise(heads.values()):
+        assert one == other
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_python_is_process_1_and_the_user_is_nobody_special(role: str) -> None:
+    """The exec form starts no shell, which would keep signals from the worker."""
+    assert f'CMD ["python", "-m", "handlers.{role}"]' in TEXTS[role]
+    assert re.findall(r"^USER (.+)$", TEXTS[role], re.MULTILINE) == ["10001:10001"]
+    assert "HEALTHCHECK NONE" in TEXTS[role]
+    assert "ENTRYPOINT" not in TEXTS[role]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_base_can_be_exchanged_and_nothing_else_comes_from_a_registry(role: str) -> None:
+    """No frontend, no second base: `FROM` names the base or a stage."""
+    assert "ARG BASE_IMAGE=python:3.12-slim-bookworm" in TEXTS[role]
+    assert "# syntax=" not in TEXTS[role]
+    assert set(re.findall(r"^FROM (\S+)", TEXTS[role], re.MULTILINE)) <= {"${BASE_IMAGE}", "dependencies"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_all_that_is_installed_is_pinned_by_hash(role: str) -> None:
+    """By pip, that brings uv, and by uv."""
+    installs = [step for step in re.split(r"\n(?=[A-Z]+ )", TEXTS[role]) if " pip install" in step]
+    assert installs
+    assert all("--require-hashes" in step for step in installs)
+
+
+def test_the_code_comes_last() -> None:
+    """So that a change of it leaves all layers that weigh anything."""
+    for text in TEXTS.values():
+        layers = re.findall(r"^(?:RUN|COPY) .*$", text.rpartition("FROM dependencies\n")[2], re.MULTILINE)
+        assert layers[-1] == "COPY --from=code /app ."
+
+
+def test_the_shared_locks_are_what_all_locks_have() -> None:
+    """Each requirement with its hashes stands in every lock as it is; torch and CUDA on their own."""
+    heavy, others = SHARED["split"](list(LOCKS.values()))
+    for requirement in heavy + others:
+        assert all(requirement in lock for lock in LOCKS.values())
+        assert "--hash=sha256:" in requirement
+    names = [requirement.partition("==")[0] for requirement in heavy]
+    assert {"torch", "torchaudio", "triton", "nvidia-cudnn-cu12"} <= set(names)
+    assert all(name.startswith(("torch", "triton", "nvidia-")) for name in names)
+    assert len(others) > 100
+
+
+def test_a_requirement_that_one_lock_has_otherwise_is_not_shared() -> None:
+    """Another version, another marker or another hash: it is left to the role's own layer."""
+    linux = "b==1 ; sys_platform == 'linux' \\\n    --hash=sha256:bb"
+    pinned = f"a==1 \\\n    --hash=sha256:aa\n{linux}\ntorch==2 \\\n    --hash=sha256:cc\n"
+    assert SHARED["split"]([pinned, pinned]) == (["torch==2 \\\n    --hash=sha256:cc"], ["a==1 \\\n    --hash=sha256:aa", linux])
+    for other in (pinned.replace("a==1", "a==2"), pinned.replace("sha256:aa", "sha256:ab")):
+        assert [requirement[0] for requirement in SHARED["split"]([pinned, other])[1]] == ["b"]
+    assert [requirement[0] for requirement in SHARED["split"]([pinned, pinned.replace("linux", "win32")])[1]] == ["a"]
