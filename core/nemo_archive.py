@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 WEIGHTS = "model_weights.ckpt"
+_FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+"""Python has filters since 3.11.4. NeMo wants them; Debian 12's Python is older."""
 
 
 def read_weights(path: Path, device: str) -> dict[str, Any]:
@@ -39,10 +41,18 @@ def read_weights(path: Path, device: str) -> dict[str, Any]:
 def connector(weights: Future[dict[str, Any]]) -> Any:
     """NeMo's own hook into restoring a model: all of the archive is unpacked but the weights, which are `weights`."""
     from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
+    from nemo.utils.tar_utils import is_safe_tar_member
 
     class _Connector(SaveRestoreConnector):  # type: ignore[misc]
         def _filtered_tar_info(self, tar_path: str, filter_fn: Callable[[str], bool] | None = None) -> list[tarfile.TarInfo]:
             return [member for member in super()._filtered_tar_info(tar_path, filter_fn) if not _is_weights(member)]
+
+        def _unpack_nemo_file(self, path2file: str, out_folder: str, members: Sequence[tarfile.TarInfo]) -> str:
+            with tarfile.open(path2file, "r:") as archive:
+                for member in members:
+                    if is_safe_tar_member(member, os.path.realpath(out_folder)):
+                        archive.extract(member, out_folder, **_FILTER)
+            return out_folder
 
         def load_config_and_state_dict(self, *what: Any) -> Any:
             with _without_random_values():
