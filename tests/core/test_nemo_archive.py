@@ -16,6 +16,7 @@ from core.parakeet import ParakeetModel
 from tests import golden, models
 
 KINDS = ["tdt", "rnnt", "ctc"]
+needs_filters = pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="NeMo's own way needs Python 3.11.4")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,7 @@ def every_tensor(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return found
 
 
+@needs_filters
 @pytest.mark.parametrize("kind", ["embedded", *KINDS])
 def test_every_tensor_is_bit_for_bit_that_of_nemos_own_way(archives, kind):
     """Also what is computed when a model is built and not in the archive: filterbank, window, positions."""
@@ -67,6 +69,7 @@ def test_every_tensor_is_bit_for_bit_that_of_nemos_own_way(archives, kind):
     assert [name for name, value in ours.named_parameters() if value.requires_grad != theirs.get_parameter(name).requires_grad] == []
 
 
+@needs_filters
 def test_words_times_and_confidences_are_those_of_nemos_own_way(archives, monkeypatch):
     """On real speech, exactly."""
     sentences = golden.load("sentences").waveform.samples
@@ -98,6 +101,7 @@ def test_weights_in_half_precision_become_those_that_the_model_computes_with(arc
     assert {value.dtype for value in model.parameters()} == {torch.float32}
 
 
+@needs_filters
 def test_compressed_archive_is_restored_in_nemos_own_way(archives, tmp_path, said):
     """The log says so."""
     path = repacked(archives["tdt"], tmp_path, lambda _: None, "w:gz")
@@ -132,7 +136,7 @@ def repacked(path: Path, folder: Path, change, mode: str = "w") -> Path:
     """Unpack an archive, change it, pack it anew."""
     inside = folder / "inside"
     with tarfile.open(path) as archive:
-        archive.extractall(inside, filter="data")
+        archive.extractall(inside)
     change(inside)
     with tarfile.open(folder / "changed.nemo", mode) as archive:
         for file in sorted(inside.iterdir()):
