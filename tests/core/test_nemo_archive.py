@@ -147,7 +147,11 @@ def repacked(path: Path, folder: Path, change, mode: str = "w") -> Path:
 def test_a_python_without_filters_for_archives_loads_a_model_too(archives, monkeypatch, said):
     """Debian 12's is one: 3.11.2."""
     extract = tarfile.TarFile.extract
-    monkeypatch.setattr(tarfile.TarFile, "extract", lambda self, member, path: extract(self, member, path))
+
+    def extract_all_of(self, member, path):
+        extract(self, member, path)
+
+    monkeypatch.setattr(tarfile.TarFile, "extract", extract_all_of)
     monkeypatch.setattr(nemo_archive, "_FILTER", {})
     ParakeetModel(archives["embedded"], device="cpu")
     assert said == []
