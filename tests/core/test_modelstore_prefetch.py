@@ -123,7 +123,7 @@ def test_another_revision_replaces_the_first(run, hub, shelf):
 
 
 def test_killed_in_the_middle_it_goes_on_where_it_was(run, begin, hub, shelf, tmp_path):
-    """What is half there never counts; the next one takes the dead one's lock and asks for the rest only."""
+    """What is half there never counts; once the dead one's lock is old, here by hand, the next asks for the rest only."""
     hub.bytes_per_s = 8 << 20
     process = begin("--prefetch", MODEL)
     wait_until(lambda: sum(file.stat().st_size for file in shelf.rglob(".*.part")) >= WRITTEN_AT_ONCE)
