@@ -1,7 +1,7 @@
 """The base of the images: the Dockerfiles' own where it can be had, else a stand-in of this machine's Debian archive.
 
-The stand-in is the smallest Debian with its python3 (debootstrap; needs root): trixie, because the python of bookworm, 3.11.2, lacks the
-filters of `tarfile` by which NeMo extracts models (they came with 3.11.4). What this machine needs to reach a package index, its
+The stand-in is the smallest Debian with its python3 (debootstrap; needs root): trixie, whose 3.13 is nearer to the Dockerfiles' 3.12 than
+the 3.11.2 of bookworm, with which NeMo's own way of reading models does not work. What this machine needs to reach a package index, its
 certificates and the address of the index, is copied into the stand-in, so that the Dockerfiles build on it as they are.
 """
 
