@@ -19,7 +19,7 @@ serve: $(STAMP)
 	exec $(BIN)/python -m emulator --config emulator/demo.toml --port $(PORT)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
