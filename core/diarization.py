@@ -12,6 +12,7 @@ import numpy as np
 
 from core.accelerator import ModelThread, choose_device, is_device_fault, is_out_of_memory, release_memory, silence_nemo
 from core.audio import SAMPLE_RATE, Waveform
+from core.deferred_imports import LIGHTNING_EXTRAS, deferred
 from core.errors import Cancelled, ModelNotFound, OutOfMemory
 from core.flow import IsCancelled, Progress
 from core.modelstore import ModelLocation
@@ -194,8 +195,13 @@ def import_pyannote() -> Any:
     # What pyannote warns of (TF32, missing codecs, numbers of speakers) is settled here or said better in the answer.
     silence_nemo()
     warnings.filterwarnings("ignore", module=r"pyannote\.|torchcodec")
-    from pyannote.audio import Pipeline
-    from pyannote.audio.telemetry import set_telemetry_metrics
+    import torch  # noqa: F401  outside of the `with`: its own compiler is deferred below
+
+    # Where NeMo is installed pyannote imports it, for an embedding model that is NeMo's.
+    with deferred(*LIGHTNING_EXTRAS, "nemo"):
+        from pyannote.audio import Pipeline
+        from pyannote.audio.pipelines import SpeakerDiarization  # noqa: F401  most of what there is to import
+        from pyannote.audio.telemetry import set_telemetry_metrics
 
     set_telemetry_metrics(False)  # else every job's duration and speaker count is sent to the makers
     return Pipeline

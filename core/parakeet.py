@@ -21,6 +21,7 @@ import numpy as np
 from core import nemo_archive
 from core.accelerator import choose_device, is_device_fault, is_out_of_memory, silence_nemo
 from core.audio import SAMPLE_RATE, Samples
+from core.deferred_imports import LIGHTNING_EXTRAS, deferred
 from core.errors import ModelNotFound
 from core.timeline import Character, Word
 
@@ -28,6 +29,9 @@ MIN_SAMPLES = SAMPLE_RATE
 """NeMo pads what is shorter, on both sides."""
 PROBE_S = 2.0
 """How much is decoded at the start to see that the model works."""
+
+_NEVER_CALLED = ("sklearn", "datasets", "onnx", "pytorch_lightning", "nemo.collections.asr.modules.transformer_encoder")
+"""What NeMo imports for training, export and other models. The last, which is not Parakeet's encoder, calls torch's compiler."""
 
 _MARKS = frozenset(".,?!;:…")
 """A model may emit one of them alone, into silence: that is no word."""
@@ -182,9 +186,12 @@ def _in_order(words: Sequence[Word], frame_s: float, duration_s: float) -> Itera
 
 def import_nemo() -> Any:
     """Import what a model is made of, which takes most of the time of a start; NeMo's class of all speech models."""
+    import torch  # noqa: F401  outside of the `with`: its own compiler is deferred below
+
     silence_nemo()
-    from nemo.collections.asr.models import ASRModel
-    from nemo.utils import logging as nemo_log
+    with deferred(*LIGHTNING_EXTRAS, *_NEVER_CALLED):
+        from nemo.collections.asr.models import ASRModel
+        from nemo.utils import logging as nemo_log
 
     nemo_log.setLevel(logging.ERROR)
     return ASRModel

@@ -35,6 +35,7 @@ FLOORS = {
     "diarization": 3,
     "modelstore": 3,
     "nemo_archive": 3,
+    "deferred_imports": 3,
     "remote": 3,
     "pipeline": 4,
     "orchestration": 4,
