@@ -13,7 +13,7 @@ import importlib.metadata
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -123,29 +123,25 @@ class _Deferred:
 
     def __init__(self, finder: _Finder, make: Callable[[], Any]) -> None:
         self.__finder = finder
-        self.__make = make
-
-    @cached_property
-    def __real(self) -> Any:
-        return self.__make()
+        self.__real = cache(make)
 
     def __getattr__(self, name: str) -> Any:
         if _is_special(name):
             raise AttributeError(name)
-        return _now_or_later(self.__finder, lambda: getattr(self.__real, name))
+        return _now_or_later(self.__finder, lambda: getattr(self.__real(), name))
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return _now_or_later(self.__finder, lambda: self.__real(*arguments, **named))
+        return _now_or_later(self.__finder, lambda: self.__real()(*arguments, **named))
 
     def __getitem__(self, key: Any) -> Any:
-        return _now_or_later(self.__finder, lambda: self.__real[key])
+        return _now_or_later(self.__finder, lambda: self.__real()[key])
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        real = self.__real
+        real = self.__real()
         return real.__get__(instance, owner) if hasattr(type(real), "__get__") else real
 
     def __mro_entries__(self, _: object) -> tuple[Any]:
-        return (self.__real,)
+        return (self.__real(),)
 
     def __or__(self, other: Any) -> Any:
         return Union[self, other]  # noqa: UP007  `|` is what is being defined
@@ -153,10 +149,10 @@ class _Deferred:
     __ror__ = __or__
 
     def __instancecheck__(self, instance: object) -> bool:
-        return isinstance(instance, self.__real)
+        return isinstance(instance, self.__real())
 
     def __bool__(self) -> bool:
-        return bool(self.__real)
+        return bool(self.__real())
 
 
 def _now_or_later(finder: _Finder, make: Callable[[], Any]) -> Any:
