@@ -190,6 +190,7 @@ def import_nemo() -> Any:
 
     silence_nemo()
     with deferred(*LIGHTNING_EXTRAS, *_NEVER_CALLED):
+        import librosa.filters  # noqa: F401  else it is imported when a model is made, with SciPy's signals
         from nemo.collections.asr.models import ASRModel
         from nemo.utils import logging as nemo_log
 
