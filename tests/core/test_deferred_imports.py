@@ -91,6 +91,13 @@ def test_package_that_is_there_stays_as_it_is(imported):
     assert Figure is plots.Figure
 
 
+def test_what_is_not_installed_is_missed_as_ever(imported):
+    """pyannote does without NeMo where there is none."""
+    with pytest.raises(ModuleNotFoundError), deferred("plots", "of_nobody.part"):
+        importlib.import_module("of_nobody.part")
+    assert imported == []
+
+
 def test_packages_of_a_similar_name_are_not_meant(imported):
     """`plot` is not `plots`."""
     with deferred("plot"):
