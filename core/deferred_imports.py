@@ -28,8 +28,8 @@ LIGHTNING_EXTRAS = ("torch._dynamo", "torch._inductor", "scipy.signal", "matplot
 def deferred(*libraries: str) -> Iterator[None]:
     """Inside of the `with`, in this thread, the import of one of these packages or of a module in it gives a stand-in.
 
-    Packages that are there already stay as they are, and what is not installed is missed as ever. A class that is derived from a stand-in imports the real one at once. After the
-    `with` no stand-in is left in `sys.modules`.
+    Packages that are imported already stay as they are, and what is not installed is missed as ever. A class that is derived from a
+    stand-in imports the real one at once. After the `with` no stand-in is left in `sys.modules`.
     """
     finder = _Finder([name for name in libraries if name not in sys.modules and find_spec(name.partition(".")[0])])
     sys.meta_path.insert(0, finder)
