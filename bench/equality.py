@@ -1,8 +1,8 @@
 """The orchestrator's answer beside the single worker's, to the byte: python -m bench.equality [--count 20]
 
-All four roles run as real workers on the embedded models behind the emulator. Both endpoints are asked for held-out dialogues, those of
-`bench.accuracy`, in every response format with timestamps. Compared is the output as JSON: what the platform puts around it, such as how
-long the job took, is none of the workers'. Exit code 1 where two answers differ.
+All four roles run as real workers on the embedded models behind the emulator, each with one thread of torch's. Both endpoints are asked for
+held-out dialogues, those of `bench.accuracy`, at the same time, in every response format with timestamps. Compared is the output as JSON:
+what the platform puts around it, such as how long the job took, is none of the workers'. Exit code 1 where two answers differ.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tools.dialogues import FIRST_HELD_OUT_SEED, write_set
 
 ROLES = ("single", "diarization", "transcription", "orchestrator")
 FORMATS = tuple(TranscriptFormat)
+ENVIRONMENT = {role: {"OMP_NUM_THREADS": "1"} for role in ROLES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +53,24 @@ class Comparison:
 
 
 async def compare(server: Server, recording: Path, response_format: TranscriptFormat) -> Comparison:
-    """Ask both, one after the other."""
+    """Ask both, at the same time."""
     asked = {
         "audio_base64": base64.b64encode(recording.read_bytes()).decode(),
         "response_format": str(response_format),
         "timestamps": True,
     }
-    answers, seconds = [], []
-    for role in ("single", "orchestrator"):
-        async with client.Endpoint(role, key=KEY, base_url=server.base_url) as endpoint:
-            started = time.monotonic()
-            answers.append(json.dumps(await endpoint.run(asked)).encode())
-            seconds.append(time.monotonic() - started)
-    return Comparison(answers[0], answers[1], seconds[0], seconds[1])
+    (single, single_s), (orchestrated, orchestrated_s) = await asyncio.gather(
+        *(_answer(server, role, asked) for role in ("single", "orchestrator"))
+    )
+    return Comparison(single, orchestrated, single_s, orchestrated_s)
+
+
+async def _answer(server: Server, role: str, asked: dict[str, object]) -> tuple[bytes, float]:
+    """One answer, and how many seconds it took."""
+    async with client.Endpoint(role, key=KEY, base_url=server.base_url) as endpoint:
+        started = time.monotonic()
+        output = await endpoint.run(asked)
+        return json.dumps(output).encode(), time.monotonic() - started
 
 
 def head() -> str:
@@ -88,7 +94,7 @@ def main() -> None:
     options = parser.parse_args()
     recordings = write_set(options.dialogues, options.count, options.seed)
     differences = []
-    with tempfile.TemporaryDirectory(prefix="equality-") as folder, running(ROLES, Path(folder), {}) as server:
+    with tempfile.TemporaryDirectory(prefix="equality-") as folder, running(ROLES, Path(folder), ENVIRONMENT) as server:
         print(head(), flush=True)
         for recording in recordings:
             comparisons = [asyncio.run(compare(server, recording, response_format)) for response_format in FORMATS]
