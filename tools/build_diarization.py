@@ -55,7 +55,7 @@ DEFAULT_SETTING = Setting("VBxClustering", (("threshold", 0.6), ("Fa", 0.07), ("
 
 def settings() -> Iterator[Setting]:
     """What is tried."""
-    for threshold, fa, fb in itertools.product((0.6, 0.8), (0.01, 0.03, 0.07, 0.15), (0.2, 0.4, 0.8, 2.0)):
+    for threshold, fa, fb in itertools.product((0.6, 0.8), (0.003, 0.01, 0.03, 0.07), (0.1, 0.2, 0.4, 0.8, 2.0)):
         yield Setting("VBxClustering", (("threshold", threshold), ("Fa", fa), ("Fb", fb)))
     for threshold, smallest in itertools.product(np.arange(0.7, 1.2, 0.1), (3, 6)):
         parameters = (("method", "centroid"), ("min_cluster_size", smallest), ("threshold", round(float(threshold), 2)))
@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--plda", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--dialogues", type=int, default=16)
-    parser.add_argument("--step", type=float, default=0.2, help="segmentation step as a share of the 10 s chunk")
+    parser.add_argument("--step", type=float, default=0.2, help="segmentation step as a share of the segmentation's chunk")
     parser.add_argument("--no-tuning", action="store_true")
     options = parser.parse_args()
     write_folder(options.out, options.segmentation, options.embedding, options.plda)
