@@ -106,7 +106,9 @@ class _Module(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name == "__version__":
-            return importlib.metadata.version(self.__name__)
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                return importlib.metadata.version(self.__name__)
+            return self.__get(name)
         if _is_special(name):
             raise AttributeError(name)
         return _now_or_later(self.__finder, lambda: self.__get(name))
@@ -120,7 +122,10 @@ class _Module(ModuleType):
 
 
 class _Deferred:
-    """Stands in for a thing of such a module, or for what a call of one gives."""
+    """Stands in for a thing of such a module, or for what a call of one gives.
+
+    Arithmetic and order are not passed on: they raise TypeError.
+    """
 
     def __init__(self, finder: _Finder, make: Callable[[], Any]) -> None:
         self.__finder = finder
@@ -152,8 +157,28 @@ class _Deferred:
     def __instancecheck__(self, instance: object) -> bool:
         return isinstance(instance, self.__real())
 
+    def __subclasscheck__(self, kind: type) -> bool:
+        return issubclass(kind, self.__real())
+
+    def __eq__(self, other: object) -> bool:
+        return self is other if self.__finder.is_open() else bool(self.__real() == other)
+
+    __hash__ = object.__hash__
+
     def __bool__(self) -> bool:
         return bool(self.__real())
+
+    def __len__(self) -> int:
+        return len(self.__real())
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.__real())
+
+    def __contains__(self, item: object) -> bool:
+        return item in self.__real()
+
+    def __str__(self) -> str:
+        return str(self.__real())
 
 
 def _now_or_later(finder: _Finder, make: Callable[[], Any]) -> Any:

@@ -16,6 +16,10 @@ from core.deferred_imports import deferred
 PLOTS = """
 import sys
 sys.imported_by_test.append(__name__)
+__version__ = "1.5"
+
+SIZES = {"A4": (8.3, 11.7), "A5": (5.8, 8.3)}
+UNIT = "inch"
 
 class Figure:
     pages = [3, 5]
@@ -153,6 +157,21 @@ def test_stand_ins_may_stand_in_annotations_and_in_isinstance(imported):
     assert either is not None
     assert not isinstance("text", Figure)
     assert isinstance(sys.modules["plots"].Figure(), Figure)
+    assert issubclass(sys.modules["plots"].Figure, Figure)
+    assert not issubclass(str, Figure)
+
+
+def test_constants_are_what_they_are(imported):
+    """Taken by name, and then looked into, compared, or written."""
+    with deferred("plots"):
+        from plots import SIZES, UNIT
+
+    assert imported == []
+    assert UNIT == "inch"
+    assert f"{UNIT}" == str(UNIT) == "inch"
+    assert (list(SIZES), len(SIZES), "A4" in SIZES, "A9" in SIZES, SIZES["A4"]) == (["A4", "A5"], 2, True, False, (8.3, 11.7))
+    with pytest.raises(TypeError):
+        UNIT + "es"
 
 
 def test_a_derived_class_needs_its_base_at_once(imported):
@@ -199,6 +218,15 @@ def test_the_version_is_that_of_the_distribution():
         assert stamina.__version__.split(".")[0].isdecimal()
         assert not hasattr(stamina, "__file__")
     assert "stamina" not in sys.modules
+
+
+def test_a_version_that_no_distribution_tells_is_the_modules_own(imported):
+    """A package and its distribution can have different names."""
+    with deferred("plots"):
+        import plots
+
+        assert plots.__version__ == "1.5"
+    assert imported == ["plots"]
 
 
 def modules_after(code: str) -> set[str]:
