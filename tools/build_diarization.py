@@ -157,9 +157,10 @@ def _diarization(pipeline: Pipeline, file: dict[str, Any]) -> Annotation:
     return pipeline.apply(file).speaker_diarization
 
 
-def tune(trial: Trial) -> Setting:
+def tune(trial: Trial, clustering: str | None) -> Setting:
     """The setting with the least cost; the best ten are printed."""
-    results = [(setting, total(trial.scores(setting))) for setting in settings()]
+    tried = [setting for setting in settings() if clustering in {None, setting.clustering}]
+    results = [(setting, total(trial.scores(setting))) for setting in tried]
     results.sort(key=lambda result: cost(result[1]))
     for setting, whole in results[:10]:
         print(f"{describe(whole)}  {setting.clustering} {dict(setting.parameters)}", flush=True)
@@ -189,13 +190,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--dialogues", type=int, default=16)
     parser.add_argument("--step", type=float, default=0.2, help="segmentation step as a share of the segmentation's chunk")
+    parser.add_argument("--clustering", choices=sorted({setting.clustering for setting in settings()}), help="default: the better one")
     parser.add_argument("--no-tuning", action="store_true")
     options = parser.parse_args()
     write_folder(options.out, options.segmentation, options.embedding, options.plda)
     best = DEFAULT_SETTING
     if not options.no_tuning:
         seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + options.dialogues)
-        best = tune(Trial(options.out, [make_dialogue(seed) for seed in seeds], options.step))
+        best = tune(Trial(options.out, [make_dialogue(seed) for seed in seeds], options.step), options.clustering)
     write_config(options.out, best, options.step)
 
 
