@@ -39,6 +39,7 @@ def titled(text):
 @pytest.fixture
 def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A package `plots` with `plots.axes`, and the list of what of it has really been imported so far."""
+    (tmp_path / "plot.py").touch()
     (tmp_path / "plots").mkdir()
     (tmp_path / "plots/__init__.py").write_text(PLOTS)
     (tmp_path / "plots/axes.py").write_text(PLOTS)
@@ -46,7 +47,7 @@ def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     names: list[str] = []
     monkeypatch.setattr(sys, "imported_by_test", names, raising=False)
     yield names
-    for name in ("plots", "plots.axes"):
+    for name in ("plot", "plots", "plots.axes"):
         sys.modules.pop(name, None)
 
 
@@ -105,8 +106,11 @@ def test_what_is_not_installed_is_missed_as_ever(imported):
 def test_packages_of_a_similar_name_are_not_meant(imported):
     """`plot` is not `plots`."""
     with deferred("plot"):
+        import plot
         import plots  # noqa: F401
     assert imported == ["plots"]
+    assert "plot" not in sys.modules
+    assert not hasattr(plot, "title")
 
 
 def test_what_is_called_at_once_is_called_later(imported):
