@@ -1,8 +1,8 @@
 """Imports that wait until somebody needs what they bring.
 
 NeMo and pyannote import libraries that no worker calls: a compiler, plots, tables, measures of other fields. Together these take more than
-half of the time that the two are imported in. Inside of `deferred(...)` the import of one gives a stand-in, and so does what is taken from it or called of it. The first
-use after the `with` imports the library and goes on with the real thing: nothing is missing, whatever comes to need it.
+half of the time in which the two are imported. Inside of `deferred(...)` the import of one gives a stand-in, and so does what is taken
+from it or called of it. The first use after the `with` imports the library and goes on with the real thing.
 """
 
 from __future__ import annotations
