@@ -1,4 +1,7 @@
-"""The Hub looks for a file of this name in a release. The image starts the same worker as `python -m handlers.single`."""
+"""The Hub looks for a file of this name in a release.
+
+The image starts the same worker as `python -m handlers.single`.
+"""
 
 import runpy
 

@@ -3,14 +3,19 @@
     python -m bench.accuracy --count 20
     python -m bench.accuracy --count 20 --only diarization
 
-The dialogues are those of `tools.dialogues` with seeds from 1000 on, which nothing was trained or tuned on; they are made
-on the first call (flite, espeak-ng, sox and ffmpeg are needed) and kept in `build/held-out`. Rules of the measures:
+The dialogues are those of `training.dialogues` with seeds from 1000 on, which nothing was trained
+or tuned on; they are made on the first call (flite, espeak-ng, sox and ffmpeg are needed) and kept
+in `build/held-out`. Rules of the measures:
 
-- Text is compared in lower case, with every character removed that is no letter, digit, apostrophe or blank.
-- WER (jiwer): the reference's words of all speakers in order of time, against the transcript's in theirs. Where two people
+- Text is compared in lower case, with every character removed that is no letter, digit, apostrophe
+  or blank.
+- WER (jiwer): the reference's words of all speakers in order of time, against the transcript's in
+  theirs. Where two people
   speak at once that order is arbitrary, which counts as errors; cpWER does not suffer from it.
-- DER (pyannote.metrics): collar 0, overlapped speech scored, from the start to the end of the recording.
-- cpWER and tcpWER with a collar of 5 s (meeteval): words under the best assignment of speakers; a word without a speaker
+- DER (pyannote.metrics): collar 0, overlapped speech scored, from the start to the end of the
+  recording.
+- cpWER and tcpWER with a collar of 5 s (meeteval): words under the best assignment of speakers; a
+  word without a speaker
   counts as one of a speaker of its own.
 """
 
@@ -31,15 +36,16 @@ import jiwer
 from meeteval.io import SegLST
 from meeteval.wer import cp_word_error_rate, time_constrained_minimum_permutation_word_error_rate
 
-from core import audio, chunking, pipeline
-from core.flow import Watch
-from core.schema import SpeakerCount
+from core.domain.timeline import Diarization, Transcript
+from core.domain.timeline import Word as FoundWord
+from core.domain.watch import Watch
+from core.flows import pipeline
+from core.media import audio, cutting
 from core.settings import Settings
-from core.timeline import Diarization, Transcript
-from core.timeline import Word as FoundWord
-from tools.dialogues import FIRST_HELD_OUT_SEED, SpokenWord, read_reference, write_set
-from tools.diarization_scores import DiarizationScore, annotation, score
-from tools.diarization_scores import total as total_diarization
+from core.wire.job_input import SpeakerCount
+from training.dialogues import FIRST_HELD_OUT_SEED, SpokenWord, read_reference, write_set
+from training.diarization_scores import DiarizationScore, annotation, score
+from training.diarization_scores import total as total_diarization
 
 COLLAR_S = 5
 _REMOVED = re.compile(r"[^\w\s']|_")
@@ -59,7 +65,14 @@ class WordScore:
     def rates(self) -> tuple[float, float, float, float, float, float]:
         """WER, deletions, insertions, substitutions, cpWER and tcpWER over the words spoken."""
         errors = self.deleted + self.inserted + self.substituted
-        counts = (errors, self.deleted, self.inserted, self.substituted, self.cp_errors, self.tcp_errors)
+        counts = (
+            errors,
+            self.deleted,
+            self.inserted,
+            self.substituted,
+            self.cp_errors,
+            self.tcp_errors,
+        )
         return tuple(count / self.spoken for count in counts)  # type: ignore[return-value]
 
 
@@ -73,11 +86,13 @@ class Row:
     words: WordScore | None
 
 
-# --- the system ------------------------------------------------------------------------------------------------
+# --- the system ---
 
 
 class System:
-    """The production pipeline with the models that the environment names, the embedded ones unless it says otherwise."""
+    """The production pipeline with the models that the environment names, the embedded ones unless
+    it says otherwise.
+    """
 
     def __init__(self, only_diarization: bool) -> None:
         os.environ.setdefault("MODEL_ID", "embedded")
@@ -85,19 +100,24 @@ class System:
         settings = Settings.from_environment()
         self._ffmpeg = audio.find_ffmpeg(settings.ffmpeg_binary)
         self._diarizer = pipeline.load_diarization(settings).diarizer
-        self._transcriber = None if only_diarization else pipeline.load_transcription(settings).transcriber
+        self._transcriber = (
+            None if only_diarization else pipeline.load_transcription(settings).transcriber
+        )
 
     def run(self, path: Path) -> tuple[Diarization, Transcript | None]:
         """Turns of a recording and, unless only those are wanted, its transcript."""
         watch = Watch()
         waveform = audio.Stream(path, ffmpeg=self._ffmpeg, max_duration_s=3600).read()
         diarization = self._diarizer.diarize(
-            waveform, speakers=SpeakerCount(), progress=watch.stage("diarizing"), cancelled=watch.cancelled
+            waveform,
+            speakers=SpeakerCount(),
+            progress=watch.stage("diarizing"),
+            cancelled=watch.cancelled,
         )
         if self._transcriber is None:
             return diarization, None
         transcription = self._transcriber.transcribe(
-            chunking.utterances([waveform.samples], start_s=waveform.start),
+            cutting.utterances([waveform.samples], start_s=waveform.start),
             language=None,
             progress=watch.stage("transcribing"),
             cancelled=watch.cancelled,
@@ -106,7 +126,7 @@ class System:
         return diarization, pipeline.assemble(transcription, diarization, duration_s=waveform.end)
 
 
-# --- scores ----------------------------------------------------------------------------------------------------
+# --- scores ---
 
 
 def normalise(text: str) -> str:
@@ -123,7 +143,9 @@ def score_words(spoken: Sequence[SpokenWord], found: Sequence[FoundWord]) -> Wor
     reference, hypothesis = _segments(spoken), _segments(found)
     plain = jiwer.process_words(_text(reference), _text(hypothesis))
     cp = cp_word_error_rate(reference, hypothesis)
-    tcp = time_constrained_minimum_permutation_word_error_rate(reference, hypothesis, collar=COLLAR_S)
+    tcp = time_constrained_minimum_permutation_word_error_rate(
+        reference, hypothesis, collar=COLLAR_S
+    )
     return WordScore(
         plain.hits + plain.substitutions + plain.deletions,
         plain.deletions,
@@ -159,11 +181,18 @@ def measure(system: System, recording: Path) -> Row:
     """Run one recording through the pipeline and score it."""
     words, turns = read_reference(recording.with_suffix(".json"))
     diarization, transcript = system.run(recording)
-    # mp3 pads the end; what lies past the last word of either side is scored, the padding is silence.
+    # mp3 pads the end; what lies past the last word of either side is scored, the padding is
+    # silence.
     duration_s = max(turn.end for turn in (*turns, *diarization.turns))
     scored = score(annotation(turns), annotation(diarization.turns), duration_s)
-    counts = f"{len({turn.speaker for turn in diarization.turns})}/{len({turn.speaker for turn in turns})}"
-    return Row(recording.stem, counts, scored, None if transcript is None else score_words(words, transcript.words))
+    found, true = ({turn.speaker for turn in some} for some in (diarization.turns, turns))
+    counts = f"{len(found)}/{len(true)}"
+    return Row(
+        recording.stem,
+        counts,
+        scored,
+        None if transcript is None else score_words(words, transcript.words),
+    )
 
 
 def total(rows: Sequence[Row]) -> Row:
@@ -171,11 +200,17 @@ def total(rows: Sequence[Row]) -> Row:
     diarization = total_diarization([row.diarization for row in rows])
     scores = [row.words for row in rows if row.words is not None]
     names = ("spoken", "deleted", "inserted", "substituted", "cp_errors", "tcp_errors")
-    words = WordScore(*(sum(getattr(part, name) for part in scores) for name in names)) if scores else None
-    return Row("all", f"{diarization.right_counts}/{diarization.dialogues} right", diarization, words)
+    words = (
+        WordScore(*(sum(getattr(part, name) for part in scores) for name in names))
+        if scores
+        else None
+    )
+    return Row(
+        "all", f"{diarization.right_counts}/{diarization.dialogues} right", diarization, words
+    )
 
 
-# --- the table -------------------------------------------------------------------------------------------------
+# --- the table ---
 
 _DIARIZATION_HEAD = f"{'dialogue':<15}{'speakers':>12}{'DER':>7}{'miss':>7}{'f.a.':>7}{'conf':>7}"
 _WORDS_HEAD = f"{'WER':>9}{'del':>7}{'ins':>7}{'sub':>7}{'cpWER':>8}{'tcpWER':>8}"
@@ -192,13 +227,20 @@ def line(row: Row) -> str:
     text = f"{row.name:<15}{row.speakers:>12}" + "".join(f"{100 * share:7.1f}" for share in shares)
     if row.words is not None:
         widths = (9, 7, 7, 7, 8, 8)
-        text += "".join(f"{100 * rate:{width}.1f}" for rate, width in zip(row.words.rates(), widths, strict=True))
+        text += "".join(
+            f"{100 * rate:{width}.1f}"
+            for rate, width in zip(row.words.rates(), widths, strict=True)
+        )
     return text
 
 
 def main() -> None:
-    """Make the dialogues where they are missing, and print the table (speakers: found/true; the rest in percent)."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Make the dialogues where they are missing, and print the table (speakers: found/true; the
+    rest in percent).
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=FIRST_HELD_OUT_SEED)
     parser.add_argument("--dialogues", type=Path, default=Path("build/held-out"))

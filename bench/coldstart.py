@@ -1,8 +1,12 @@
-"""How long a worker takes from process start to ready: python -m bench.coldstart [--repeat N] [--full-size [FOLDER]]
+"""How long a worker takes from process start to ready.
 
-Every start is a fresh process. With `--full-size` the speech model is of Parakeet 0.6B's exact architecture with random weights, and stock
-NeMo (`import nemo.collections.asr`, `ASRModel.restore_from`, `transcribe`) takes turns with ours; else the embedded models are started. The
-model is made once in FOLDER (2.5 GB). Libraries are compiled to bytecode by one start that does not count, as they are in an image.
+    python -m bench.coldstart [--repeat N] [--full-size [FOLDER]]
+
+Every start is a fresh process. With `--full-size` the speech model is of Parakeet 0.6B's exact
+architecture with random weights, and stock NeMo (`import nemo.collections.asr`,
+`ASRModel.restore_from`, `transcribe`) takes turns with ours; else the embedded models are started.
+The model is made once in FOLDER (2.5 GB). Libraries are compiled to bytecode by one start that does
+not count, as they are in an image.
 """
 
 from __future__ import annotations
@@ -28,7 +32,10 @@ import numpy as np
 ROLES = ("single", "transcription", "diarization", "orchestrator")
 STOCK = "stock"
 PHASES = ("import", "load", "first decode", "warm-up", "ready", "cpu", "peak GiB")
-"""Seconds, in turn; `ready` is their sum: since the process was started. `cpu`: the process's own seconds on all cores."""
+"""Seconds, in turn; `ready` is their sum: since the process was started.
+
+`cpu`: the process's own seconds on all cores.
+"""
 Figures = dict[str, float]
 
 
@@ -60,7 +67,11 @@ class Clock:
     def end(self) -> Figures:
         """All figures."""
         used = resource.getrusage(resource.RUSAGE_SELF)
-        self.figures |= {"ready": self.last - self.started, "cpu": used.ru_utime + used.ru_stime, "peak GiB": used.ru_maxrss / 2**20}
+        self.figures |= {
+            "ready": self.last - self.started,
+            "cpu": used.ru_utime + used.ru_stime,
+            "peak GiB": used.ru_maxrss / 2**20,
+        }
         return self.figures
 
 
@@ -76,25 +87,27 @@ def start_stock(clock: Clock, model: str) -> None:
 
 
 def start_worker(role: str, clock: Clock) -> None:
-    """What `handlers.adapter.start` does before the SDK takes a job."""
+    """What `handlers.runpod.worker.start` does before the SDK takes a job."""
     from core.settings import Settings
-    from handlers import adapter
+    from handlers.runpod import worker
 
     importlib.import_module(f"handlers.{role}")
     if role == "orchestrator":
-        from core.orchestration import load
+        from core.flows.orchestrated import load
     else:
-        from core import diarization, parakeet, pipeline
+        from core.flows import pipeline
+        from core.speakers import pyannote
+        from core.speech import parakeet
 
         parakeet.import_nemo = clock.around("import", parakeet.import_nemo)  # type: ignore[assignment]
-        diarization.import_pyannote = clock.around("import", diarization.import_pyannote)  # type: ignore[assignment]
+        pyannote.import_pyannote = clock.around("import", pyannote.import_pyannote)  # type: ignore[assignment]
         parakeet.ParakeetModel._probe = clock.around("first decode", parakeet.ParakeetModel._probe)  # type: ignore[method-assign]
         load = getattr(pipeline, f"load_{role}")
     clock.lap("import")
     flow = load(Settings.from_environment())
     clock.lap("load")
     if role != "orchestrator":
-        adapter.check_fitness(flow)
+        worker.check_fitness(flow)
         clock.lap("warm-up")
 
 
@@ -104,7 +117,9 @@ def noise() -> np.ndarray:
 
 
 def make_full_size(folder: Path) -> Path:
-    """Parakeet TDT 0.6B v2's architecture with random weights that take two seconds of noise for silence, as trained ones do."""
+    """Parakeet TDT 0.6B v2's architecture with random weights that take two seconds of noise for
+    silence, as trained ones do.
+    """
     from nemo.collections.asr.models import EncDecRNNTBPEModel
     from omegaconf import OmegaConf
 
@@ -113,7 +128,16 @@ def make_full_size(folder: Path) -> Path:
     path = folder / "full-size-0.6b.nemo"
     if not path.exists():
         tokenizer = models.train_tokenizer(folder / "tokenizer", 1024)
-        config = models.speech_config("tdt", tokenizer, width=1024, layers=24, heads=8, channels=256, features=128, predictor=640)
+        config = models.speech_config(
+            "tdt",
+            tokenizer,
+            width=1024,
+            layers=24,
+            heads=8,
+            channels=256,
+            features=128,
+            predictor=640,
+        )
         model = EncDecRNNTBPEModel(OmegaConf.create(config))
         model.joint.joint_net[-1].bias.data[1024] += 100  # the blank
         model.save_to(str(path))
@@ -122,10 +146,29 @@ def make_full_size(folder: Path) -> Path:
 
 def measure(what: str, model: str, environment: dict[str, str]) -> Figures:
     """Start a fresh process and wait until it is ready."""
-    settings = {"MODEL_ID": model, "DIARIZATION_MODEL_ID": "embedded", "TRANSCRIPTION_ENDPOINT_ID": "a", "DIARIZATION_ENDPOINT_ID": "b"}
-    command = [sys.executable, "-m", "bench.coldstart", "--child", what, "--model", model, "--started", str(time.time())]
+    settings = {
+        "MODEL_ID": model,
+        "DIARIZATION_MODEL_ID": "embedded",
+        "TRANSCRIPTION_ENDPOINT_ID": "a",
+        "DIARIZATION_ENDPOINT_ID": "b",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "bench.coldstart",
+        "--child",
+        what,
+        "--model",
+        model,
+        "--started",
+        str(time.time()),
+    ]
     done = subprocess.run(
-        command, env=environment | settings | {"RUNPOD_API_KEY": "key"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+        command,
+        env=environment | settings | {"RUNPOD_API_KEY": "key"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=True,
     )
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
     return figures
@@ -135,7 +178,13 @@ def main() -> None:
     """Measure, print one table of medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=3, help="starts of each, taking turns")
-    parser.add_argument("--full-size", nargs="?", type=Path, const=Path(tempfile.gettempdir()) / "coldstart", metavar="FOLDER")
+    parser.add_argument(
+        "--full-size",
+        nargs="?",
+        type=Path,
+        const=Path(tempfile.gettempdir()) / "coldstart",
+        metavar="FOLDER",
+    )
     parser.add_argument("--only", nargs="*", choices=(*ROLES, STOCK), help="default: all")
     parser.add_argument("--child", choices=(*ROLES, STOCK), help=argparse.SUPPRESS)
     parser.add_argument("--model", help=argparse.SUPPRESS)
@@ -143,13 +192,17 @@ def main() -> None:
     options = parser.parse_args()
     if options.child:
         clock = Clock(options.started)
-        start_stock(clock, options.model) if options.child == STOCK else start_worker(options.child, clock)
+        start_stock(clock, options.model) if options.child == STOCK else start_worker(
+            options.child, clock
+        )
         print("\n" + json.dumps(clock.end()))
         return
     model = "models/embedded/speech.nemo"
     if options.full_size:
         options.full_size.mkdir(parents=True, exist_ok=True)
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as maker:  # its memory is given back
+        with ProcessPoolExecutor(
+            1, mp_context=get_context("spawn")
+        ) as maker:  # its memory is given back
             model = str(maker.submit(make_full_size, options.full_size).result())
     with tempfile.TemporaryDirectory() as compiled:
         compare(options.only or [STOCK, *ROLES], model, options.repeat, compiled)
@@ -157,7 +210,9 @@ def main() -> None:
 
 def compare(kinds: list[str], model: str, repeat: int, compiled: str) -> None:
     """Start each kind in turn, `repeat` times and once before that, and print the medians."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = {
+        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
     environment["PYTHONPYCACHEPREFIX"] = compiled
     found: dict[str, list[Figures]] = {kind: [] for kind in kinds}
     for turn in range(repeat + 1):
@@ -165,10 +220,18 @@ def compare(kinds: list[str], model: str, repeat: int, compiled: str) -> None:
             figures = measure(kind, model, environment)
             if turn:
                 found[kind].append(figures)
-                print(kind, {phase: round(value, 1) for phase, value in figures.items()}, file=sys.stderr, flush=True)
+                print(
+                    kind,
+                    {phase: round(value, 1) for phase, value in figures.items()},
+                    file=sys.stderr,
+                    flush=True,
+                )
     print("".join(f"{head:>14}" for head in ("", *PHASES)))
     for kind, runs in found.items():
-        print(f"{kind:>14}" + "".join(f"{statistics.median(run[phase] for run in runs):>14.1f}" for phase in PHASES))
+        print(
+            f"{kind:>14}"
+            + "".join(f"{statistics.median(run[phase] for run in runs):>14.1f}" for phase in PHASES)
+        )
 
 
 if __name__ == "__main__":

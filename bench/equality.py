@@ -1,8 +1,12 @@
-"""The orchestrator's answer beside the single worker's, to the byte: python -m bench.equality [--count 20]
+"""The orchestrator's answer beside the single worker's, to the byte.
 
-All four roles run as real workers on the embedded models behind the emulator, each with one thread of torch's. Both endpoints are asked for
-held-out dialogues, those of `bench.accuracy`, at the same time, in every response format with timestamps. Compared is the output as JSON:
-what the platform puts around it, such as how long the job took, is none of the workers'. Exit code 1 where two answers differ.
+    python -m bench.equality [--count 20]
+
+All four roles run as real workers on the embedded models behind the emulator, each with one thread
+of torch's. Both endpoints are asked for held-out dialogues, those of `bench.accuracy`, at the same
+time, in every response format with timestamps. Compared is the output as JSON: what the platform
+puts around it, such as how long the job took, is none of the workers'. Exit code 1 where two
+answers differ.
 """
 
 from __future__ import annotations
@@ -20,10 +24,10 @@ from pathlib import Path
 
 from bench.roles import KEY
 from bench.system import running
-from core.schema import TranscriptFormat
+from core.wire.job_input import TranscriptFormat
 from emulator.server import Server
 from examples import client
-from tools.dialogues import FIRST_HELD_OUT_SEED, write_set
+from training.dialogues import FIRST_HELD_OUT_SEED, write_set
 
 ROLES = ("single", "diarization", "transcription", "orchestrator")
 FORMATS = tuple(TranscriptFormat)
@@ -47,7 +51,10 @@ class Comparison:
     def difference(self) -> str:
         """Where they begin to differ."""
         pairs = enumerate(zip(self.single, self.orchestrated, strict=False))
-        at = next((index for index, (one, other) in pairs if one != other), min(len(self.single), len(self.orchestrated)))
+        at = next(
+            (index for index, (one, other) in pairs if one != other),
+            min(len(self.single), len(self.orchestrated)),
+        )
         near = slice(max(0, at - 60), at + 60)
         return f"byte {at}: {self.single[near]!r} and {self.orchestrated[near]!r}"
 
@@ -75,34 +82,59 @@ async def _answer(server: Server, role: str, asked: dict[str, object]) -> tuple[
 
 def head() -> str:
     """The first line."""
-    return f"{'dialogue':<15}{'single s':>10}{'orch. s':>10}" + "".join(f"{response_format:>15}" for response_format in FORMATS)
+    return f"{'dialogue':<15}{'single s':>10}{'orch. s':>10}" + "".join(
+        f"{response_format:>15}" for response_format in FORMATS
+    )
 
 
 def line(recording: Path, comparisons: Sequence[Comparison]) -> str:
     """One dialogue: the mean times, and per format the bytes where they are equal."""
-    means = [sum(getattr(one, name) for one in comparisons) / len(comparisons) for name in ("single_s", "orchestrated_s")]
+    means = [
+        sum(getattr(one, name) for one in comparisons) / len(comparisons)
+        for name in ("single_s", "orchestrated_s")
+    ]
     told = [f"{len(one.single):,}" if one.is_equal else "DIFFERS" for one in comparisons]
-    return f"{recording.stem:<15}" + "".join(f"{mean:10.1f}" for mean in means) + "".join(f"{one:>15}" for one in told)
+    return (
+        f"{recording.stem:<15}"
+        + "".join(f"{mean:10.1f}" for mean in means)
+        + "".join(f"{one:>15}" for one in told)
+    )
 
 
 def main() -> None:
-    """Make the dialogues where they are missing, ask, and print the table (bytes of the answers that are equal)."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Make the dialogues where they are missing, ask, and print the table (bytes of the answers
+    that are equal).
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=FIRST_HELD_OUT_SEED)
     parser.add_argument("--dialogues", type=Path, default=Path("build/held-out"))
     options = parser.parse_args()
     recordings = write_set(options.dialogues, options.count, options.seed)
     differences = []
-    with tempfile.TemporaryDirectory(prefix="equality-") as folder, running(ROLES, Path(folder), ENVIRONMENT) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="equality-") as folder,
+        running(ROLES, Path(folder), ENVIRONMENT) as server,
+    ):
         print(head(), flush=True)
         for recording in recordings:
-            comparisons = [asyncio.run(compare(server, recording, response_format)) for response_format in FORMATS]
+            comparisons = [
+                asyncio.run(compare(server, recording, response_format))
+                for response_format in FORMATS
+            ]
             print(line(recording, comparisons), flush=True)
             both = zip(FORMATS, comparisons, strict=True)
-            differences += [f"{recording.stem}, {name}: {one.difference()}" for name, one in both if not one.is_equal]
+            differences += [
+                f"{recording.stem}, {name}: {one.difference()}"
+                for name, one in both
+                if not one.is_equal
+            ]
     compared = len(recordings) * len(FORMATS)
-    print("\n".join([*differences, f"{compared - len(differences)} of {compared} answers are equal"]))
+    print(
+        "\n".join([*differences, f"{compared - len(differences)} of {compared} answers are equal"])
+    )
     sys.exit(1 if differences else 0)
 
 

@@ -1,10 +1,15 @@
-"""What this project adds to the tools under it: python -m bench.overhead [--only decode|merge|memory] [--hours 1]
+"""What this project adds to the tools under it.
 
-decode   an mp3 to samples by `core.audio`, beside ffmpeg alone writing the same samples to nowhere
-merge    words × turns by `core.merging`, beside the rule of whisperX: per word the largest summed intersection over all turns
+    python -m bench.overhead [--only decode|merge|memory] [--hours 1]
+
+decode   an mp3 to samples by `core.media.audio`, beside ffmpeg alone writing the same samples to
+         nowhere
+merge    words × turns by `core.transcript.labelling`, beside the rule of whisperX: per word the
+         largest summed intersection over all turns
 memory   a long file through decoding and chunking in a process of its own: its peak resident memory
 
-Everything is made on the fly and seeded. Runs that are compared take turns, so that a busy machine slows both; their medians are compared.
+Everything is made on the fly and seeded. Runs that are compared take turns, so that a busy machine
+slows both; their medians are compared.
 """
 
 from __future__ import annotations
@@ -25,10 +30,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from core.audio import SAMPLE_RATE, Stream, find_ffmpeg
-from core.chunking import utterances
-from core.merging import label_words
-from core.timeline import Diarization, Turn, Word
+from core.domain.timeline import Diarization, Turn, Word
+from core.media.audio import SAMPLE_RATE, Stream, find_ffmpeg
+from core.media.cutting import utterances
+from core.transcript.labelling import label_words
 
 WORDS, TURNS, SPEAKERS = 30_000, 5_000, 4
 """A conversation of about three hours."""
@@ -55,12 +60,16 @@ class Race:
     @property
     def ratio(self) -> float:
         """Our median by theirs, by the clock; under 1 we are faster."""
-        return statistics.median(run.wall_s for run in self.ours) / statistics.median(run.wall_s for run in self.theirs)
+        return statistics.median(run.wall_s for run in self.ours) / statistics.median(
+            run.wall_s for run in self.theirs
+        )
 
     @property
     def cpu_ratio(self) -> float:
         """The same in processor time, which other work on the machine disturbs less."""
-        return statistics.median(run.cpu_s for run in self.ours) / statistics.median(run.cpu_s for run in self.theirs)
+        return statistics.median(run.cpu_s for run in self.ours) / statistics.median(
+            run.cpu_s for run in self.theirs
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,9 @@ class Agreement:
     """Words that both rules gave to somebody."""
     equal: int
     smoothed: int
-    """Words that differ because ours gives one or two words inside a sentence to the speaker around them."""
+    """Words that differ because ours gives one or two words inside a sentence to the speaker around
+    them.
+    """
     only_ours: int
     """Words that no turn covers and ours gave to the nearest one."""
     nobody: int
@@ -89,7 +100,9 @@ class Peak:
     utterances: int
 
 
-def run_in_turns(what: str, theirs: Callable[[], object], ours: Callable[[], object], repetitions: int) -> Race:
+def run_in_turns(
+    what: str, theirs: Callable[[], object], ours: Callable[[], object], repetitions: int
+) -> Race:
     """Run both in turns after one run of each that does not count."""
     theirs(), ours()
     runs = [(_timed(theirs), _timed(ours)) for _ in range(repetitions)]
@@ -114,14 +127,30 @@ def make_recording(path: Path, hours: float, ffmpeg: str) -> Path:
     """Write tones with noise and pauses, as stereo mp3 of 128 kbit/s at 44.1 kHz."""
     tone = f"sine=frequency=180:sample_rate=44100:duration={hours * 3600}"
     noise = f"anoisesrc=color=pink:amplitude=0.2:seed=1:sample_rate=44100:duration={hours * 3600}"
-    mix = "[0][1]amix=duration=shortest,volume='if(lt(mod(t,7),5.5),1,0.001)':eval=frame,pan=stereo|c0=c0|c1=0.8*c0"
-    command = [ffmpeg, "-nostdin", "-v", "error", "-f", "lavfi", "-i", tone, "-f", "lavfi", "-i", noise]
+    loud = "volume='if(lt(mod(t,7),5.5),1,0.001)':eval=frame"
+    mix = f"[0][1]amix=duration=shortest,{loud},pan=stereo|c0=c0|c1=0.8*c0"
+    command = [
+        ffmpeg,
+        "-nostdin",
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        tone,
+        "-f",
+        "lavfi",
+        "-i",
+        noise,
+    ]
     subprocess.run([*command, "-filter_complex", mix, "-b:a", "128k", "-y", str(path)], check=True)
     return path
 
 
 def race_decoding(hours: float, repetitions: int) -> Race:
-    """One file, to 16 kHz mono: all of `core.audio.decode`, and ffmpeg with nobody behind it."""
+    """One file, to 16 kHz mono: all of `core.media.audio.decode`, and ffmpeg with nobody behind
+    it.
+    """
     ffmpeg = find_ffmpeg()
     with TemporaryDirectory() as folder:
         path = make_recording(Path(folder) / "recording.mp3", hours, ffmpeg)
@@ -139,7 +168,9 @@ def race_decoding(hours: float, repetitions: int) -> Race:
 
 
 def make_conversation(seed: int = 1) -> tuple[list[Word], tuple[Turn, ...]]:
-    """Sentences of somebody after somebody else, some of one word, and turns whose edges are up to 0.1 s off."""
+    """Sentences of somebody after somebody else, some of one word, and turns whose edges are up to
+    0.1 s off.
+    """
     rng = random.Random(seed)
     extra = Counter(rng.choices(range(TURNS), k=WORDS - TURNS))
     words: list[Word] = []
@@ -150,7 +181,9 @@ def make_conversation(seed: int = 1) -> tuple[list[Word], tuple[Turn, ...]]:
         said = list(_say(1 + extra[i], now, rng))
         words += said
         start = max(said[0].start + rng.uniform(-0.1, 0.1), turns[-1].end if turns else 0.0)
-        turns.append(Turn(start, max(start + 0.1, said[-1].end + rng.uniform(-0.1, 0.1)), f"{speaker + 1}"))
+        turns.append(
+            Turn(start, max(start + 0.1, said[-1].end + rng.uniform(-0.1, 0.1)), f"{speaker + 1}")
+        )
         now = said[-1].end + rng.expovariate(5)
     return words, tuple(turns)
 
@@ -164,7 +197,9 @@ def _say(count: int, now: float, rng: random.Random) -> Iterator[Word]:
 
 
 def label_as_whisperx(words: list[Word], turns: tuple[Turn, ...]) -> list[str | None]:
-    """The rule, vectorised over the turns: every turn that starts before the word ends is looked at. O(W·D)."""
+    """The rule, vectorised over the turns: every turn that starts before the word ends is looked
+    at. O(W·D).
+    """
     order = sorted(turns, key=lambda turn: turn.start)
     starts = np.array([turn.start for turn in order])
     ends = np.array([turn.end for turn in order])
@@ -195,9 +230,13 @@ def race_merging(repetitions: int) -> tuple[Race, Agreement]:
     return race, _compare(theirs, ours, words, diarization)
 
 
-def _compare(theirs: list[str | None], ours: list[str | None], words: list[Word], diarization: Diarization) -> Agreement:
+def _compare(
+    theirs: list[str | None], ours: list[str | None], words: list[Word], diarization: Diarization
+) -> Agreement:
     pairs = list(zip(theirs, ours, words, strict=True))
-    differing = [(one, word) for one, other, word in pairs if None not in (one, other) and one != other]
+    differing = [
+        (one, word) for one, other, word in pairs if None not in (one, other) and one != other
+    ]
     return Agreement(
         both=sum(None not in (one, other) for one, other, _ in pairs),
         equal=sum(one == other is not None for one, other, _ in pairs),
@@ -248,23 +287,42 @@ def show_race(race: Race, theirs: str, target: float | None = None) -> None:
     print(f"\n{race.what}, {len(race.ours)} runs each, in turns")
     for name, runs in ((theirs, race.theirs), ("ours", race.ours)):
         wall, cpu = [run.wall_s for run in runs], [run.cpu_s for run in runs]
-        print(f"  {name:<12} clock: median {statistics.median(wall):7.3f} s, {min(wall):.3f} to {max(wall):.3f}", end="")
-        print(f"   processor: median {statistics.median(cpu):7.3f} s, {min(cpu):.3f} to {max(cpu):.3f}")
-    print(f"  ratio        clock {race.ratio:.3f}, processor {race.cpu_ratio:.3f}" + (f"   (target ≤ {target:g})" if target else ""))
+        print(
+            f"  {name:<12} clock: median {statistics.median(wall):7.3f} s, {min(wall):.3f} to "
+            f"{max(wall):.3f}",
+            end="",
+        )
+        print(
+            f"   processor: median {statistics.median(cpu):7.3f} s, {min(cpu):.3f} to "
+            f"{max(cpu):.3f}"
+        )
+    print(
+        f"  ratio        clock {race.ratio:.3f}, processor {race.cpu_ratio:.3f}"
+        + (f"   (target ≤ {target:g})" if target else "")
+    )
 
 
 def show_agreement(found: Agreement) -> None:
     """The labels in numbers."""
-    print(f"  labels       {found.equal} of {found.both} equal where both give one; {found.smoothed} differ by smoothing")
-    print(f"               {found.only_ours} by ours alone (nearest turn), {found.nobody} by neither")
+    print(
+        f"  labels       {found.equal} of {found.both} equal where both give one; "
+        f"{found.smoothed} differ by smoothing"
+    )
+    print(
+        f"               {found.only_ours} by ours alone (nearest turn), {found.nobody} by neither"
+    )
 
 
 def show_memory(hours: float, peaks: list[Peak]) -> None:
     """One line a way; the waveform's own size beside it."""
-    print(f"\ndecode + chunk {hours:g} h of mp3; as float32 the samples alone are {hours * 3600 * SAMPLE_RATE * 4 / 1e6:.0f} MB")
+    print(
+        f"\ndecode + chunk {hours:g} h of mp3; as float32 the samples alone are "
+        f"{hours * 3600 * SAMPLE_RATE * 4 / 1e6:.0f} MB"
+    )
     for peak in peaks:
         print(
-            f"  {peak.way:<12} peak {peak.peak_mb:6.0f} MB   (imports alone {peak.before_mb:.0f} MB, ffmpeg {peak.ffmpeg_mb:.0f} MB)"
+            f"  {peak.way:<12} peak {peak.peak_mb:6.0f} MB   (imports alone {peak.before_mb:.0f} "
+            f"MB, ffmpeg {peak.ffmpeg_mb:.0f} MB)"
             f"   {peak.utterances} utterances"
         )
 
@@ -273,7 +331,11 @@ def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--only", choices=["decode", "merge", "memory"])
-    parser.add_argument("--hours", type=float, help=f"length of the file: 1 for decode and {MEMORY_HOURS:g} for memory if not given")
+    parser.add_argument(
+        "--hours",
+        type=float,
+        help=f"length of the file: 1 for decode and {MEMORY_HOURS:g} for memory if not given",
+    )
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--child", nargs=2, metavar=("WAY", "PATH"), help=argparse.SUPPRESS)
     asked = parser.parse_args()

@@ -1,4 +1,6 @@
-"""What stands behind the emulator's endpoints in `bench.orchestrator`: workers that only wait, or the real ones on the embedded models."""
+"""What stands behind the emulator's endpoints in `bench.orchestrator`: workers that only wait, or
+the real ones on the embedded models.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.assembly import assemble
-from core.rendering import Answer, render, render_diarization
-from core.schema import DiarizationRequest, TranscriptionRequest, parse
-from core.timeline import Diarization, Transcription, Turn, Word
+from core.domain.timeline import Diarization, Transcription, Turn, Word
+from core.transcript.assembly import assemble
+from core.wire.job_input import DiarizationRequest, TranscriptionRequest, parse
+from core.wire.render import Answer, render, render_diarization
 from emulator.endpoint import Endpoint
 from emulator.scaler import Bounds
 from emulator.server import Server
 from emulator.simulated import Line
 
 KEY = "bench"
-DIARIZATION, TRANSCRIPTION, ORCHESTRATOR, SINGLE = "diarization", "transcription", "orchestrator", "single"
+DIARIZATION, TRANSCRIPTION, ORCHESTRATOR, SINGLE = (
+    "diarization",
+    "transcription",
+    "orchestrator",
+    "single",
+)
 _PROGRESS_S = 1.0
 """How often a worker tells how far it is."""
 _START_S = 600.0
@@ -35,7 +42,8 @@ class Service:
 
 
 class Simulated:
-    """Both models' workers: they take exactly as long as they are told, and answer with the reference of a dialogue, in the real shape.
+    """Both models' workers: they take exactly as long as they are told, and answer with the
+    reference of a dialogue, in the real shape.
 
     A share of the recording takes its share of the time.
     """
@@ -45,14 +53,18 @@ class Simulated:
         self.service = Service(0.0, 0.0)
         """May be exchanged between jobs."""
         self._duration_s = float(said["duration"])
-        self._words = tuple(Word(one["start"], one["end"], one["text"], 0.9) for one in said["words"])
+        self._words = tuple(
+            Word(one["start"], one["end"], one["text"], 0.9) for one in said["words"]
+        )
         self._turns = tuple(Turn(one["start"], one["end"], one["speaker"]) for one in said["turns"])
 
     async def diarize(self, job: dict[str, Any], line: Line) -> Answer:
         """Answer a `DiarizationRequest`."""
         request = parse(DiarizationRequest, job["input"])
         await _wait("diarizing", self.service.diarization_s, line)
-        return render_diarization(Diarization(self._turns, self._turns), self._duration_s, request.response_format)
+        return render_diarization(
+            Diarization(self._turns, self._turns), self._duration_s, request.response_format
+        )
 
     async def transcribe(self, job: dict[str, Any], line: Line) -> Answer:
         """Answer a `TranscriptionRequest`."""
@@ -60,16 +72,29 @@ class Simulated:
         words = self._words
         if request.part is not None:
             step_s = self._duration_s / request.part.of
-            words = tuple(word for word in words if int(word.midpoint // step_s) == request.part.index)
-        await _wait("transcribing", self.service.transcription_s / (request.part.of if request.part else 1), line)
+            words = tuple(
+                word for word in words if int(word.midpoint // step_s) == request.part.index
+            )
+        await _wait(
+            "transcribing",
+            self.service.transcription_s / (request.part.of if request.part else 1),
+            line,
+        )
         diarization = None if request.turns is None else Diarization(request.turns, request.turns)
-        transcript = assemble(Transcription(words, (), request.language or _LANGUAGE, ()), diarization, duration_s=self._duration_s)
+        transcript = assemble(
+            Transcription(words, (), request.language or _LANGUAGE, ()),
+            diarization,
+            duration_s=self._duration_s,
+        )
         return render(transcript, request.response_format, timestamps=request.timestamps)
 
     def open(self, server: Server, transcription_workers: int = 1) -> list[Endpoint]:
         """Open both endpoints."""
         bounds = Bounds(min_workers=transcription_workers, max_workers=transcription_workers)
-        return [server.simulate(DIARIZATION, self.diarize), server.simulate(TRANSCRIPTION, self.transcribe, bounds=bounds)]
+        return [
+            server.simulate(DIARIZATION, self.diarize),
+            server.simulate(TRANSCRIPTION, self.transcribe, bounds=bounds),
+        ]
 
 
 async def _wait(stage: str, seconds: float, line: Line) -> None:
@@ -98,10 +123,18 @@ class Processes:
             "DIARIZATION_ENDPOINT_ID": DIARIZATION,
             "TRANSCRIPTION_ENDPOINT_ID": TRANSCRIPTION,
         }
-        return self.server.launch(ORCHESTRATOR, "handlers.orchestrator", self.logs, environment=environment)
+        return self.server.launch(
+            ORCHESTRATOR, "handlers.orchestrator", self.logs, environment=environment
+        )
 
-    def open_models(self, transcription_workers: int = 1, roles: tuple[str, ...] = (DIARIZATION, TRANSCRIPTION, SINGLE)) -> list[Endpoint]:
-        """Open the roles that have models, embedded ones on the CPU; one worker each, of transcription as many as are wanted."""
+    def open_models(
+        self,
+        transcription_workers: int = 1,
+        roles: tuple[str, ...] = (DIARIZATION, TRANSCRIPTION, SINGLE),
+    ) -> list[Endpoint]:
+        """Open the roles that have models, embedded ones on the CPU; one worker each, of
+        transcription as many as are wanted.
+        """
         environment = {
             "MODEL_ID": "embedded",
             "DIARIZATION_MODEL_ID": "embedded",
@@ -112,7 +145,13 @@ class Processes:
         one = Bounds(min_workers=1, max_workers=1)
         many = replace(one, min_workers=transcription_workers, max_workers=transcription_workers)
         return [
-            self.server.launch(role, f"handlers.{role}", self.logs, environment=environment, bounds=many if role == TRANSCRIPTION else one)
+            self.server.launch(
+                role,
+                f"handlers.{role}",
+                self.logs,
+                environment=environment,
+                bounds=many if role == TRANSCRIPTION else one,
+            )
             for role in roles
         ]
 

@@ -1,4 +1,6 @@
-"""How the words of a recording transcribed in shares differ from those of the whole, and where: for `bench.orchestrator --fanout`."""
+"""How the words of a recording transcribed in shares differ from those of the whole, and where: for
+`bench.orchestrator --fanout`.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,11 @@ from pathlib import Path
 import jiwer
 
 from bench.accuracy import normalise
-from core import audio, chunking
-from core.schema import Part
+from core.domain.timeline import Word
+from core.media import audio, cutting
 from core.settings import Settings
-from core.shares import Share
-from core.timeline import Word
+from core.transcript.parts import Share
+from core.wire.job_input import Part
 
 NEAR_S = 1.0
 """What is so near to a seam counts as at the seam."""
@@ -53,10 +55,21 @@ class Difference:
 
 
 def find_seams(recording: Path, count: int) -> Seams:
-    """Cut a recording as the workers do, with the default settings, and give where `count` shares of it meet."""
+    """Cut a recording as the workers do, with the default settings, and give where `count` shares
+    of it meet.
+    """
     stream = audio.Stream(recording, ffmpeg=audio.find_ffmpeg(), max_duration_s=100 * 3600)
-    spans = [utterance.span for utterance in chunking.utterances(stream, piece_s=Settings.model_fields["chunk_duration"].default)]
-    shares = [share for share in (Share.of(Part(index=index, of=count), spans) for index in range(count)) if share.heard]
+    spans = [
+        utterance.span
+        for utterance in cutting.utterances(
+            stream, piece_s=Settings.model_fields["chunk_duration"].default
+        )
+    ]
+    shares = [
+        share
+        for share in (Share.of(Part(index=index, of=count), spans) for index in range(count))
+        if share.heard
+    ]
     at = tuple(share.own.start for share in shares if math.isfinite(share.own.start))
     return Seams(at, sum(left.heard.stop > right.heard.start for left, right in pairwise(shares)))
 
@@ -65,7 +78,9 @@ def compare(whole: Sequence[Word], shares: Sequence[Word], seams: Seams) -> Diff
     """Align two transcripts and count what differs."""
     counts = {"replace": 0, "delete": 0, "insert": 0}
     at_seams = 0
-    matcher = SequenceMatcher(None, [word.text for word in whole], [word.text for word in shares], autojunk=False)
+    matcher = SequenceMatcher(
+        None, [word.text for word in whole], [word.text for word in shares], autojunk=False
+    )
     for kind, i1, i2, j1, j2 in matcher.get_opcodes():
         if kind == "equal":
             continue

@@ -1,9 +1,12 @@
-"""Hundreds of orchestrated jobs through real workers: is any lost, does anything leak? python -m bench.soak [--jobs 500] [--concurrency 8]
+"""Hundreds of orchestrated jobs through real workers: is any lost, does anything leak? python -m
+bench.soak [--jobs 500] [--concurrency 8]
 
-Three endpoints behind the emulator, on the embedded models: an orchestrator, and the transcription and diarization workers that it calls. A
-fifth of the jobs is wrong in one of ten ways, and each must end with the code of its own. Memory, descriptors, threads and files of each
-worker are read when no job runs: after each third of a warm-up, and after each fifth of the jobs. Exit code 1 where a job is lost or ends
-as it must not, where a worker did not live through it, or where it grew over a limit.
+Three endpoints behind the emulator, on the embedded models: an orchestrator, and the transcription
+and diarization workers that it calls. A fifth of the jobs is wrong in one of ten ways, and each
+must end with the code of its own. Memory, descriptors, threads and files of each worker are read
+when no job runs: after each third of a warm-up, and after each fifth of the jobs. Exit code 1 where
+a job is lost or ends as it must not, where a worker did not live through it, or where it grew over
+a limit.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import psutil
 
 from bench.roles import KEY
 from bench.system import process, running
-from core.schema import TranscriptFormat
+from core.wire.job_input import TranscriptFormat
 from emulator.endpoint import Endpoint
 from emulator.server import Server
 from examples import client
@@ -71,7 +74,9 @@ class Reading:
     """What a worker holds at a moment when it has nothing to do."""
 
     megabytes: float
-    """Resident, of the process that runs the jobs; the SDK's other one, which pings, is a fork and shares its pages."""
+    """Resident, of the process that runs the jobs; the SDK's other one, which pings, is a fork and
+    shares its pages.
+    """
     descriptors: int
     threads: int
     processes: int
@@ -91,7 +96,12 @@ def trials(count: int, seed: int) -> list[Trial]:
     count_wrong = round(count * WRONG_SHARE)
     made = [next(wrong) for _ in range(count_wrong)]
     for start, response_format in itertools.islice(good, count - count_wrong):
-        asked = {"audio_base64": encoded, "start": start, "end": start + LENGTH_S, "response_format": str(response_format)}
+        asked = {
+            "audio_base64": encoded,
+            "start": start,
+            "end": start + LENGTH_S,
+            "response_format": str(response_format),
+        }
         made.append(Trial(asked, None))
     random.Random(seed).shuffle(made)
     return made
@@ -122,7 +132,10 @@ async def run(server: Server, work: Iterable[Trial], concurrency: int) -> list[E
     async def take(endpoint: client.Endpoint) -> None:
         ends.extend([await _end(endpoint, trial) for trial in waiting])
 
-    async with client.Endpoint("orchestrator", key=KEY, base_url=server.base_url) as endpoint, asyncio.TaskGroup() as group:
+    async with (
+        client.Endpoint("orchestrator", key=KEY, base_url=server.base_url) as endpoint,
+        asyncio.TaskGroup() as group,
+    ):
         for _ in range(concurrency):
             group.create_task(take(endpoint))
     return ends
@@ -153,20 +166,36 @@ def read(endpoint: Endpoint, folder: Path) -> Reading:
 
 def growth(readings: Sequence[Reading], what: str) -> float:
     """The last reading less the highest of the warm-up."""
-    return getattr(readings[-1], what) - max(getattr(reading, what) for reading in readings[:WARM_UPS])
+    return getattr(readings[-1], what) - max(
+        getattr(reading, what) for reading in readings[:WARM_UPS]
+    )
 
 
 def broken_limits(name: str, readings: Sequence[Reading]) -> list[str]:
-    """What grew over the most of the warm-up: memory of a worker at rest goes up and down by what its allocator keeps."""
-    limits = {"megabytes": MOST_MB, "descriptors": MOST_MORE, "threads": MOST_MORE, "processes": 0, "files": 0}
+    """What grew over the most of the warm-up: memory of a worker at rest goes up and down by what
+    its allocator keeps.
+    """
+    limits = {
+        "megabytes": MOST_MB,
+        "descriptors": MOST_MORE,
+        "threads": MOST_MORE,
+        "processes": 0,
+        "files": 0,
+    }
     grown = {what: growth(readings, what) for what in limits}
-    return [f"{name}: {grown[what]:+.1f} {what}, at most {limit:+}" for what, limit in limits.items() if grown[what] > limit]
+    return [
+        f"{name}: {grown[what]:+.1f} {what}, at most {limit:+}"
+        for what, limit in limits.items()
+        if grown[what] > limit
+    ]
 
 
 def broken_promises(server: Server, ends: Sequence[End], count: int, folder: Path) -> list[str]:
     """What was lost, what ended as it must not, and what stayed."""
     wrong = Counter(
-        f"must end with {end.trial.code or 'a transcript'} and ended with {end.code or 'one'}" for end in ends if not end.is_right
+        f"must end with {end.trial.code or 'a transcript'} and ended with {end.code or 'one'}"
+        for end in ends
+        if not end.is_right
     )
     said = [f"{times} jobs {what}" for what, times in wrong.items()]
     if len(ends) != count:
@@ -190,10 +219,17 @@ def table(readings: dict[str, list[Reading]]) -> str:
     lines = [f"{'worker':<16}{'after':<10}" + "".join(f"{column:>13}" for column in columns)]
     for name, told in readings.items():
         grown = Reading(*(growth(told, column) for column in columns))
-        labels = [*["warm-up"] * WARM_UPS, *(f"{leg}/{LEGS}" for leg in range(1, LEGS + 1)), "growth"]
+        labels = [
+            *["warm-up"] * WARM_UPS,
+            *(f"{leg}/{LEGS}" for leg in range(1, LEGS + 1)),
+            "growth",
+        ]
         for label, reading in zip(labels, [*told, grown], strict=True):
             values = "".join(
-                f"{getattr(reading, column):13.1f}" if column == "megabytes" else f"{getattr(reading, column):13}" for column in columns
+                f"{getattr(reading, column):13.1f}"
+                if column == "megabytes"
+                else f"{getattr(reading, column):13}"
+                for column in columns
             )
             lines.append(f"{name:<16}{label:<10}{values}")
     return "\n".join(lines)
@@ -206,13 +242,17 @@ def summary(server: Server, ends: Sequence[End], seconds: float) -> str:
     for end in ends:
         if end.code is None:
             texts.setdefault(end.trial.job_input["start"], set()).add(end.text)
-    requests = sum(sum(server.endpoints[name].requests[route] for route in ("run", "status", "cancel")) for name in ROLES[1:])
+    requests = sum(
+        sum(server.endpoints[name].requests[route] for route in ("run", "status", "cancel"))
+        for name in ROLES[1:]
+    )
     return "\n".join(
         [
             f"{len(ends)} jobs in {seconds:.0f} s, {len(ends) / seconds:.2f}/s: "
             + ", ".join(f"{times} {code}" for code, times in codes.most_common()),
             f"{sum(map(len, texts.values()))} different texts of {len(texts)} stretches; "
-            f"{requests / max(1, len(server.endpoints['orchestrator'].queue.ever)):.1f} requests per job to the two endpoints",
+            f"{requests / max(1, len(server.endpoints['orchestrator'].queue.ever)):.1f} requests "
+            "per job to the two endpoints",
         ]
     )
 
@@ -249,7 +289,9 @@ async def soak(server: Server, folder: Path, options: argparse.Namespace) -> lis
 
 def main() -> None:
     """Start the workers, run the jobs, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--jobs", type=int, default=500)
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--warm-up", type=int, default=50, help="jobs before all others")
@@ -257,18 +299,26 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         folder = Path(name)
-        with running(ROLES, folder, {role: _environment(role, folder, options.concurrency) for role in ROLES}) as server:
+        with running(
+            ROLES, folder, {role: _environment(role, folder, options.concurrency) for role in ROLES}
+        ) as server:
             broken = asyncio.run(soak(server, folder, options))
     print("\n".join(broken) or "nothing lost, nothing left behind")
     sys.exit(1 if broken else 0)
 
 
 def _environment(role: str, folder: Path, concurrency: int) -> dict[str, str]:
-    """Folders of its own for each role; the words of several jobs share batches, speakers are found one job after the other."""
+    """Folders of its own for each role; the words of several jobs share batches, speakers are found
+    one job after the other.
+    """
     scratch = folder / role / "tmp"
     scratch.mkdir(parents=True)
     at_once = {"orchestrator": concurrency, "transcription": 4, "diarization": 1}[role]
-    return {"TEMP_DIR": str(folder / role / "jobs"), "TMPDIR": str(scratch), "WORKER_CONCURRENCY": str(at_once)}
+    return {
+        "TEMP_DIR": str(folder / role / "jobs"),
+        "TMPDIR": str(scratch),
+        "WORKER_CONCURRENCY": str(at_once),
+    }
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""The whole system on this machine, for the programs that measure it: the roles of `emulator/demo.toml` as real workers behind the
-emulator, in a thread of this process."""
+"""The whole system on this machine, for the programs that measure it: the roles of
+`emulator/demo.toml` as real workers behind the emulator, in a thread of this process.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +22,29 @@ RULES = Rules(retention=Retention(run_s=60))
 
 
 @contextmanager
-def running(roles: Sequence[str], folder: Path, environment: Mapping[str, Mapping[str, str]]) -> Iterator[Server]:
+def running(
+    roles: Sequence[str], folder: Path, environment: Mapping[str, Mapping[str, str]]
+) -> Iterator[Server]:
     """Start these roles, wait until all their workers are ready, and end them afterwards.
 
-    `environment`: by role, on top of what the configuration says. What the workers print goes to `folder/logs`.
+    `environment`: by role, on top of what the configuration says. What the workers print goes to
+    `folder/logs`.
     """
     with Server(rules=RULES) as server:
         tables = config.read(CONFIG).endpoints
         for role in roles:
-            told = {name: value.replace("{api_key}", KEY) for name, value in tables[role].environment.items()}
+            told = {
+                name: value.replace("{api_key}", KEY)
+                for name, value in tables[role].environment.items()
+            }
             own = {**told, **environment.get(role, {})}
-            server.launch(role, tables[role].module, folder / "logs", environment=own, bounds=tables[role].bounds)
+            server.launch(
+                role,
+                tables[role].module,
+                folder / "logs",
+                environment=own,
+                bounds=tables[role].bounds,
+            )
         for role in roles:
             wait_until_ready(server.endpoints[role], tables[role].min_workers)
         yield server

@@ -1,6 +1,8 @@
-"""The ways to a transcript with speakers in `bench.orchestrator`, all by the same client, and what is noted about each.
+"""The ways to a transcript with speakers in `bench.orchestrator`, all by the same client, and what
+is noted about each.
 
-The client is `core.remote`: it polls at the orchestrator's own pace. Every job has connections of its own, as the orchestrator's have.
+The client is `core.remote`: it polls at the orchestrator's own pace. Every job has connections of
+its own, as the orchestrator's have.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ import anyio
 import httpx2
 
 from bench.roles import DIARIZATION, KEY, ORCHESTRATOR, SINGLE, TRANSCRIPTION
-from core.flow import Watch
-from core.orchestration import load
+from core.domain.watch import Watch
+from core.flows.orchestrated import load
 from core.remote import Address, Pace, connect, request_body
 from core.remote import Endpoint as RemoteEndpoint
 from core.settings import Settings
@@ -28,7 +30,9 @@ from emulator.faults import Moment
 
 JOB_S = 900.0
 SETTLE_S = 1.5
-"""Before each run: the SDK's worker asks for its next job up to a second after the last, which the next way would pay for."""
+"""Before each run: the SDK's worker asks for its next job up to a second after the last, which the
+next way would pay for.
+"""
 _CLIENT_ROUTES = ("run", "status", "cancel")
 
 Answer = dict[str, Any]
@@ -84,7 +88,9 @@ class Caller:
         return anyio.run(partial(self._in_turn, [(endpoint, lambda _: more)]))
 
     def ask_in_turn(self) -> Answer:
-        """Ask for the speakers, wait, then ask for the words and hand the speakers in: the usual way."""
+        """Ask for the speakers, wait, then ask for the words and hand the speakers in: the usual
+        way.
+        """
         return anyio.run(
             self._in_turn,
             [
@@ -94,7 +100,9 @@ class Caller:
         )
 
     def orchestrated(self, fanout: int = 1, **more: object) -> Callable[[], Answer]:
-        """Load the orchestrator's flow into this process, once as its worker does; what is given lets it do the job."""
+        """Load the orchestrator's flow into this process, once as its worker does; what is given
+        lets it do the job.
+        """
         settings = Settings(
             runpod_api_key=KEY,  # type: ignore[arg-type]
             diarization_endpoint_id=DIARIZATION,
@@ -112,7 +120,9 @@ class Caller:
         async with connect(KEY, pace=self._pace, tls=self._tls) as client:
             for name, make in steps:
                 body = request_body({**self._recording, **make(answer)}, timeout_s=JOB_S)
-                endpoint = RemoteEndpoint(Address(name, f"{self._base_url}/{name}"), client, self._pace)
+                endpoint = RemoteEndpoint(
+                    Address(name, f"{self._base_url}/{name}"), client, self._pace
+                )
                 output = await endpoint.run(body, deadline=deadline, report=lambda *_: None)
                 assert isinstance(output, dict)
                 answer = output
@@ -155,7 +165,12 @@ class Observer:
         return [Way(name, runs) for name, runs in zip(ways, zip(*rounds, strict=True), strict=True)]
 
     def _requests(self) -> Counter[str]:
-        return Counter({one.name: sum(one.requests[route] for route in _CLIENT_ROUTES) for one in self._endpoints})
+        return Counter(
+            {
+                one.name: sum(one.requests[route] for route in _CLIENT_ROUTES)
+                for one in self._endpoints
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""Every failure that a caller can read, each with a stable code and a sentence that says what to do.
+"""Every failure that a caller can read, each with a stable code and a sentence that says what to
+do.
 
     WorkerError
     ├── RequestError            the request is wrong: the same request will fail again
@@ -28,7 +29,7 @@
     ├── RemoteError             another endpoint did not do its part of the orchestrator's job
     │   ├── EndpointRefused         endpoint_refused
     │   ├── EndpointUnavailable     endpoint_unavailable   (retryable)
-    │   ├── JobFailed               endpoint_failed        (retryable; or the code that the job failed with)
+    │   ├── JobFailed               endpoint_failed        (retryable; or the job's own code)
     │   ├── JobExpired              job_expired            (retryable)
     │   └── DeadlineExceeded        deadline_exceeded      (retryable)
     ├── OutputTooLarge              output_too_large
@@ -208,14 +209,19 @@ class EndpointRefused(RemoteError):
 
 
 class EndpointUnavailable(RemoteError, ConnectionError):
-    """The endpoint cannot be reached, is busy, or answers what makes no sense; also after several tries."""
+    """The endpoint cannot be reached, is busy, or answers what makes no sense; also after several
+    tries.
+    """
 
     code = "endpoint_unavailable"
     retryable = True
 
 
 class JobFailed(RemoteError):
-    """A job failed in its endpoint. It has the code that the worker there gave, and its `retryable`, where there was one."""
+    """A job failed in its endpoint.
+
+    It has the code that the worker there gave, and its `retryable`, where there was one.
+    """
 
     code = "endpoint_failed"
     retryable = True

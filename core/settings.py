@@ -1,4 +1,7 @@
-"""The environment, read once at start into one frozen object. Nothing else in `core` looks at the environment."""
+"""The environment, read once at start into one frozen object.
+
+Nothing else in `core` looks at the environment.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,14 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsError
@@ -17,7 +27,9 @@ _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 def _plain_url(value: str) -> str:
     """No user, query or fragment: a path is put behind it, and it may be logged."""
     if not re.fullmatch(r"https?://[^\s/?#@]+[^\s?#@]*", value):
-        raise ValueError("give a URL such as https://api.runpod.ai/v2, without user, query or fragment")
+        raise ValueError(
+            "give a URL such as https://api.runpod.ai/v2, without user, query or fragment"
+        )
     return value.rstrip("/")
 
 
@@ -30,15 +42,22 @@ _Endpoint = Annotated[_Name, AfterValidator(_endpoint)]
 
 
 class Settings(BaseSettings):
-    """What the operator set, by the names of the variables in lower case. Empty variables count as not set."""
+    """What the operator set, by the names of the variables in lower case.
 
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", case_sensitive=False)
+    Empty variables count as not set.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_ignore_empty=True, extra="ignore", case_sensitive=False
+    )
 
     model_id: _Name = "nvidia/parakeet-tdt-0.6b-v2"
     """Speech model: a Hugging Face id, a folder, a `.nemo` file, or `embedded`."""
     diarization_model_id: _Name = "pyannote/speaker-diarization-community-1"
     """Speaker model: a Hugging Face id, a folder, or `embedded`."""
-    huggingface_access_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("huggingface_access_token", "hf_token"))
+    huggingface_access_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("huggingface_access_token", "hf_token")
+    )
 
     chunk_duration: float = Field(default=500, ge=60, le=86_400, allow_inf_nan=False)
     """Seconds: the most audio that transcription holds in one piece."""
@@ -52,7 +71,8 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(default=1, ge=1, le=64)
     """Jobs that one worker takes at a time."""
     ffmpeg_binary: str | None = None
-    """The ffmpeg to use; else the one on PATH, else the one that ships in the imageio-ffmpeg wheel."""
+    """The ffmpeg to use; else the one on PATH, else the one that ships in the imageio-ffmpeg wheel.
+    """
 
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
@@ -75,7 +95,11 @@ class Settings(BaseSettings):
     @property
     def hub_token(self) -> str | None:
         """The Hugging Face token in clear, for the hub alone."""
-        return self.huggingface_access_token.get_secret_value() if self.huggingface_access_token else None
+        return (
+            self.huggingface_access_token.get_secret_value()
+            if self.huggingface_access_token
+            else None
+        )
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -88,4 +112,6 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             variable = str(first["loc"][0]).upper()
-            raise SettingsError(f"{variable}: {first['msg'].removeprefix('Value error, ')}") from None
+            raise SettingsError(
+                f"{variable}: {first['msg'].removeprefix('Value error, ')}"
+            ) from None

@@ -1,1 +1,3 @@
-"""RunPod on one machine, for development and tests: the queue, the REST API, the workers' protocol, real SDK workers behind it."""
+"""RunPod on one machine, for development and tests: the queue, the REST API, the workers' protocol,
+real SDK workers behind it.
+"""

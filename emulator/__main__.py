@@ -1,4 +1,6 @@
-"""RunPod on one machine: python -m emulator --config emulator/demo.toml [--port 8000] [--api-key K]"""
+"""RunPod on one machine: python -m emulator --config emulator/demo.toml [--port 8000] [--api-
+key K]
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,21 @@ log = logging.getLogger("emulator")
 
 
 def main() -> None:
-    """Serve until SIGINT or SIGTERM; exit code 2 with one line where the configuration or the port is wrong."""
+    """Serve until SIGINT or SIGTERM; exit code 2 with one line where the configuration or the port
+    is wrong.
+    """
     arguments = _parse()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        asyncio.run(serve(config.read(arguments.config), arguments.host, arguments.port, arguments.api_key, arguments.logs))
+        asyncio.run(
+            serve(
+                config.read(arguments.config),
+                arguments.host,
+                arguments.port,
+                arguments.api_key,
+                arguments.logs,
+            )
+        )
     except ConfigError as error:
         _refuse(str(error))
     except OSError as error:
@@ -33,12 +45,28 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m emulator", description="RunPod on one machine, for development and tests.")
-    parser.add_argument("--config", type=Path, required=True, help="endpoints and their workers, see emulator/demo.toml")
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen; workers are trusted, so nowhere that strangers reach")
+    parser = argparse.ArgumentParser(
+        prog="python -m emulator", description="RunPod on one machine, for development and tests."
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        required=True,
+        help="endpoints and their workers, see emulator/demo.toml",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="where to listen; workers are trusted, so nowhere that strangers reach",
+    )
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one; default 8000")
     parser.add_argument("--api-key", help="the only key that is taken; without it any is")
-    parser.add_argument("--logs", type=Path, default=Path("demo-output/workers"), help="folder for what the workers print")
+    parser.add_argument(
+        "--logs",
+        type=Path,
+        default=Path("demo-output/workers"),
+        help="folder for what the workers print",
+    )
     return parser.parse_args()
 
 
@@ -48,18 +76,33 @@ def _refuse(line: str) -> None:
 
 
 async def serve(settings: Config, host: str, port: int, api_key: str | None, logs: Path) -> None:
-    """Open the endpoints, start their workers, serve until a signal comes, end all workers. A second signal kills them."""
+    """Open the endpoints, start their workers, serve until a signal comes, end all workers.
+
+    A second signal kills them.
+    """
     emulator = Emulator(api_key=api_key, host=host, port=port)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, _stop, emulator, stop)
     key = api_key or ANY_KEY
     for name, table in settings.endpoints.items():
-        endpoint = emulator.add(name, settings.rules, table.faults.schedule() if table.faults else None)
-        environment = {variable: value.replace("{api_key}", key) for variable, value in table.environment.items()}
+        endpoint = emulator.add(
+            name, settings.rules, table.faults.schedule() if table.faults else None
+        )
+        environment = {
+            variable: value.replace("{api_key}", key)
+            for variable, value in table.environment.items()
+        }
         if table.module is not None:
-            Scaler(endpoint, ProcessLauncher(table.module, emulator.url, logs, environment), table.bounds)
-    sys.stdout.write(f"emulator: {emulator.url}/v2 ({', '.join(settings.endpoints)}); the workers' output: {logs}\n")
+            Scaler(
+                endpoint,
+                ProcessLauncher(table.module, emulator.url, logs, environment),
+                table.bounds,
+            )
+    sys.stdout.write(
+        f"emulator: {emulator.url}/v2 ({', '.join(settings.endpoints)}); the workers' output: "
+        f"{logs}\n"
+    )
     sys.stdout.flush()
     await emulator.run(_serve_until(stop, emulator, settings, key))
 
@@ -88,9 +131,13 @@ async def _greet(emulator: Emulator, settings: Config, key: str) -> None:
     if settings.attempt:
         recording = settings.attempt.recording
         sys.stdout.write(
-            f"Try it:\n\n  (printf '{{\"input\": {{\"audio_base64\": \"'; base64 < {recording} | tr -d '\\n'; printf '\"}}}}') |\n"
+            "Try it:\n\n  (printf "
+            f'\'{{"input": {{"audio_base64": "\'; base64 < {recording} | tr -d \'\\n\'; '
+            "printf '\"}}') "
+            "|\n"
             f"    curl -s '{emulator.url}/v2/{settings.attempt.endpoint}/runsync?wait=300000' "
-            f"-H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' --data-binary @-\n\n"
+            f"-H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' --data-binary "
+            "@-\n\n"
         )
     sys.stdout.flush()
 

@@ -24,13 +24,17 @@ class PolicyBody(BaseModel):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    execution_timeout: float | None = Field(default=None, alias="executionTimeout", allow_inf_nan=False)
+    execution_timeout: float | None = Field(
+        default=None, alias="executionTimeout", allow_inf_nan=False
+    )
     ttl: float | None = Field(default=None, allow_inf_nan=False)
     low_priority: bool = Field(default=False, alias="lowPriority")
 
 
 class JobBody(BaseModel):
-    """The body of /run and /runsync; fields that the platform does not know are dropped, as it does."""
+    """The body of /run and /runsync; fields that the platform does not know are dropped, as it
+    does.
+    """
 
     input: Any
     policy: PolicyBody = PolicyBody()
@@ -38,14 +42,21 @@ class JobBody(BaseModel):
 
 
 def find(endpoint: str, request: Request) -> Endpoint:
-    """The endpoint of a path, for a caller who shows a key; without a key of its own the emulator takes any."""
+    """The endpoint of a path, for a caller who shows a key; without a key of its own the emulator
+    takes any.
+    """
     api_key: str | None = request.app.state.api_key
     endpoints: Mapping[str, Endpoint] = request.app.state.endpoints
     given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
     if not given or (api_key is not None and given != api_key):
-        raise HTTPException(401, "the API key is missing or wrong: send it as 'Authorization: Bearer KEY'")
+        raise HTTPException(
+            401, "the API key is missing or wrong: send it as 'Authorization: Bearer KEY'"
+        )
     if endpoint not in endpoints:
-        raise HTTPException(404, f"endpoint {endpoint!r} does not exist; there are: {', '.join(endpoints) or 'none'}")
+        raise HTTPException(
+            404,
+            f"endpoint {endpoint!r} does not exist; there are: {', '.join(endpoints) or 'none'}",
+        )
     return endpoints[endpoint]
 
 
@@ -62,7 +73,9 @@ async def run(endpoint: Found, request: Request) -> JSONResponse:
 
 @router.post("/runsync")
 async def runsync(endpoint: Found, request: Request, wait: float | None = None) -> JSONResponse:
-    """Queue a job and wait for its end, or for `wait` milliseconds; then the answer says how far it is."""
+    """Queue a job and wait for its end, or for `wait` milliseconds; then the answer says how far it
+    is.
+    """
     job = await _submit(endpoint, request, sync=True)
     least, most = endpoint.rules.sync_wait_range_s
     wait_s = endpoint.rules.sync_wait_s if wait is None else min(most, max(least, wait / 1000))
@@ -80,7 +93,12 @@ async def status(endpoint: Found, job_id: str) -> JSONResponse:
 async def stream(endpoint: Found, job_id: str) -> JSONResponse:
     """Give what was streamed since the last call."""
     job = _known(endpoint, job_id)
-    return JSONResponse({"status": job.status.value, "stream": [{"output": chunk} for chunk in endpoint.queue.drain_chunks(job)]})
+    return JSONResponse(
+        {
+            "status": job.status.value,
+            "stream": [{"output": chunk} for chunk in endpoint.queue.drain_chunks(job)],
+        }
+    )
 
 
 @router.post("/cancel/{job_id}")
@@ -97,7 +115,10 @@ async def retry(endpoint: Found, job_id: str) -> JSONResponse:
     """Queue a failed job anew."""
     job = _known(endpoint, job_id)
     if endpoint.retry(job_id) is None:
-        raise HTTPException(400, f"only a job that FAILED or TIMED_OUT can be retried; this one is {job.status.value}")
+        raise HTTPException(
+            400,
+            f"only a job that FAILED or TIMED_OUT can be retried; this one is {job.status.value}",
+        )
     return JSONResponse({"id": job.id, "status": job.status.value})
 
 
@@ -116,7 +137,9 @@ async def health(endpoint: Found) -> JSONResponse:
 def _known(endpoint: Endpoint, job_id: str) -> Job:
     if job := endpoint.find(job_id):
         return job
-    raise HTTPException(404, "job not found: there is none with this id, or its result is no longer kept")
+    raise HTTPException(
+        404, "job not found: there is none with this id, or its result is no longer kept"
+    )
 
 
 def _health(endpoint: Endpoint) -> dict[str, object]:
@@ -140,14 +163,18 @@ async def _submit(endpoint: Endpoint, request: Request, *, sync: bool) -> Job:
         body = JobBody.model_validate(json.loads(raw))
     except ValidationError as error:
         first = error.errors()[0]
-        raise HTTPException(400, f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}") from None
+        raise HTTPException(
+            400, f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
+        ) from None
     except ValueError:
         raise HTTPException(400, "the body is not JSON") from None
     return endpoint.submit(body.input, _policy(body.policy, rules), sync=sync, webhook=body.webhook)
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    """The whole body, so that the caller can read the answer; what is over the limit is thrown away."""
+    """The whole body, so that the caller can read the answer; what is over the limit is thrown
+    away.
+    """
     pieces, size = [], 0
     try:
         async for piece in request.stream():
@@ -157,23 +184,39 @@ async def _read(request: Request, limit: int) -> bytes:
     except ClientDisconnect:
         raise HTTPException(400, "the request broke off") from None
     if size > limit:
-        raise HTTPException(413, f"the request has {size / 1e6:.1f} MB and the limit is {limit / 1e6:g} MB; send a URL instead")
+        raise HTTPException(
+            413,
+            f"the request has {size / 1e6:.1f} MB and the limit is {limit / 1e6:g} MB; send a "
+            "URL instead",
+        )
     return b"".join(pieces)
 
 
 def _policy(body: PolicyBody, rules: Rules) -> Policy:
     default = Policy()
     return Policy(
-        _seconds("policy.executionTimeout", body.execution_timeout, default.execution_timeout_s, rules.execution_timeout_range_s),
+        _seconds(
+            "policy.executionTimeout",
+            body.execution_timeout,
+            default.execution_timeout_s,
+            rules.execution_timeout_range_s,
+        ),
         _seconds("policy.ttl", body.ttl, default.ttl_s, rules.ttl_range_s),
         body.low_priority,
     )
 
 
-def _seconds(field: Literal["policy.executionTimeout", "policy.ttl"], given_ms: float | None, default_s: float, allowed_s: Range) -> float:
+def _seconds(
+    field: Literal["policy.executionTimeout", "policy.ttl"],
+    given_ms: float | None,
+    default_s: float,
+    allowed_s: Range,
+) -> float:
     if given_ms is None:
         return default_s
     least, most = allowed_s
     if not least <= given_ms / 1000 <= most:
-        raise HTTPException(400, f"{field}: {given_ms:g} ms is not between {1000 * least:g} and {1000 * most:g} ms")
+        raise HTTPException(
+            400, f"{field}: {given_ms:g} ms is not between {1000 * least:g} and {1000 * most:g} ms"
+        )
     return given_ms / 1000

@@ -23,28 +23,46 @@ class _Table(BaseModel):
 
 
 class FaultsTable(_Table):
-    """`[endpoints.NAME.faults]`: what goes wrong by chance; the names are those of `emulator.faults`."""
+    """`[endpoints.NAME.faults]`: what goes wrong by chance; the names are those of
+    `emulator.faults`.
+    """
 
     seed: int
     rate: float = Field(0.1, ge=0, le=1)
-    exchanges: dict[str, list[Literal["429", "500", "reset", "drip", "truncated", "html", "lost-reply"]]] = {}
-    """By route: `run`, `status`, `cancel`, …; the workers' routes too: `job-take`, `job-done`, ….."""
+    exchanges: dict[
+        str, list[Literal["429", "500", "reset", "drip", "truncated", "html", "lost-reply"]]
+    ] = {}
+    """By route: `run`, `status`, `cancel`, …; the workers' routes too: `job-take`, `job-done`, …..
+    """
     jobs: list[Literal["killed", "after-sigterm", "over-limit", "late-progress"]] = []
     most: int | None = None
 
     def schedule(self) -> faults.Schedule:
         """The schedule that the table describes."""
-        exchanges = {route: [faults.EXCHANGES[name] for name in names] for route, names in self.exchanges.items()}
-        return faults.Seeded(self.seed, exchanges, [faults.JOBS[name] for name in self.jobs], rate=self.rate, most=self.most)
+        exchanges = {
+            route: [faults.EXCHANGES[name] for name in names]
+            for route, names in self.exchanges.items()
+        }
+        return faults.Seeded(
+            self.seed,
+            exchanges,
+            [faults.JOBS[name] for name in self.jobs],
+            rate=self.rate,
+            most=self.most,
+        )
 
 
 class EndpointTable(_Table):
     """`[endpoints.NAME]`: a role and how many workers it has."""
 
     module: str | None = None
-    """Run as `python -m module`; without one, whoever takes jobs at the endpoint's address is a worker."""
+    """Run as `python -m module`; without one, whoever takes jobs at the endpoint's address is a
+    worker.
+    """
     environment: dict[str, str] = {}
-    """For its workers; `{emulator}` becomes the emulator's address, `{api_key}` a key that it takes."""
+    """For its workers; `{emulator}` becomes the emulator's address, `{api_key}` a key that it
+    takes.
+    """
     min_workers: int = Field(0, ge=0)
     max_workers: int = Field(1, ge=1)
     jobs_per_worker: int = Field(1, ge=1)
@@ -54,7 +72,9 @@ class EndpointTable(_Table):
     @model_validator(mode="after")
     def _ordered(self) -> EndpointTable:
         if self.min_workers > self.max_workers:
-            raise ValueError(f"min_workers {self.min_workers} is more than max_workers {self.max_workers}")
+            raise ValueError(
+                f"min_workers {self.min_workers} is more than max_workers {self.max_workers}"
+            )
         return self
 
     @property
@@ -71,7 +91,11 @@ class TryTable(_Table):
 
 
 def _known_rules(given: Any) -> Any:
-    unknown = set(given) - {field.name for field in dataclasses.fields(Rules)} if isinstance(given, dict) else None
+    unknown = (
+        set(given) - {field.name for field in dataclasses.fields(Rules)}
+        if isinstance(given, dict)
+        else None
+    )
     if unknown:
         raise ValueError(f"there is no rule {', '.join(sorted(unknown))}")
     return given

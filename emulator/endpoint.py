@@ -1,4 +1,7 @@
-"""One endpoint: its queue, its workers, its faults, and who waits for what. Everything runs on one event loop."""
+"""One endpoint: its queue, its workers, its faults, and who waits for what.
+
+Everything runs on one event loop.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,11 @@ class Endpoint:
     """What stands behind `/v2/{name}`."""
 
     def __init__(
-        self, name: str, rules: Rules | None = None, faults: Schedule | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        name: str,
+        rules: Rules | None = None,
+        faults: Schedule | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.rules = rules or Rules()
@@ -87,7 +94,14 @@ class Endpoint:
 
     # What clients do.
 
-    def submit(self, job_input: object, policy: Policy | None = None, *, sync: bool = False, webhook: str | None = None) -> Job:
+    def submit(
+        self,
+        job_input: object,
+        policy: Policy | None = None,
+        *,
+        sync: bool = False,
+        webhook: str | None = None,
+    ) -> Job:
         """Queue a job."""
         job = self.queue.submit(job_input, policy, sync=sync, webhook=webhook)
         self._act()
@@ -124,7 +138,9 @@ class Endpoint:
     # What workers do.
 
     async def take(self, worker_id: str, most: int = 1) -> list[Job]:
-        """Hold a worker's poll until there are jobs for it; none where there are none in time, or the worker shall end."""
+        """Hold a worker's poll until there are jobs for it; none where there are none in time, or
+        the worker shall end.
+        """
         worker = self._arrive(worker_id)
         if worker is None:
             return []
@@ -136,10 +152,16 @@ class Endpoint:
     async def stops(self, worker_id: str) -> list[str]:
         """Hold a worker's stop channel until it shall stop a job."""
         worker = self._arrive(worker_id, ready=False)
-        return [] if worker is None else await self._poll(worker, lambda: self.queue.stops(worker_id)) or []
+        return (
+            []
+            if worker is None
+            else await self._poll(worker, lambda: self.queue.stops(worker_id)) or []
+        )
 
     async def result(self, worker_id: str, job_id: str, body: bytes) -> HTTPStatus:
-        """Keep what a worker posts to job-done: a result or, marked as such, progress; what is too late is ignored."""
+        """Keep what a worker posts to job-done: a result or, marked as such, progress; what is too
+        late is ignored.
+        """
         posted = _parse(body)
         if posted is None:
             return HTTPStatus.BAD_REQUEST
@@ -155,7 +177,9 @@ class Endpoint:
         self._act()
         return status
 
-    async def _finish(self, worker_id: str, job_id: str, posted: dict[str, Any], size: int) -> HTTPStatus:
+    async def _finish(
+        self, worker_id: str, job_id: str, posted: dict[str, Any], size: int
+    ) -> HTTPStatus:
         job = self.queue.get(job_id)
         if job is None or job not in self.queue.held(worker_id):
             return HTTPStatus.OK
@@ -224,7 +248,12 @@ class Endpoint:
 
     def _kill_if_present(self, worker: Worker) -> None:
         if worker.gone_at is None and worker.handle:
-            log.warning("%s | worker %s did not end within %.0f s: killed", self.name, worker.id, self.rules.grace_s)
+            log.warning(
+                "%s | worker %s did not end within %.0f s: killed",
+                self.name,
+                worker.id,
+                self.rules.grace_s,
+            )
             worker.handle.kill()
 
     async def _mind(self, worker: Worker, handle: Handle) -> None:
@@ -237,7 +266,11 @@ class Endpoint:
         self.workers.remove(worker, code)
         lost = self.queue.lose_worker(worker.id, cause)
         log.info(
-            "%s | worker %s ended%s%s", self.name, worker.id, f" with code {code}" if code else "", f"; {len(lost)} back" if lost else ""
+            "%s | worker %s ended%s%s",
+            self.name,
+            worker.id,
+            f" with code {code}" if code else "",
+            f"; {len(lost)} back" if lost else "",
         )
         self._act()
 
@@ -252,23 +285,40 @@ class Endpoint:
         was_ready = known is not None and known.ready_at is not None
         worker = self.workers.arrive(worker_id)
         if not was_ready:
-            log.info("%s | worker %s is ready after %.1f s", self.name, worker_id, worker.cold_start_s or 0.0)
+            log.info(
+                "%s | worker %s is ready after %.1f s",
+                self.name,
+                worker_id,
+                worker.cold_start_s or 0.0,
+            )
             self.changed()
         return worker
 
     async def _poll(self, worker: Worker, look: Callable[[], _Found | None]) -> _Found | None:
         worker.polls += 1
         try:
-            return await self._until(lambda: None if worker.draining or self.closing else (look() or None), self.rules.poll_s, worker)
+            return await self._until(
+                lambda: None if worker.draining or self.closing else (look() or None),
+                self.rules.poll_s,
+                worker,
+            )
         finally:
             worker.polls -= 1
 
-    async def _until(self, look: Callable[[], _Found | None], wait_s: float, worker: Worker | None = None) -> _Found | None:
-        """Look after every change, until there is something, the time is over, or the worker shall end."""
+    async def _until(
+        self, look: Callable[[], _Found | None], wait_s: float, worker: Worker | None = None
+    ) -> _Found | None:
+        """Look after every change, until there is something, the time is over, or the worker shall
+        end.
+        """
         deadline = asyncio.get_running_loop().time() + wait_s
         while (found := look()) is None:
             left = deadline - asyncio.get_running_loop().time()
-            if left <= 0 or self.closing or (worker and (worker.draining or worker.gone_at is not None)):
+            if (
+                left <= 0
+                or self.closing
+                or (worker and (worker.draining or worker.gone_at is not None))
+            ):
                 return None
             await _wait(self._changed, left)
         return found
@@ -292,7 +342,11 @@ class Endpoint:
 
     def _bury_silent_workers(self) -> None:
         for worker in self.workers.present():
-            if worker.last_ping_at is None or worker.polls or self.clock() - worker.last_ping_at < self.rules.ping_timeout_s:
+            if (
+                worker.last_ping_at is None
+                or worker.polls
+                or self.clock() - worker.last_ping_at < self.rules.ping_timeout_s
+            ):
                 continue
             log.warning("%s | worker %s is silent: given up", self.name, worker.id)
             if worker.handle:

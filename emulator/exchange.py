@@ -1,4 +1,6 @@
-"""One HTTP exchange seen from outside the application: counted, and spoilt where the schedule says so (an ASGI middleware)."""
+"""One HTTP exchange seen from outside the application: counted, and spoilt where the schedule says
+so (an ASGI middleware).
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Exchange:
         self._request: list[Message] = []
 
     async def read(self) -> None:
-        """Take in the whole request: the other side is done with sending when something befalls it."""
+        """Take in the whole request: the other side is done with sending when something befalls
+        it.
+        """
         while not self._request or self._request[-1].get("more_body"):
             self._request.append(await self._receive())
 
@@ -54,14 +58,22 @@ class Exchange:
     async def send(self, status: int, body: bytes, **headers: str) -> None:
         """Send a whole answer."""
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
-        await self._start(status, [(name.lower().encode(), value.encode()) for name, value in headers.items()])
+        await self._start(
+            status, [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        )
         await self._send({"type": "http.response.body", "body": body})
 
     async def send_slowly(self, answer: Answer, piece: int, interval_s: float) -> None:
         """Send an answer piece by piece, until the other side has enough of it."""
         await self._start(answer.status, list(answer.headers))
         for start in range(0, len(answer.body), piece):
-            await self._send({"type": "http.response.body", "body": answer.body[start : start + piece], "more_body": True})
+            await self._send(
+                {
+                    "type": "http.response.body",
+                    "body": answer.body[start : start + piece],
+                    "more_body": True,
+                }
+            )
             if await self.gone(interval_s):
                 return
         await self._send({"type": "http.response.body", "body": b""})
@@ -87,13 +99,17 @@ class Exchange:
         return False
 
     async def reset(self) -> None:
-        """Reset the connection: the other side reads an error, not an end. Where it has gone there is none."""
+        """Reset the connection: the other side reads an error, not an end.
+
+        Where it has gone there is none.
+        """
         if not self._transport.is_closing():
             # With this option closing sends RST instead of FIN.
             connection = self._transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
-        # The server takes an exchange without an answer for a mistake until it has seen that nobody waits for one.
+        # The server takes an exchange without an answer for a mistake until it has seen that nobody
+        # waits for one.
         await self.gone(1.0)
 
     async def _replay(self) -> Message:
@@ -101,7 +117,9 @@ class Exchange:
 
     @property
     def _transport(self) -> Any:
-        """ASGI has no word for a reset; uvicorn's `send` is a method of the object that has the connection."""
+        """ASGI has no word for a reset; uvicorn's `send` is a method of the object that has the
+        connection.
+        """
         return self._send.__self__.transport  # type: ignore[attr-defined]
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:

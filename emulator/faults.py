@@ -1,7 +1,8 @@
 """Things that go wrong on purpose, for tests.
 
-An `ExchangeFault` spoils one HTTP exchange, a client's or a worker's; a `JobFault` spoils one job behind the API. A `Schedule` says which
-exchange and which job is struck: `NoFaults`, a `Script` (these, in this order) or `Seeded` (chance, the same for the same seed).
+An `ExchangeFault` spoils one HTTP exchange, a client's or a worker's; a `JobFault` spoils one job
+behind the API. A `Schedule` says which exchange and which job is struck: `NoFaults`, a `Script`
+(these, in this order) or `Seeded` (chance, the same for the same seed).
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 Moment = Literal["hand-out", "result", "finished"]
 """When a job can be struck: before its worker gets it, before its result is kept, after."""
-HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
+HTML = (
+    b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head>"
+    b"<body><center><h1>502 Bad Gateway</h1></center></body></html>"
+)
 
 
 class ExchangeFault(Protocol):
@@ -51,7 +55,9 @@ class Schedule(Protocol):
     """Says what is struck."""
 
     def exchange(self, route: str) -> ExchangeFault | None:
-        """The fault for the next exchange on a route: `run`, `status`, `cancel`, …, `job-take`, `job-done`, …."""
+        """The fault for the next exchange on a route: `run`, `status`, `cancel`, …, `job-take`,
+        `job-done`, ….
+        """
         ...
 
     def job(self, moment: Moment) -> JobFault | None:
@@ -124,7 +130,9 @@ class Drip:
 
 @dataclass(frozen=True, slots=True)
 class TruncatedJson:
-    """200 and the first half of the JSON; `closed`: the header promises the whole and the connection ends early."""
+    """200 and the first half of the JSON; `closed`: the header promises the whole and the
+    connection ends early.
+    """
 
     closed: bool = False
 
@@ -169,7 +177,9 @@ class WorkerKilled:
 
 @dataclass(frozen=True, slots=True)
 class HandOutAfterSigterm:
-    """The worker is told to end, and then the poll that it still holds open brings it the job: the SDK never runs it."""
+    """The worker is told to end, and then the poll that it still holds open brings it the job: the
+    SDK never runs it.
+    """
 
     lead_s: float = 0.3
     """Longer than the SDK's loop needs to see the signal (0.1 s)."""
@@ -184,7 +194,9 @@ class HandOutAfterSigterm:
 
 @dataclass(frozen=True, slots=True)
 class ResultOverLimit:
-    """The result counts as too large, whatever its size: 400 for the worker, COMPLETED without output for the client."""
+    """The result counts as too large, whatever its size: 400 for the worker, COMPLETED without
+    output for the client.
+    """
 
     moment: Moment = field(default="result", init=False)
 
@@ -195,7 +207,9 @@ class ResultOverLimit:
 
 @dataclass(frozen=True, slots=True)
 class LateProgress:
-    """A progress update arrives after the result; `reopens`: the job then stays IN_PROGRESS, as the platform once let it."""
+    """A progress update arrives after the result; `reopens`: the job then stays IN_PROGRESS, as the
+    platform once let it.
+    """
 
     reopens: bool = False
     moment: Moment = field(default="finished", init=False)
@@ -229,9 +243,15 @@ class NoFaults:
 
 
 class Script:
-    """These faults in this order, for each route and moment; None lets one pass; after the last nothing goes wrong."""
+    """These faults in this order, for each route and moment; None lets one pass; after the last
+    nothing goes wrong.
+    """
 
-    def __init__(self, exchanges: Mapping[str, Sequence[ExchangeFault | None]] | None = None, jobs: Sequence[JobFault | None] = ()) -> None:
+    def __init__(
+        self,
+        exchanges: Mapping[str, Sequence[ExchangeFault | None]] | None = None,
+        jobs: Sequence[JobFault | None] = (),
+    ) -> None:
         self._exchanges = {route: list(faults) for route, faults in (exchanges or {}).items()}
         self._jobs = list(jobs)
 
@@ -252,7 +272,9 @@ class Script:
 
 
 class Seeded:
-    """Strikes by chance. The n-th exchange of a route meets the same fault whenever the seed is the same, whatever else happens."""
+    """Strikes by chance. The n-th exchange of a route meets the same fault whenever the seed is the
+    same, whatever else happens.
+    """
 
     def __init__(
         self,
@@ -282,7 +304,11 @@ class Seeded:
         number = self._numbers[place]
         self._numbers[place] += 1
         dice = random.Random(f"{self._seed}/{place}/{number}")  # noqa: S311  repeatable is what is wanted
-        if not menu or dice.random() >= self._rate or (self._most is not None and len(self.struck) >= self._most):
+        if (
+            not menu
+            or dice.random() >= self._rate
+            or (self._most is not None and len(self.struck) >= self._most)
+        ):
             return None
         fault = dice.choice(menu)
         self.struck.append((place, number, fault))

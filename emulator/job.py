@@ -1,4 +1,6 @@
-"""One job as the platform knows it: its status, its policy, its history, and what clients and workers read of it."""
+"""One job as the platform knows it: its status, its policy, its history, and what clients and
+workers read of it.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,9 @@ class Job:
     history: list[Transition] = field(default_factory=list)
 
     def payload(self) -> dict[str, object]:
-        """What a worker is handed; an empty input is left out, as the platform does, and the SDK then refuses the job."""
+        """What a worker is handed; an empty input is left out, as the platform does, and the SDK
+        then refuses the job.
+        """
         payload: dict[str, object] = {"id": self.id}
         if self.input not in ({}, None):
             payload["input"] = self.input

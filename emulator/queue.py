@@ -1,7 +1,9 @@
-"""The jobs of one endpoint: who waits, who runs where, what is kept how long. Pure logic; the clock is handed in, nothing waits.
+"""The jobs of one endpoint: who waits, who runs where, what is kept how long. Pure logic; the clock
+is handed in, nothing waits.
 
-A job is handed to one worker at a time and ends once. A worker that vanishes gives its jobs back, each at most once: a job that is lost a
-second time has FAILED. What a worker says about a job that it no longer holds is ignored.
+A job is handed to one worker at a time and ends once. A worker that vanishes gives its jobs back,
+each at most once: a job that is lost a second time has FAILED. What a worker says about a job that
+it no longer holds is ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from emulator.job import MISSING, Job, Policy, Status, Transition
 MAX_LOSSES = 1
 """The platform's number of automatic retries."""
 UNCLAIMED_PINGS = 2
-"""Pings without the job's id after which a job that its worker never claimed counts as lost on the way."""
+"""Pings without the job's id after which a job that its worker never claimed counts as lost on the
+way.
+"""
 _ENDED_FROM_OUTSIDE = (Status.CANCELLED, Status.TIMED_OUT)
 
 
@@ -53,7 +57,10 @@ class Queue:
     """One endpoint's jobs, in the order in which they came."""
 
     def __init__(
-        self, clock: Callable[[], float], retention: Retention | None = None, ended: Callable[[Job], None] = lambda _: None
+        self,
+        clock: Callable[[], float],
+        retention: Retention | None = None,
+        ended: Callable[[Job], None] = lambda _: None,
     ) -> None:
         """`ended` is called with each job that reaches a final status."""
         self.ever: list[Job] = []
@@ -68,10 +75,24 @@ class Queue:
 
     # What clients do.
 
-    def submit(self, job_input: object, policy: Policy | None = None, *, sync: bool = False, webhook: str | None = None) -> Job:
+    def submit(
+        self,
+        job_input: object,
+        policy: Policy | None = None,
+        *,
+        sync: bool = False,
+        webhook: str | None = None,
+    ) -> Job:
         """Queue a new job."""
         now = self._clock()
-        job = Job(f"{'sync-' if sync else ''}{uuid.uuid4()}-u1", job_input, sync, policy or Policy(), now, webhook)
+        job = Job(
+            f"{'sync-' if sync else ''}{uuid.uuid4()}-u1",
+            job_input,
+            sync,
+            policy or Policy(),
+            now,
+            webhook,
+        )
         self.ever.append(job)
         self._known[job.id] = job
         self._enqueue(job, "submitted")
@@ -119,7 +140,12 @@ class Queue:
         taken = sorted(self._waiting, key=lambda job: job.policy.low_priority)[:most]
         for job in taken:
             self._waiting.remove(job)
-            job.worker, job.handed_at, job.claimed, job.unclaimed_pings = worker, self._clock(), False, 0
+            job.worker, job.handed_at, job.claimed, job.unclaimed_pings = (
+                worker,
+                self._clock(),
+                False,
+                0,
+            )
             job.attempts += 1
             self._move(job, Status.IN_PROGRESS, "handed out")
         return taken
@@ -142,7 +168,8 @@ class Queue:
     def finish(self, job_id: str, worker: str, body: dict[str, Any]) -> bool:
         """End a job with what its worker posted; False where it does not hold the job.
 
-        An error that is not a string is lost on the platform: the job is COMPLETED and has no output.
+        An error that is not a string is lost on the platform: the job is COMPLETED and has no
+        output.
         """
         job = self._held_job(job_id, worker)
         if job is None:
@@ -159,7 +186,9 @@ class Queue:
         return True
 
     def refuse_result(self, job_id: str, worker: str) -> bool:
-        """End a job whose result is over the limit: COMPLETED and no output, as the platform does."""
+        """End a job whose result is over the limit: COMPLETED and no output, as the platform
+        does.
+        """
         job = self._held_job(job_id, worker)
         if job:
             job.output = MISSING
@@ -172,7 +201,9 @@ class Queue:
             self._lose(job, "its worker rejected it")
 
     def reopen(self, job_id: str, output: object) -> None:
-        """Show a finished job as running again: what a late progress update once did on the platform."""
+        """Show a finished job as running again: what a late progress update once did on the
+        platform.
+        """
         job = self.get(job_id)
         if job and job.status.final:
             job.output, job.error, job.finished_at = output, None, None
@@ -183,19 +214,31 @@ class Queue:
         return self._stops.pop(worker, [])
 
     def ping(self, worker: str, job_ids: Collection[str], settle_s: float) -> list[Job]:
-        """Compare what a worker says it holds with what it was handed; returns the jobs that were lost on the way.
+        """Compare what a worker says it holds with what it was handed; returns the jobs that were
+        lost on the way.
 
-        A job that it still runs though it was ended is stopped once more: the SDK drops a stop that comes before the job's first step.
-        `settle_s`: how long after the hand-out a job may be missing from the pings.
+        A job that it still runs though it was ended is stopped once more: the SDK drops a stop that
+        comes before the job's first step. `settle_s`: how long after the hand-out a job may be
+        missing from the pings.
         """
-        ended = [job for job_id in job_ids if (job := self.get(job_id)) and job.worker == worker and job.status in _ENDED_FROM_OUTSIDE]
+        ended = [
+            job
+            for job_id in job_ids
+            if (job := self.get(job_id))
+            and job.worker == worker
+            and job.status in _ENDED_FROM_OUTSIDE
+        ]
         if ended:
             self._stops[worker] = [job.id for job in ended]
         lost = []
         for job in self.held(worker):
             if job.id in job_ids:
                 job.claimed = True
-            elif not job.claimed and job.handed_at is not None and self._clock() - job.handed_at > settle_s:
+            elif (
+                not job.claimed
+                and job.handed_at is not None
+                and self._clock() - job.handed_at > settle_s
+            ):
                 job.unclaimed_pings += 1
                 if job.unclaimed_pings >= UNCLAIMED_PINGS:
                     lost.append(job)
@@ -222,7 +265,11 @@ class Queue:
                     self._stop(job, Status.TIMED_OUT, "ttl over")
                 self._forget(job)
                 changed = True
-            elif job.status is Status.IN_PROGRESS and job.handed_at is not None and now - job.handed_at >= job.policy.execution_timeout_s:
+            elif (
+                job.status is Status.IN_PROGRESS
+                and job.handed_at is not None
+                and now - job.handed_at >= job.policy.execution_timeout_s
+            ):
                 job.error = "executionTimeout exceeded"
                 self._stop(job, Status.TIMED_OUT, "executionTimeout over")
                 changed = True
@@ -235,7 +282,11 @@ class Queue:
 
     def held(self, worker: str) -> list[Job]:
         """The jobs that a worker was handed and has not ended."""
-        return [job for job in self._known.values() if job.status is Status.IN_PROGRESS and job.worker == worker]
+        return [
+            job
+            for job in self._known.values()
+            if job.status is Status.IN_PROGRESS and job.worker == worker
+        ]
 
     def unfinished(self) -> list[Job]:
         """The jobs without a final status."""

@@ -56,13 +56,20 @@ class Scaler:
                 self._endpoint.workers.starting += 1
                 self._endpoint.spawn(self._launch())
         for worker in self._idle_too_long(serving)[: max(0, len(serving) - wanted)]:
-            log.info("%s | worker %s idle for %.0f s: ended", self._endpoint.name, worker.id, self._bounds.idle_timeout_s)
+            log.info(
+                "%s | worker %s idle for %.0f s: ended",
+                self._endpoint.name,
+                worker.id,
+                self._bounds.idle_timeout_s,
+            )
             self._endpoint.drain(worker)
 
     def wanted(self) -> int:
         """The number of workers that the jobs call for; those of low priority call for none."""
         jobs = self._endpoint.queue.unfinished()
-        calling = [job for job in jobs if job.status is Status.IN_PROGRESS or not job.policy.low_priority]
+        calling = [
+            job for job in jobs if job.status is Status.IN_PROGRESS or not job.policy.low_priority
+        ]
         wanted = math.ceil(len(calling) / self._bounds.jobs_per_worker)
         return min(self._bounds.max_workers, max(self._bounds.min_workers, wanted))
 
@@ -83,11 +90,16 @@ class Scaler:
         for worker in serving:
             if self._endpoint.queue.held(worker.id):
                 worker.idle_since = now
-            elif worker.idle_since is not None and now - worker.idle_since >= self._bounds.idle_timeout_s:
+            elif (
+                worker.idle_since is not None
+                and now - worker.idle_since >= self._bounds.idle_timeout_s
+            ):
                 late.append(worker)
         return late
 
     def _patience_s(self) -> float:
-        """Seconds to wait after failed starts, twice as long each time: what cannot start would otherwise be started for ever."""
+        """Seconds to wait after failed starts, twice as long each time: what cannot start would
+        otherwise be started for ever.
+        """
         failed = self._endpoint.workers.failed_starts
         return min(MOST_PATIENCE_S, 0.5 * 2**failed) if failed else 0.0

@@ -36,8 +36,13 @@ _Answer = TypeVar("_Answer")
 class Emulator:
     """The endpoints and the HTTP server in front of them, on the running event loop."""
 
-    def __init__(self, *, api_key: str | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listens from here on, answers once `run` runs; port 0 takes a free one. Raises OSError where the port is taken."""
+    def __init__(
+        self, *, api_key: str | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        """Listens from here on, answers once `run` runs; port 0 takes a free one.
+
+        Raises OSError where the port is taken.
+        """
         self.endpoints: dict[str, Endpoint] = {}
         self._socket = socket.create_server((host, port))
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
@@ -55,7 +60,9 @@ class Emulator:
             )
         )
 
-    def add(self, name: str, rules: Rules | None = None, faults: Schedule | None = None) -> Endpoint:
+    def add(
+        self, name: str, rules: Rules | None = None, faults: Schedule | None = None
+    ) -> Endpoint:
         """Open an endpoint without workers; whoever takes jobs at its address is one."""
         endpoint = self.endpoints[name] = Endpoint(name, rules, faults)
         endpoint.open()
@@ -66,7 +73,9 @@ class Emulator:
         await self.endpoints.pop(name).close()
 
     async def run(self, until: Coroutine[Any, Any, Any]) -> None:
-        """Serve until `until` has ended; then end all workers, which still need the server for it, and the server last."""
+        """Serve until `until` has ended; then end all workers, which still need the server for it,
+        and the server last.
+        """
         serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
         try:
             await until
@@ -125,7 +134,9 @@ class Server:
         """Run a coroutine on the emulator's thread and wait for its end."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def add(self, name: str, *, rules: Rules | None = None, faults: Schedule | None = None) -> Endpoint:
+    def add(
+        self, name: str, *, rules: Rules | None = None, faults: Schedule | None = None
+    ) -> Endpoint:
         """Open an endpoint without workers."""
         return self.call(self._emulator.add, name, rules or self._rules, faults)
 
@@ -166,7 +177,9 @@ class Server:
     ) -> Endpoint:
         """Open an endpoint whose workers are processes: `python -m module`."""
         endpoint = self.add(name, rules=rules, faults=faults)
-        self.scale(endpoint, ProcessLauncher(module, self.url, log_folder, environment or {}), bounds)
+        self.scale(
+            endpoint, ProcessLauncher(module, self.url, log_folder, environment or {}), bounds
+        )
         return endpoint
 
     def _run(self) -> None:

@@ -1,4 +1,6 @@
-"""Workers without a process: coroutines that behave as the SDK's loop does, for tests that run in milliseconds."""
+"""Workers without a process: coroutines that behave as the SDK's loop does, for tests that run in
+milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class Line:
 
     async def post(self, body: dict[str, Any]) -> None:
         """Post anything to job-done."""
-        await self.endpoint.result(self.worker_id, self.job_id, json.dumps(body, ensure_ascii=False).encode())
+        await self.endpoint.result(
+            self.worker_id, self.job_id, json.dumps(body, ensure_ascii=False).encode()
+        )
 
     def stream(self, value: object) -> None:
         """Post what a generator yields."""
@@ -37,17 +41,27 @@ class Line:
 
 
 Handler = Callable[[dict[str, Any], Line], Awaitable[object]]
-"""Called with the job as a worker gets it; returns what an SDK handler returns, with `error` and `refresh_worker` in it or not."""
+"""Called with the job as a worker gets it; returns what an SDK handler returns, with `error` and
+`refresh_worker` in it or not.
+"""
 
 
 class SimulatedWorker:
-    """One worker: takes jobs, runs them side by side up to its concurrency, hears of stops, ends when it is told to.
+    """One worker: takes jobs, runs them side by side up to its concurrency, hears of stops, ends
+    when it is told to.
 
-    As the SDK: a job that comes after `terminate` is dropped without a word; a stopped job posts nothing; a job without input is refused.
+    As the SDK: a job that comes after `terminate` is dropped without a word; a stopped job posts
+    nothing; a job without input is refused.
     """
 
     def __init__(
-        self, endpoint: Endpoint, handler: Handler, *, worker_id: str = "", concurrency: int = 1, cold_start_s: float = 0.0
+        self,
+        endpoint: Endpoint,
+        handler: Handler,
+        *,
+        worker_id: str = "",
+        concurrency: int = 1,
+        cold_start_s: float = 0.0,
     ) -> None:
         self.id = worker_id or uuid.uuid4().hex[:12]
         self._endpoint, self._handler = endpoint, handler
@@ -110,7 +124,8 @@ class SimulatedWorker:
             for job_id in await self._endpoint.stops(self.id):
                 if task := self._running.get(job_id):
                     task.cancel()
-            # Where there is nothing to hold the poll, this worker is on its way out or not yet known.
+            # Where there is nothing to hold the poll, this worker is on its way out or not yet
+            # known.
             await asyncio.sleep(0.01)
 
     async def _run(self, job: dict[str, Any]) -> None:
@@ -146,4 +161,10 @@ class SimulatedLauncher:
 
     async def launch(self, endpoint: Endpoint, worker_id: str) -> SimulatedWorker:
         """Start one."""
-        return SimulatedWorker(endpoint, self.handler, worker_id=worker_id, concurrency=self.concurrency, cold_start_s=self.cold_start_s)
+        return SimulatedWorker(
+            endpoint,
+            self.handler,
+            worker_id=worker_id,
+            concurrency=self.concurrency,
+            cold_start_s=self.cold_start_s,
+        )

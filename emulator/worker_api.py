@@ -1,4 +1,6 @@
-"""The workers' protocol as the SDK speaks it, and the environment variables by which a worker learns of it."""
+"""The workers' protocol as the SDK speaks it, and the environment variables by which a worker
+learns of it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ _Answer = TypeVar("_Answer")
 def environment(url: str, endpoint: str, worker_id: str, rules: Rules) -> dict[str, str]:
     """What the platform sets for a worker.
 
-    `url`: the emulator's, without a path. The SDK fills in `$ID` and `$RUNPOD_POD_ID`, and appends to the query, which must be there.
+    `url`: the emulator's, without a path. The SDK fills in `$ID` and `$RUNPOD_POD_ID`, and appends
+    to the query, which must be there.
     """
     base = f"{url}/v2/{endpoint}"
     return {
@@ -57,7 +60,9 @@ async def take(endpoint: Found, worker_id: str, request: Request) -> Response:
 
 
 @router.get("/job-take-batch/{worker_id}")
-async def take_batch(endpoint: Found, worker_id: str, request: Request, batch_size: int = 1) -> Response:
+async def take_batch(
+    endpoint: Found, worker_id: str, request: Request, batch_size: int = 1
+) -> Response:
     """Hand out as many jobs as the worker has room for."""
     jobs = await _while_connected(request, endpoint.take(worker_id, max(1, batch_size)))
     return JSONResponse([job.payload() for job in jobs]) if jobs else Response(status_code=204)

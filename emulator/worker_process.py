@@ -1,4 +1,6 @@
-"""Real workers: a process of ours running the SDK's loop, in a session of its own so that nothing of it stays behind."""
+"""Real workers: a process of ours running the SDK's loop, in a session of its own so that nothing
+of it stays behind.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ class WorkerProcess:
 
 @dataclass(frozen=True, slots=True)
 class ProcessLauncher:
-    """Starts `python -m module` with what the platform sets, and what the endpoint is configured with."""
+    """Starts `python -m module` with what the platform sets, and what the endpoint is configured
+    with.
+    """
 
     module: str
     url: str
@@ -89,18 +93,34 @@ class ProcessLauncher:
         return worker
 
     def _environment(self, endpoint: Endpoint, worker_id: str) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RUNPOD_", "COV_"))}
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("RUNPOD_", "COV_"))
+        }
         platform = worker_api.environment(self.url, endpoint.name, worker_id, endpoint.rules)
-        own = {name: value.replace("{emulator}", self.url) for name, value in self.environment.items()}
+        own = {
+            name: value.replace("{emulator}", self.url) for name, value in self.environment.items()
+        }
         return {**inherited, "PYTHONUNBUFFERED": "1", **platform, **own}
 
-    async def _tell_of_failure(self, endpoint: Endpoint, worker_id: str, process: WorkerProcess) -> None:
+    async def _tell_of_failure(
+        self, endpoint: Endpoint, worker_id: str, process: WorkerProcess
+    ) -> None:
         code = await process.wait()
         if code > 0:
-            log.error("%s | worker %s failed with code %d; its last words:\n%s", endpoint.name, worker_id, code, process.tail())
+            log.error(
+                "%s | worker %s failed with code %d; its last words:\n%s",
+                endpoint.name,
+                worker_id,
+                code,
+                process.tail(),
+            )
 
 
 def _end_with_us() -> list[str]:
-    """Where the system has it, a prefix by which a worker is killed when the emulator is: a worker without one spins."""
+    """Where the system has it, a prefix by which a worker is killed when the emulator is: a worker
+    without one spins.
+    """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

@@ -139,7 +139,9 @@ class Workers:
         return State.RUNNING if self._holds_jobs(worker.id) else State.IDLE
 
     def figures(self) -> WorkerFigures:
-        """Count the workers; one whose start failed is unhealthy until the next start, none is ever throttled."""
+        """Count the workers; one whose start failed is unhealthy until the next start, none is ever
+        throttled.
+        """
         states = [self.state(worker) for worker in self.present()]
         idle = states.count(State.IDLE)
         return WorkerFigures(

@@ -1,10 +1,12 @@
 """Transcribe many recordings, a few at a time.
 
-    python -m examples.batch recordings/ https://example.com/one-more.mp3 --out transcripts/ --jobs 8 --format srt
+    python -m examples.batch recordings/ https://example.com/one-more.mp3 --out transcripts/ \
+        --jobs 8 --format srt
     python -m examples.batch @list.txt --out transcripts/
 
-Folders are searched, @list.txt holds a file or URL per line. What has a transcript in --out is skipped, so a run that was interrupted, or
-whose failures were mended, is simply started again. A recording that fails harms no other; all failures are listed at the end.
+Folders are searched, @list.txt holds a file or URL per line. What has a transcript in --out is
+skipped, so a run that was interrupted, or whose failures were mended, is simply started again. A
+recording that fails harms no other; all failures are listed at the end.
 """
 
 from __future__ import annotations
@@ -23,7 +25,22 @@ from examples.errors import run_again
 from examples.recording import audio_field
 
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
-RECORDINGS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".webm", ".mp4", ".mov", ".mkv", ".wma", ".amr", ".aiff")
+RECORDINGS = (
+    ".wav",
+    ".mp3",
+    ".flac",
+    ".ogg",
+    ".opus",
+    ".m4a",
+    ".aac",
+    ".webm",
+    ".mp4",
+    ".mov",
+    ".mkv",
+    ".wma",
+    ".amr",
+    ".aiff",
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -32,22 +49,45 @@ def main(argv: list[str] | None = None) -> None:
     options.fromfile_prefix_chars = "@"
     add_endpoint(options)
     add_format(options)
-    options.add_argument("sources", nargs="+", metavar="source", help="a folder, a file, a URL, or @ and a file that lists them")
-    options.add_argument("--out", type=Path, default=Path("transcripts"), help="folder for the transcripts; default: %(default)s")
-    options.add_argument("--jobs", type=int, default=4, help="how many at a time; default %(default)s")
+    options.add_argument(
+        "sources",
+        nargs="+",
+        metavar="source",
+        help="a folder, a file, a URL, or @ and a file that lists them",
+    )
+    options.add_argument(
+        "--out",
+        type=Path,
+        default=Path("transcripts"),
+        help="folder for the transcripts; default: %(default)s",
+    )
+    options.add_argument(
+        "--jobs", type=int, default=4, help="how many at a time; default %(default)s"
+    )
     start(transcribe(options.parse_args(argv)))
 
 
 async def transcribe(arguments: argparse.Namespace) -> None:
     """Do what is not done yet, then list what failed."""
-    targets = places(arguments.sources, arguments.out, "txt" if arguments.format == "text" else arguments.format.replace("_", "."))
+    targets = places(
+        arguments.sources,
+        arguments.out,
+        "txt" if arguments.format == "text" else arguments.format.replace("_", "."),
+    )
     missing = {source: target for source, target in targets.items() if not target.exists()}
     tell(f"{len(targets)} recordings, {len(targets) - len(missing)} of them done already")
     arguments.out.mkdir(parents=True, exist_ok=True)
     async with connect(arguments.endpoint, arguments.base_url) as endpoint:
         failures = await Batch(endpoint, arguments.format).run(missing, arguments.jobs)
     if failures:
-        sys.exit("\n".join([f"{len(failures)} failed:", *(f"  {shown(source)}: {reason}" for source, reason in failures.items())]))
+        sys.exit(
+            "\n".join(
+                [
+                    f"{len(failures)} failed:",
+                    *(f"  {shown(source)}: {reason}" for source, reason in failures.items()),
+                ]
+            )
+        )
 
 
 class Batch:
@@ -93,24 +133,33 @@ class Batch:
 
 
 def places(sources: list[str], out: Path, suffix: str) -> dict[str, Path]:
-    """Say for each recording where its transcript goes; ends the program where two would go to one place."""
+    """Say for each recording where its transcript goes; ends the program where two would go to one
+    place.
+    """
     targets: dict[str, Path] = {}
     taken: dict[Path, str] = {}
     for source, name in named(sources):
         target = out / f"{_NOT_IN_NAMES.sub('_', name)[-80:]}.{suffix}"
         if taken.setdefault(target, source) != source:
-            sys.exit(f"{shown(taken[target])} and {shown(source)} would both become {target}; transcribe them into different folders")
+            sys.exit(
+                f"{shown(taken[target])} and {shown(source)} would both become {target}; "
+                "transcribe them into different folders"
+            )
         targets[source] = target
     return targets
 
 
 def named(sources: list[str]) -> Iterator[tuple[str, str]]:
-    """All recordings, and what their transcripts are called after: the place in the folder, the URL's host and path, or the file's name."""
+    """All recordings, and what their transcripts are called after: the place in the folder, the
+    URL's host and path, or the file's name.
+    """
     for source in filter(None, map(str.strip, sources)):
         if "://" in source:
             yield source, urlsplit(source).netloc + urlsplit(source).path
         elif Path(source).is_dir():
-            found = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in RECORDINGS)
+            found = sorted(
+                path for path in Path(source).rglob("*") if path.suffix.lower() in RECORDINGS
+            )
             yield from ((str(path), str(path.relative_to(source))) for path in found)
         else:
             yield source, Path(source).name

@@ -3,7 +3,8 @@
     async with Endpoint("my-endpoint", key=os.environ["RUNPOD_API_KEY"]) as endpoint:
         output = await endpoint.run({"audio_url": "https://example.com/call.wav"})
 
-Whatever goes wrong is a `JobError`: a code, a sentence, and whether trying again may help. Needs httpx2 and stamina.
+Whatever goes wrong is a `JobError`: a code, a sentence, and whether trying again may help. Needs
+httpx2 and stamina.
 """
 
 from __future__ import annotations
@@ -21,9 +22,14 @@ import stamina
 
 BASE_URL = "https://api.runpod.ai/v2"
 JOB_S = 3600
-"""How long a worker may work on one job. The platform's own limit is 10 minutes, which ends long recordings."""
+"""How long a worker may work on one job.
+
+The platform's own limit is 10 minutes, which ends long recordings.
+"""
 SYNC_WAIT_S = 60
-"""How long `/runsync` may keep us waiting: the network in front of the platform cuts off answers that take longer than some 90 s."""
+"""How long `/runsync` may keep us waiting: the network in front of the platform cuts off answers
+that take longer than some 90 s.
+"""
 ATTEMPTS = 10
 """Of one HTTP request; with the pauses between them they outlast a minute without a network."""
 FIRST_POLL_S, LONGEST_POLL_S = 0.5, 5.0
@@ -73,7 +79,10 @@ class Endpoint:
         await self._http.aclose()
 
     async def run(self, job_input: Job, on_progress: OnProgress = lambda *_: None) -> Job:
-        """Submit a job, wait for its end and give its output. Where this is interrupted the job is cancelled, also one just submitted."""
+        """Submit a job, wait for its end and give its output.
+
+        Where this is interrupted the job is cancelled, also one just submitted.
+        """
         submitting = asyncio.create_task(self.submit(job_input))
         try:
             return await self.wait(await asyncio.shield(submitting), on_progress)
@@ -82,14 +91,24 @@ class Endpoint:
             raise
 
     async def run_sync(self, job_input: Job) -> Job:
-        """Do the same by `/runsync`, which takes 20 MB. Nothing is cancelled: until it answers nobody knows the job's id."""
+        """Do the same by `/runsync`, which takes 20 MB.
+
+        Nothing is cancelled: until it answers nobody knows the job's id.
+        """
         body = {"input": job_input, "policy": {"executionTimeout": 1000 * JOB_S}}
         job = await self._ask("POST", f"runsync?wait={1000 * SYNC_WAIT_S}", body)
         return _output_of(job) if _is_over(job) else await self.wait(job["id"])
 
     async def submit(self, job_input: Job, *, webhook: str | None = None) -> str:
-        """Queue a job and give its id. A request whose answer got lost is sent again; at worst the job then runs twice."""
-        body = {"input": job_input, "policy": {"executionTimeout": 1000 * JOB_S}, **({"webhook": webhook} if webhook else {})}
+        """Queue a job and give its id.
+
+        A request whose answer got lost is sent again; at worst the job then runs twice.
+        """
+        body = {
+            "input": job_input,
+            "policy": {"executionTimeout": 1000 * JOB_S},
+            **({"webhook": webhook} if webhook else {}),
+        }
         return str((await self._ask("POST", "run", body))["id"])
 
     async def wait(self, job_id: str, on_progress: OnProgress = lambda *_: None) -> Job:
@@ -114,7 +133,9 @@ class Endpoint:
 
     async def _ask(self, method: str, path: str, body: Job | None = None) -> Job:
         """Make a request, again and again where that may help."""
-        async for attempt in stamina.retry_context(on=_may_help, attempts=ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=10.0):
+        async for attempt in stamina.retry_context(
+            on=_may_help, attempts=ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=10.0
+        ):
             with attempt:
                 return await self._ask_once(method, path, body)
         raise AssertionError("stamina raises the last error")
@@ -123,7 +144,10 @@ class Endpoint:
         try:
             response = await self._http.request(method, path, json=body)
         except httpx2.RequestError as error:
-            raise _Hiccup(f"the endpoint cannot be reached, or the connection broke off ({type(error).__name__})") from None
+            raise _Hiccup(
+                "the endpoint cannot be reached, or the connection broke off "
+                f"({type(error).__name__})"
+            ) from None
         if not response.is_success:
             raise _refusal(response, path)
         return _read(response.content)
@@ -147,16 +171,34 @@ def _refusal(response: httpx2.Response, path: str) -> JobError:
     status = response.status_code
     if status in (408, 425, 429) or status >= 500:
         after = response.headers.get("Retry-After", "")
-        return _Hiccup(f"the endpoint is busy or down (HTTP status {status})", float(after) if after.isdecimal() else None)
+        return _Hiccup(
+            f"the endpoint is busy or down (HTTP status {status})",
+            float(after) if after.isdecimal() else None,
+        )
     if status == 404 and path.startswith(("status/", "cancel/")):
         return JobError(
-            "job_expired", "the platform no longer has the job; it keeps results for half an hour, of /runsync for a minute", retryable=True
+            "job_expired",
+            "the platform no longer has the job; it keeps results for half an hour, of /runsync "
+            "for a minute",
+            retryable=True,
         )
     if status == 413:
-        return JobError("source_too_large", "the request is larger than the platform takes; send a URL", retryable=False)
+        return JobError(
+            "source_too_large",
+            "the request is larger than the platform takes; send a URL",
+            retryable=False,
+        )
     if status in (401, 403, 404):
-        return JobError("endpoint_refused", f"check RUNPOD_API_KEY and the endpoint's id (HTTP status {status})", retryable=False)
-    return JobError("invalid_request", f"the platform does not take this request (HTTP status {status})", retryable=False)
+        return JobError(
+            "endpoint_refused",
+            f"check RUNPOD_API_KEY and the endpoint's id (HTTP status {status})",
+            retryable=False,
+        )
+    return JobError(
+        "invalid_request",
+        f"the platform does not take this request (HTTP status {status})",
+        retryable=False,
+    )
 
 
 def _progress_of(job: Job) -> tuple[str, float]:
@@ -172,7 +214,10 @@ def _is_over(job: Job) -> bool:
 
 
 def _output_of(job: Job) -> Job:
-    """What the worker answered. A failed job has `error: "<code>: <sentence>"`, and `retryable` beside it in `output`."""
+    """What the worker answered.
+
+    A failed job has `error: "<code>: <sentence>"`, and `retryable` beside it in `output`.
+    """
     said = job["output"] if isinstance(job.get("output"), dict) else {}
     if job["status"] == "COMPLETED" and said.get("success"):
         return said
@@ -183,7 +228,8 @@ def _output_of(job: Job) -> Job:
 
 
 _REASONS = {
-    "COMPLETED": "the job ended without an answer; perhaps it was too large: ask for a range with start and end",
+    "COMPLETED": "the job ended without an answer; perhaps it was too large: ask for a range "
+    "with start and end",
     "FAILED": "the job failed and its worker gave no reason; look at the log of the endpoint",
     "CANCELLED": "the job was cancelled",
     "TIMED_OUT": "the job took too long; ask for a range with start and end",

@@ -20,16 +20,30 @@ FORMATS = ("json", "verbose_json", "diarized_json", "text", "srt", "vtt")
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """A parser with the option that all programs have, and the program's docstring as its help."""
-    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     base_url = os.environ.get("RUNPOD_ENDPOINT_BASE_URL", BASE_URL)
-    made.add_argument("--base-url", default=base_url, help="of the API; default: RUNPOD_ENDPOINT_BASE_URL, else %(default)s")
+    made.add_argument(
+        "--base-url",
+        default=base_url,
+        help="of the API; default: RUNPOD_ENDPOINT_BASE_URL, else %(default)s",
+    )
     return made
 
 
-def add_endpoint(to: argparse.ArgumentParser, option: str = "--endpoint", variable: str = "RUNPOD_ENDPOINT_ID") -> None:
+def add_endpoint(
+    to: argparse.ArgumentParser, option: str = "--endpoint", variable: str = "RUNPOD_ENDPOINT_ID"
+) -> None:
     """Add an option for an endpoint's id that an environment variable can give."""
     default = os.environ.get(variable)
-    to.add_argument(option, default=default, required=default is None, metavar="ID", help=f"id of the endpoint; default: {variable}")
+    to.add_argument(
+        option,
+        default=default,
+        required=default is None,
+        metavar="ID",
+        help=f"id of the endpoint; default: {variable}",
+    )
 
 
 def add_format(to: argparse.ArgumentParser) -> None:
@@ -38,7 +52,9 @@ def add_format(to: argparse.ArgumentParser) -> None:
 
 
 def connect(endpoint_id: str, base_url: str) -> Endpoint:
-    """Give a client with the key in RUNPOD_API_KEY: on a command line, other users of the machine could read it."""
+    """Give a client with the key in RUNPOD_API_KEY: on a command line, other users of the machine
+    could read it.
+    """
     key = os.environ.get("RUNPOD_API_KEY")
     if not key:
         sys.exit("RUNPOD_API_KEY is not set; put the key of your account into it")
@@ -51,7 +67,9 @@ def connect(endpoint_id: str, base_url: str) -> Endpoint:
 
 
 def start(program: Coroutine[Any, Any, None]) -> None:
-    """Run a program. What can be expected to go wrong ends it with one line and exit code 1; Ctrl-C with 130."""
+    """Run a program. What can be expected to go wrong ends it with one line and exit code 1; Ctrl-C
+    with 130.
+    """
     stamina.instrumentation.set_on_retry_hooks([])  # else a line for each retry
     try:
         asyncio.run(program)

@@ -1,9 +1,10 @@
-"""Transcribe one recording and tell the failures apart: what to try again, what to change, what to report.
+"""Transcribe one recording and tell the failures apart: what to try again, what to change, what to
+report.
 
     python -m examples.errors https://example.com/interview.mp3 --attempts 5; echo "exit code $?"
 
-Lost connections, 429 and 5xx are tried again by client.py, request by request. Here it is the job that is tried again, where `retryable`
-says that this may help.
+Lost connections, 429 and 5xx are tried again by client.py, request by request. Here it is the job
+that is tried again, where `retryable` says that this may help.
 """
 
 from __future__ import annotations
@@ -27,9 +28,14 @@ def main(argv: list[str] | None = None) -> None:
     add_endpoint(options)
     add_format(options)
     options.add_argument("recording", help="a URL or a file")
-    options.add_argument("--attempts", type=int, default=3, help="how often to submit the job; default %(default)s")
     options.add_argument(
-        "--pause", type=float, default=2, help="seconds before the second attempt, then twice as many; default %(default)g"
+        "--attempts", type=int, default=3, help="how often to submit the job; default %(default)s"
+    )
+    options.add_argument(
+        "--pause",
+        type=float,
+        default=2,
+        help="seconds before the second attempt, then twice as many; default %(default)g",
     )
     start(transcribe(options.parse_args(argv)))
 
@@ -39,16 +45,22 @@ async def transcribe(arguments: argparse.Namespace) -> None:
     try:
         job_input = {**audio_field(arguments.recording), "response_format": arguments.format}
         async with connect(arguments.endpoint, arguments.base_url) as endpoint:
-            output = await run_again(endpoint, job_input, attempts=arguments.attempts, pause_s=arguments.pause)
+            output = await run_again(
+                endpoint, job_input, attempts=arguments.attempts, pause_s=arguments.pause
+            )
     except JobError as error:
         tell(f"{error}\n{advice(error)}")
         sys.exit(exit_code(error))
     show(output, arguments.format)
 
 
-async def run_again(endpoint: Endpoint, job_input: Job, *, attempts: int = 3, pause_s: float = 2) -> Job:
+async def run_again(
+    endpoint: Endpoint, job_input: Job, *, attempts: int = 3, pause_s: float = 2
+) -> Job:
     """Run a job, and once more while it fails in a way that may pass; raises the last JobError."""
-    async for attempt in stamina.retry_context(on=_may_pass, attempts=attempts, timeout=None, wait_initial=pause_s, wait_max=60):
+    async for attempt in stamina.retry_context(
+        on=_may_pass, attempts=attempts, timeout=None, wait_initial=pause_s, wait_max=60
+    ):
         with attempt:
             return await endpoint.run(job_input)
     raise AssertionError("stamina raises the last error")
@@ -62,7 +74,9 @@ def exit_code(error: JobError) -> int:
     """Give the exit code for an error."""
     if error.retryable:
         return TRY_LATER
-    return NOT_ALLOWED if error.code in ("endpoint_refused", "model_access_denied") else CHANGE_REQUEST
+    return (
+        NOT_ALLOWED if error.code in ("endpoint_refused", "model_access_denied") else CHANGE_REQUEST
+    )
 
 
 def advice(error: JobError) -> str:

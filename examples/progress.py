@@ -2,7 +2,8 @@
 
     python -m examples.progress https://example.com/hearing.mp3
 
-By `/run` and `/status`, so the recording may take as long as it takes. Ctrl-C cancels the job, which then costs nothing more.
+By `/run` and `/status`, so the recording may take as long as it takes. Ctrl-C cancels the job,
+which then costs nothing more.
 """
 
 from __future__ import annotations

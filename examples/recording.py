@@ -1,9 +1,11 @@
 """From what the user names, a URL or a local file, to the field of the request.
 
-A file goes into the request itself as base64, which makes it a third larger, and the platform takes 10 MB by `/run`, 20 MB by `/runsync`.
-What is larger is first encoded as 16 kHz mono opus, at 32 kbit/s or as few as fit, 16 at the least: about an hour of speech by `/run`, two
-by `/runsync`. What does not fit even so has to be sent by URL. Needs pydub and an ffmpeg, and memory: pydub holds the whole decoded file,
-0.6 GB for an hour of stereo at 44.1 kHz, and a copy or two of it while it works.
+A file goes into the request itself as base64, which makes it a third larger, and the platform takes
+10 MB by `/run`, 20 MB by `/runsync`. What is larger is first encoded as 16 kHz mono opus, at 32
+kbit/s or as few as fit, 16 at the least: about an hour of speech by `/run`, two by `/runsync`. What
+does not fit even so has to be sent by URL. Needs pydub and an ffmpeg, and memory: pydub holds the
+whole decoded file, 0.6 GB for an hour of stereo at 44.1 kHz, and a copy or two of it while it
+works.
 """
 
 from __future__ import annotations
@@ -24,11 +26,15 @@ OTHER_FIELDS_BYTES = 10_000
 """Room in the request for all but the recording."""
 BEST_KBPS, LEAST_KBPS = 32, 16
 CONTAINER_SHARE = 0.03
-"""What the file needs beside the sound, and how far its bit rate may be missed; measured on speech: 0.7 %."""
+"""What the file needs beside the sound, and how far its bit rate may be missed; measured on speech:
+0.7 %.
+"""
 
 
 def audio_field(source: str, most_bytes: int = RUN_BYTES) -> dict[str, str]:
-    """Give `audio_url` or `audio_base64` for a URL or a file; `most_bytes` is what the platform takes. Raises JobError, OSError."""
+    """Give `audio_url` or `audio_base64` for a URL or a file; `most_bytes` is what the platform
+    takes. Raises JobError, OSError.
+    """
     if "://" in source:
         return {"audio_url": source}
     path = Path(source)
@@ -38,17 +44,30 @@ def audio_field(source: str, most_bytes: int = RUN_BYTES) -> dict[str, str]:
 
 
 def shrink(path: Path, room: int) -> bytes:
-    """Encode a recording as 16 kHz mono opus of at most `room` bytes, as well as fits. Raises JobError where it does not."""
+    """Encode a recording as 16 kHz mono opus of at most `room` bytes, as well as fits.
+
+    Raises JobError where it does not.
+    """
     pydub = _pydub()
     try:
-        speech = pydub.AudioSegment.from_file_using_temporary_files(str(path))  # `from_file` would need ffprobe
-        kbps = min(BEST_KBPS, int(room * 8 / 1000 * (1 - CONTAINER_SHARE) / speech.duration_seconds))
+        speech = pydub.AudioSegment.from_file_using_temporary_files(
+            str(path)
+        )  # `from_file` would need ffprobe
+        kbps = min(
+            BEST_KBPS, int(room * 8 / 1000 * (1 - CONTAINER_SHARE) / speech.duration_seconds)
+        )
         if kbps < LEAST_KBPS:
             raise _too_long(path, speech.duration_seconds)
         options = ["-ar", "16000", "-ac", "1", "-application", "voip", "-vbr", "constrained"]
-        opus = speech.export(io.BytesIO(), format="ogg", codec="libopus", bitrate=f"{kbps}k", parameters=options).read()
+        opus = speech.export(
+            io.BytesIO(), format="ogg", codec="libopus", bitrate=f"{kbps}k", parameters=options
+        ).read()
     except (pydub.exceptions.PydubException, ZeroDivisionError):
-        raise JobError("unsupported_audio", f"{path.name}: ffmpeg cannot read it as a recording", retryable=False) from None
+        raise JobError(
+            "unsupported_audio",
+            f"{path.name}: ffmpeg cannot read it as a recording",
+            retryable=False,
+        ) from None
     if len(opus) > room:
         raise _too_long(path, speech.duration_seconds)
     return bytes(opus)
@@ -56,7 +75,9 @@ def shrink(path: Path, room: int) -> bytes:
 
 def _pydub() -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it looks for ffmpeg on PATH before it can be told where it is
+        warnings.simplefilter(
+            "ignore"
+        )  # it looks for ffmpeg on PATH before it can be told where it is
         import pydub
     pydub.AudioSegment.converter = _find_ffmpeg()
     return pydub
@@ -73,6 +94,7 @@ def _find_ffmpeg() -> str:
 
 def _too_long(path: Path, seconds: float) -> JobError:
     sentence = (
-        f"{path.name}: {seconds / 3600:.1f} hours do not fit into a request, even as opus; put it where a URL leads to it and give that"
+        f"{path.name}: {seconds / 3600:.1f} hours do not fit into a request, even as opus; "
+        "put it where a URL leads to it and give that"
     )
     return JobError("source_too_large", sentence, retryable=False)

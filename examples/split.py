@@ -1,8 +1,10 @@
 """Ask the transcription and the diarization endpoint at the same time and say here who said what.
 
-    python -m examples.split https://example.com/meeting.mp3 --transcription ID --diarization ID --format vtt
+    python -m examples.split https://example.com/meeting.mp3 --transcription ID \
+        --diarization ID --format vtt
 
-As long as the slower of the two, not as long as both. `core.merging` needs the standard library only; `core.rendering` needs pydantic.
+As long as the slower of the two, not as long as both. `core.transcript.labelling` needs the
+standard library only; `core.wire.render` needs pydantic.
 """
 
 from __future__ import annotations
@@ -10,11 +12,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from core.merging import label_words, split_segments
-from core.rendering import render
-from core.rendering.openai import UNKNOWN_LANGUAGE
-from core.schema import TranscriptFormat
-from core.timeline import Diarization, Transcript, Turn, Word
+from core.domain.timeline import Diarization, Transcript, Turn, Word
+from core.transcript.labelling import label_words
+from core.transcript.segments import split_segments
+from core.wire.job_input import TranscriptFormat
+from core.wire.openai import UNKNOWN_LANGUAGE
+from core.wire.render import render
 from examples.client import Endpoint, Job
 from examples.command import add_endpoint, add_format, connect, parser, show, start
 from examples.recording import audio_field
@@ -35,13 +38,20 @@ async def transcribe(arguments: argparse.Namespace) -> None:
     """Ask, merge, print."""
     audio = audio_field(arguments.recording)
     known = {"num_speakers": arguments.num_speakers} if arguments.num_speakers else {}
-    async with connect(arguments.transcription, arguments.base_url) as words, connect(arguments.diarization, arguments.base_url) as turns:
-        said, spoken = await both(words, {**audio, "response_format": "verbose_json"}, turns, {**audio, **known})
+    async with (
+        connect(arguments.transcription, arguments.base_url) as words,
+        connect(arguments.diarization, arguments.base_url) as turns,
+    ):
+        said, spoken = await both(
+            words, {**audio, "response_format": "verbose_json"}, turns, {**audio, **known}
+        )
     output = render(merge(said, spoken), TranscriptFormat(arguments.format), timestamps=False)
     show(output, arguments.format)
 
 
-async def both(words: Endpoint, words_input: Job, turns: Endpoint, turns_input: Job) -> tuple[Job, Job]:
+async def both(
+    words: Endpoint, words_input: Job, turns: Endpoint, turns_input: Job
+) -> tuple[Job, Job]:
     """Run both jobs; where one fails the other is cancelled, and the failure raised."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -55,7 +65,10 @@ async def both(words: Endpoint, words_input: Job, turns: Endpoint, turns_input: 
 def merge(said: Job, spoken: Job) -> Transcript:
     """Label the words of a `verbose_json` answer with the turns of a diarization."""
     diarization = Diarization(_turns(spoken["segments"]), _turns(spoken["exclusive_segments"]))
-    words = label_words([Word(one["start"], one["end"], one["word"], one["confidence"]) for one in said["words"]], diarization)
+    words = label_words(
+        [Word(one["start"], one["end"], one["word"], one["confidence"]) for one in said["words"]],
+        diarization,
+    )
     return Transcript(
         duration=said["duration"],
         words=words,

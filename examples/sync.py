@@ -3,7 +3,8 @@
     python -m examples.sync interview.mp3 --format srt > interview.srt
     python -m examples.sync https://example.com/interview.mp3
 
-By `/runsync`: one request where the job is done within a minute; after that its status is asked for. For long recordings see progress.py.
+By `/runsync`: one request where the job is done within a minute; after that its status is asked
+for. For long recordings see progress.py.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ def main(argv: list[str] | None = None) -> None:
 
 async def transcribe(arguments: argparse.Namespace) -> None:
     """Send the recording and print what comes back."""
-    job_input = {**audio_field(arguments.recording, RUNSYNC_BYTES), "response_format": arguments.format}
+    job_input = {
+        **audio_field(arguments.recording, RUNSYNC_BYTES),
+        "response_format": arguments.format,
+    }
     async with connect(arguments.endpoint, arguments.base_url) as endpoint:
         show(await endpoint.run_sync(job_input), arguments.format)
 

@@ -1,10 +1,12 @@
 """Submit recordings, and be called when they are done instead of asking all the time.
 
-    python -m examples.webhook https://example.com/a.mp3 https://example.com/b.mp3 --public-url https://me.example/done --port 8080
+    python -m examples.webhook https://example.com/a.mp3 https://example.com/b.mp3 \
+        --public-url https://me.example/done --port 8080
 
---public-url is where the platform can reach --port, through a proxy with TLS. Anybody can post there and nothing is signed, so a call is
-only a reason to look: the job's id must be one of ours, and the answer is read from `/status`. Calls get lost; a job that was not heard of
-in time is asked about.
+--public-url is where the platform can reach --port, through a proxy with TLS. Anybody can post
+there and nothing is signed, so a call is only a reason to look: the job's id must be one of ours,
+and the answer is read from `/status`. Calls get lost; a job that was not heard of in time is asked
+about.
 """
 
 from __future__ import annotations
@@ -32,10 +34,19 @@ def main(argv: list[str] | None = None) -> None:
     add_endpoint(options)
     add_format(options)
     options.add_argument("recordings", nargs="+", metavar="recording", help="a URL or a file")
-    options.add_argument("--public-url", required=True, help="where the platform reaches this program")
-    options.add_argument("--host", default="127.0.0.1", help="address to listen on; default %(default)s")
+    options.add_argument(
+        "--public-url", required=True, help="where the platform reaches this program"
+    )
+    options.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; default %(default)s"
+    )
     options.add_argument("--port", type=int, default=8080, help="default %(default)s")
-    options.add_argument("--patience", type=float, default=1200, help="seconds until a silent job is asked about; default %(default)g")
+    options.add_argument(
+        "--patience",
+        type=float,
+        default=1200,
+        help="seconds until a silent job is asked about; default %(default)g",
+    )
     start(transcribe(options.parse_args(argv)))
 
 
@@ -44,13 +55,23 @@ async def transcribe(arguments: argparse.Namespace) -> None:
     calls = Calls(asyncio.get_running_loop())
     async with connect(arguments.endpoint, arguments.base_url) as endpoint:
         with listening(arguments.host, arguments.port, calls.arrived):
-            done = await asyncio.gather(*(follow(endpoint, calls, recording, arguments) for recording in arguments.recordings))
+            done = await asyncio.gather(
+                *(
+                    follow(endpoint, calls, recording, arguments)
+                    for recording in arguments.recordings
+                )
+            )
     if not all(done):
         sys.exit(1)
 
 
-async def follow(endpoint: Endpoint, calls: Calls, recording: str, arguments: argparse.Namespace) -> bool:
-    """Wait for the call, but not for ever; then read the answer where it can be trusted. Gives whether there is one."""
+async def follow(
+    endpoint: Endpoint, calls: Calls, recording: str, arguments: argparse.Namespace
+) -> bool:
+    """Wait for the call, but not for ever; then read the answer where it can be trusted.
+
+    Gives whether there is one.
+    """
     name = recording.partition("?")[0]  # what follows may be a signature, which is a secret
     try:
         job_input = {**audio_field(recording), "response_format": arguments.format}
@@ -73,7 +94,9 @@ class Calls:
         self._expected: dict[str, asyncio.Event] = {}
 
     async def about(self, job_id: str, patience_s: float) -> None:
-        """Wait until the platform calls about a job, or until patience ends; a second call does nothing more."""
+        """Wait until the platform calls about a job, or until patience ends; a second call does
+        nothing more.
+        """
         called = self._expected[job_id] = asyncio.Event()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
@@ -95,14 +118,20 @@ def listening(host: str, port: int, arrived: Callable[[object], bool]) -> Iterat
         timeout = 30
 
         def do_POST(self) -> None:
-            """Say 200 at once, or the platform calls again, twice; 404 to strangers, and where the call was faster than our own answer."""
+            """Say 200 at once, or the platform calls again, twice; 404 to strangers, and where the
+            call was faster than our own answer.
+            """
             self.send_response(200 if arrived(self._job_id()) else 404)
             self.end_headers()
 
         def _job_id(self) -> object:
             try:
                 length = int(self.headers.get("Content-Length") or 0)
-                return json.loads(self.rfile.read(length)).get("id") if 0 < length <= MOST_BYTES else None
+                return (
+                    json.loads(self.rfile.read(length)).get("id")
+                    if 0 < length <= MOST_BYTES
+                    else None
+                )
             except (ValueError, AttributeError):
                 return None
 

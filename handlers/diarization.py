@@ -1,12 +1,12 @@
 """The diarization worker: python -m handlers.diarization"""
 
-from core import pipeline
-from handlers import adapter
+from core.flows import pipeline
+from handlers.runpod import worker
 
 
 def main() -> None:
     """Load the models, then take jobs."""
-    adapter.start(pipeline.load_diarization)
+    worker.start(pipeline.load_diarization)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """The orchestrator: python -m handlers.orchestrator"""
 
-from core import orchestration
-from handlers import adapter
+from core.flows import orchestrated
+from handlers.runpod import worker
 
 
 def main() -> None:
     """Find the endpoints, then take jobs."""
-    adapter.start(orchestration.load)
+    worker.start(orchestrated.load)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """The single worker: python -m handlers.single"""
 
-from core import pipeline
-from handlers import adapter
+from core.flows import pipeline
+from handlers.runpod import worker
 
 
 def main() -> None:
     """Load the models, then take jobs."""
-    adapter.start(pipeline.load_single)
+    worker.start(pipeline.load_single)
 
 
 if __name__ == "__main__":

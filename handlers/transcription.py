@@ -1,12 +1,12 @@
 """The transcription worker: python -m handlers.transcription"""
 
-from core import pipeline
-from handlers import adapter
+from core.flows import pipeline
+from handlers.runpod import worker
 
 
 def main() -> None:
     """Load the models, then take jobs."""
-    adapter.start(pipeline.load_transcription)
+    worker.start(pipeline.load_transcription)
 
 
 if __name__ == "__main__":

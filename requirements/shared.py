@@ -1,7 +1,9 @@
-"""What the locks of the GPU images have in common, as two more locks: `torch.txt` (torch and CUDA) and `shared.txt` (the rest).
+"""What the locks of the GPU images have in common, as two more locks: `torch.txt` (torch and CUDA)
+and `shared.txt` (the rest).
 
-python3 shared.py: reads the locks beside it, writes into the working directory. The Dockerfiles run it, so that the layers made of
-these two are the same in all GPU images. The standard library alone: it runs before anything is installed.
+python3 shared.py: reads the locks beside it, writes into the working directory. The Dockerfiles run
+it, so that the layers made of these two are the same in all GPU images. The standard library alone:
+it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ def requirements(lock: str) -> list[str]:
 
 
 def split(locks: list[str]) -> tuple[list[str], list[str]]:
-    """The requirements that stand in all locks, word for word: those of torch and CUDA, and the others."""
+    """The requirements that stand in all locks, word for word: those of torch and CUDA, and the
+    others.
+    """
     first, *others = [requirements(lock) for lock in locks]
     common = [requirement for requirement in first if all(requirement in other for other in others)]
     heavy = [requirement for requirement in common if HEAVY.match(requirement)]

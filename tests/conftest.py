@@ -18,5 +18,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start real workers come first: the longest of all would else run alone at the end."""
+    """Tests that start real workers come first: the longest of all would else run alone at the
+    end.
+    """
     items.sort(key=lambda item: not item.nodeid.startswith("tests/handlers/"))

@@ -1,4 +1,6 @@
-"""A Hugging Face hub on the loopback: the requests that `snapshot_download` makes, ranges too, and the refusals that the real hub gives."""
+"""A Hugging Face hub on the loopback: the requests that `snapshot_download` makes, ranges too, and
+the refusals that the real hub gives.
+"""
 
 from __future__ import annotations
 
@@ -71,12 +73,21 @@ class _Handler(BaseHTTPRequestHandler):
         if self.hub.broken:
             self._answer(503, b"")
         elif files is None or (self.hub.private and not known):
-            self._answer(404 if authorization and known else 401, b"", {"X-Error-Code": "RepoNotFound"})
+            self._answer(
+                404 if authorization and known else 401, b"", {"X-Error-Code": "RepoNotFound"}
+            )
         elif path.startswith("/api/") and "/tree/" in path:
-            tree = [{"type": "file", "path": name, "size": len(data), "oid": _oid(data)} for name, data in files.items()]
+            tree = [
+                {"type": "file", "path": name, "size": len(data), "oid": _oid(data)}
+                for name, data in files.items()
+            ]
             self._answer(200, json.dumps(tree).encode(), {"Content-Type": "application/json"})
         elif path.startswith("/api/"):
-            about = {"id": model_id, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
+            about = {
+                "id": model_id,
+                "sha": COMMIT,
+                "siblings": [{"rfilename": name} for name in files],
+            }
             self._answer(200, json.dumps(about).encode(), {"Content-Type": "application/json"})
         elif self.hub.gated and not known:
             self._answer(403 if authorization else 401, b"", {"X-Error-Code": "GatedRepo"})
@@ -96,7 +107,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.hub.ranges.append(asked)
         first = int(asked.removeprefix("bytes=").partition("-")[0])
-        self._answer(206, data[first:], headers | {"Content-Range": f"bytes {first}-{len(data) - 1}/{len(data)}"})
+        self._answer(
+            206,
+            data[first:],
+            headers | {"Content-Range": f"bytes {first}-{len(data) - 1}/{len(data)}"},
+        )
 
     do_HEAD = do_GET  # noqa: N815  the name is the server's
 

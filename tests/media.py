@@ -14,7 +14,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 
-from core.audio import SAMPLE_RATE, Samples
+from core.media.audio import SAMPLE_RATE, Samples
 
 PACKAGED = imageio_ffmpeg.get_ffmpeg_exe()
 """The ffmpeg that makes the recordings: it has all encoders."""
@@ -45,20 +45,32 @@ CODECS: dict[str, tuple[str, ...]] = {
 
 def ffmpeg(*arguments: str | Path) -> None:
     """Run the packaged ffmpeg; its complaint is the exception's."""
-    command = [PACKAGED, "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *map(str, arguments)]
+    command = [
+        PACKAGED,
+        "-hide_banner",
+        "-loglevel",
+        "error",
+        "-nostdin",
+        "-y",
+        *map(str, arguments),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
 
 
-def tone(seconds: float, *, hz: float = 440.0, level: float = 0.3, rate: int = SAMPLE_RATE) -> Samples:
+def tone(
+    seconds: float, *, hz: float = 440.0, level: float = 0.3, rate: int = SAMPLE_RATE
+) -> Samples:
     """A sine, float32, shape (samples,)."""
     time_s = np.arange(round(seconds * rate)) / rate
     return (level * np.sin(2 * np.pi * hz * time_s)).astype(np.float32)
 
 
 def beeps(seconds: float, *, rate: int = SAMPLE_RATE) -> Samples:
-    """A beep of 0.2 s at the start of each second and nothing else, so that a shift in time shows."""
+    """A beep of 0.2 s at the start of each second and nothing else, so that a shift in time
+    shows.
+    """
     samples = tone(seconds, rate=rate)
     samples[np.arange(len(samples)) % rate >= rate // 5] = 0
     return samples
@@ -76,7 +88,9 @@ def write_wav(path: Path, samples: Samples, *, rate: int = SAMPLE_RATE) -> Path:
 
 def encode(path: Path, samples: Samples, *, rate: int = SAMPLE_RATE) -> Path:
     """Write samples in the format that the end of the file name says; see `CODECS`."""
-    suffix = next(suffix for suffix in sorted(CODECS, key=len, reverse=True) if path.name.endswith(suffix))
+    suffix = next(
+        suffix for suffix in sorted(CODECS, key=len, reverse=True) if path.name.endswith(suffix)
+    )
     plain = write_wav(path.with_name(path.name + ".plain.wav"), samples, rate=rate)
     ffmpeg("-i", plain, *CODECS[suffix], path)
     plain.unlink()
@@ -95,7 +109,9 @@ def film(path: Path, samples: Samples, *options: str) -> Path:
 
 def silent_film(path: Path, seconds: float = 1.0) -> Path:
     """Write a film that has no sound track."""
-    ffmpeg("-f", "lavfi", "-i", "color=c=blue:s=32x32:r=5", "-t", f"{seconds}", "-c:v", "mpeg4", path)
+    ffmpeg(
+        "-f", "lavfi", "-i", "color=c=blue:s=32x32:r=5", "-t", f"{seconds}", "-c:v", "mpeg4", path
+    )
     return path
 
 
@@ -165,7 +181,9 @@ class Host(ThreadingHTTPServer):
 def host(address: str = "127.0.0.1") -> Iterator[Host]:
     """A host for as long as the `with` lasts."""
     with Host(address) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
         try:
             yield server
         finally:
@@ -176,7 +194,10 @@ def host(address: str = "127.0.0.1") -> Iterator[Host]:
 def gives(body: bytes, **headers: str) -> Answer:
     """The body, with its length; header names are written with «_» for «-»."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda visit: (visit.head(200, {"Content-Length": str(len(body)), **named}), visit.write(body))[0]
+    return lambda visit: (
+        visit.head(200, {"Content-Length": str(len(body)), **named}),
+        visit.write(body),
+    )[0]
 
 
 def gives_file(path: Path) -> Answer:
@@ -186,7 +207,10 @@ def gives_file(path: Path) -> Answer:
 
 def status(code: int) -> Answer:
     """A status with a page of HTML."""
-    return lambda visit: (visit.head(code, {"Content-Type": "text/html"}), visit.write(b"<h1>no</h1>"))[0]
+    return lambda visit: (
+        visit.head(code, {"Content-Type": "text/html"}),
+        visit.write(b"<h1>no</h1>"),
+    )[0]
 
 
 def redirects(location: str, code: int = 302) -> Answer:
@@ -195,7 +219,9 @@ def redirects(location: str, code: int = 302) -> Answer:
 
 
 class Store:
-    """As much of S3 as reading an object needs: `GET /bucket/key`, signed with the right key id, errors as XML."""
+    """As much of S3 as reading an object needs: `GET /bucket/key`, signed with the right key id,
+    errors as XML.
+    """
 
     ACCESS_KEY = "reader"
 

@@ -1,4 +1,6 @@
-"""Tiny models of the real classes with random weights: they hear nonsense, but load, run and answer as the large ones do."""
+"""Tiny models of the real classes with random weights: they hear nonsense, but load, run and answer
+as the large ones do.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def speech_model(kind: str, folder: Path, sample_rate: int = 16_000) -> Path:
     tokenizer = train_tokenizer(folder / "tokenizer", PIECES)
     torch.manual_seed(0)
     kinds = {"tdt": EncDecRNNTBPEModel, "rnnt": EncDecRNNTBPEModel, "ctc": EncDecCTCModelBPE}
-    config = speech_config(kind, tokenizer, width=32, layers=1, heads=2, channels=16, features=80, predictor=32)
+    config = speech_config(
+        kind, tokenizer, width=32, layers=1, heads=2, channels=16, features=80, predictor=32
+    )
     config["sample_rate"] = config["preprocessor"]["sample_rate"] = sample_rate
     model = kinds[kind](OmegaConf.create(config))
     # The first token that is no blank is likely everywhere, so that something is said.
@@ -31,77 +35,124 @@ def speech_model(kind: str, folder: Path, sample_rate: int = 16_000) -> Path:
 
 
 def train_tokenizer(folder: Path, pieces: int) -> Path:
-    """Train a sentencepiece tokenizer on the words of the embedded model and lay it out as NeMo wants it."""
+    """Train a sentencepiece tokenizer on the words of the embedded model and lay it out as NeMo
+    wants it.
+    """
     import sentencepiece
 
     folder.mkdir(parents=True, exist_ok=True)
-    text = Path(__file__).parents[1] / "tools" / "vocabulary.txt"
+    text = Path(__file__).parents[1] / "training" / "vocabulary.txt"
     sentencepiece.SentencePieceTrainer.train(
-        input=str(text), model_prefix=str(folder / "tokenizer"), vocab_size=pieces, model_type="bpe", character_coverage=0.98,
+        input=str(text), model_prefix=str(folder / "tokenizer"), vocab_size=pieces,
+        model_type="bpe", character_coverage=0.98,
         bos_id=-1, eos_id=-1, pad_id=-1, unk_id=0, minloglevel=2,
     )  # fmt: skip
     processor = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     tokens = (processor.id_to_piece(index) for index in range(1, len(processor)))
-    (folder / "vocab.txt").write_text("\n".join(token[1:] if token.startswith("▁") else f"##{token}" for token in tokens))
+    (folder / "vocab.txt").write_text(
+        "\n".join(token[1:] if token.startswith("▁") else f"##{token}" for token in tokens)
+    )
     return folder
 
 
 def speech_config(
-    kind: str, tokenizer: Path, *, width: int, layers: int, heads: int, channels: int, features: int, predictor: int
+    kind: str,
+    tokenizer: Path,
+    *,
+    width: int,
+    layers: int,
+    heads: int,
+    channels: int,
+    features: int,
+    predictor: int,
 ) -> dict[str, Any]:
-    """A FastConformer configuration as in NeMo's `examples/asr/conf/fastconformer`, without what only training needs."""
+    """A FastConformer configuration as in NeMo's `examples/asr/conf/fastconformer`, without what
+    only training needs.
+    """
     modules = "nemo.collections.asr.modules"
     durations = list(range(5))
     config: dict[str, Any] = {
         "sample_rate": 16_000,
         "log_prediction": False,
-        "model_defaults": {"enc_hidden": width, "pred_hidden": predictor, "joint_hidden": predictor},
+        "model_defaults": {"enc_hidden": width, "pred_hidden": predictor,
+        "joint_hidden": predictor},
         "tokenizer": {"dir": str(tokenizer), "type": "bpe"},
         "preprocessor": {
-            "_target_": f"{modules}.AudioToMelSpectrogramPreprocessor", "sample_rate": 16_000, "normalize": "per_feature",
-            "window_size": 0.025, "window_stride": 0.01, "window": "hann", "features": features, "n_fft": 512, "frame_splicing": 1,
+            "_target_": f"{modules}.AudioToMelSpectrogramPreprocessor", "sample_rate": 16_000,
+            "normalize": "per_feature",
+            "window_size": 0.025, "window_stride": 0.01, "window": "hann", "features": features,
+            "n_fft": 512, "frame_splicing": 1,
             "dither": 1e-5, "pad_to": 0,
         },
         "encoder": {
-            "_target_": f"{modules}.ConformerEncoder", "feat_in": features, "feat_out": -1, "n_layers": layers, "d_model": width,
-            "use_bias": False, "subsampling": "dw_striding", "subsampling_factor": 8, "subsampling_conv_channels": channels,
-            "causal_downsampling": False, "ff_expansion_factor": 4, "self_attention_model": "rel_pos", "n_heads": heads,
-            "att_context_size": [-1, -1], "xscaling": False, "untie_biases": True, "pos_emb_max_len": 5000, "conv_kernel_size": 9,
-            "conv_norm_type": "batch_norm", "dropout": 0.0, "dropout_pre_encoder": 0.0, "dropout_emb": 0.0, "dropout_att": 0.0,
+            "_target_": f"{modules}.ConformerEncoder", "feat_in": features, "feat_out": -1,
+            "n_layers": layers, "d_model": width,
+            "use_bias": False, "subsampling": "dw_striding", "subsampling_factor": 8,
+            "subsampling_conv_channels": channels,
+            "causal_downsampling": False, "ff_expansion_factor": 4,
+            "self_attention_model": "rel_pos", "n_heads": heads,
+            "att_context_size": [-1, -1], "xscaling": False, "untie_biases": True,
+            "pos_emb_max_len": 5000, "conv_kernel_size": 9,
+            "conv_norm_type": "batch_norm", "dropout": 0.0, "dropout_pre_encoder": 0.0,
+            "dropout_emb": 0.0, "dropout_att": 0.0,
         },
         "decoding": {"strategy": "greedy_batch", "greedy": {"max_symbols": 10}},
         "optim": None,
     }  # fmt: skip
     if kind == "ctc":
         return config | {
-            "decoder": {"_target_": f"{modules}.ConvASRDecoder", "feat_in": width, "num_classes": -1, "vocabulary": []},
+            "decoder": {
+                "_target_": f"{modules}.ConvASRDecoder",
+                "feat_in": width,
+                "num_classes": -1,
+                "vocabulary": [],
+            },
             "decoding": {"strategy": "greedy_batch"},
         }
     config["decoder"] = {
-        "_target_": f"{modules}.RNNTDecoder", "normalization_mode": None, "random_state_sampling": False, "blank_as_pad": True,
+        "_target_": f"{modules}.RNNTDecoder", "normalization_mode": None,
+        "random_state_sampling": False, "blank_as_pad": True,
         "prednet": {"pred_hidden": predictor, "pred_rnn_layers": 2, "t_max": None, "dropout": 0.0},
     }  # fmt: skip
     config["joint"] = {
-        "_target_": f"{modules}.RNNTJoint", "log_softmax": None, "preserve_memory": False, "fuse_loss_wer": False, "fused_batch_size": -1,
+        "_target_": f"{modules}.RNNTJoint", "log_softmax": None, "preserve_memory": False,
+        "fuse_loss_wer": False, "fused_batch_size": -1,
         "jointnet": {"joint_hidden": predictor, "activation": "relu", "dropout": 0.0},
     }  # fmt: skip
     config["loss"] = {"loss_name": "default"}
     if kind == "tdt":
         config["joint"]["num_extra_outputs"] = len(durations)
         config["decoding"] |= {"model_type": "tdt", "durations": durations}
-        config["loss"] = {"loss_name": "tdt", "tdt_kwargs": {"fastemit_lambda": 0.0, "durations": durations, "sigma": 0.02, "omega": 0.1}}
+        config["loss"] = {
+            "loss_name": "tdt",
+            "tdt_kwargs": {
+                "fastemit_lambda": 0.0,
+                "durations": durations,
+                "sigma": 0.02,
+                "omega": 0.1,
+            },
+        }
     return config
 
 
 def speaker_pipeline(
-    folder: Path, segmentation: Any, embedding: Any, *, clustering: str = "VBxClustering", lda_dimension: int = 128
+    folder: Path,
+    segmentation: Any,
+    embedding: Any,
+    *,
+    clustering: str = "VBxClustering",
+    lda_dimension: int = 128,
 ) -> Path:
-    """Save a pipeline folder in the layout of community-1 from two pyannote models and a random PLDA."""
+    """Save a pipeline folder in the layout of community-1 from two pyannote models and a random
+    PLDA.
+    """
     for name, model in (("segmentation", segmentation), ("embedding", embedding)):
         (folder / name).mkdir(parents=True)
         save_pyannote_model(model, folder / name)
     save_plda(folder / "plda", embedding.dimension, lda_dimension)
-    (folder / "config.yaml").write_text(PIPELINE.format(clustering=clustering, parameters=CLUSTERINGS[clustering]))
+    (folder / "config.yaml").write_text(
+        PIPELINE.format(clustering=clustering, parameters=CLUSTERINGS[clustering])
+    )
     return folder
 
 
@@ -147,12 +198,24 @@ def save_plda(folder: Path, dimension: int, lda_dimension: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     lda, _ = np.linalg.qr(rng.standard_normal((dimension, lda_dimension)))
-    np.savez(folder / "xvec_transform.npz", mean1=np.zeros(dimension), mean2=np.zeros(lda_dimension), lda=lda)
-    np.savez(folder / "plda.npz", mu=np.zeros(lda_dimension), tr=np.eye(lda_dimension), psi=np.linspace(4, 0.1, lda_dimension))
+    np.savez(
+        folder / "xvec_transform.npz",
+        mean1=np.zeros(dimension),
+        mean2=np.zeros(lda_dimension),
+        lda=lda,
+    )
+    np.savez(
+        folder / "plda.npz",
+        mu=np.zeros(lda_dimension),
+        tr=np.eye(lda_dimension),
+        psi=np.linspace(4, 0.1, lda_dimension),
+    )
 
 
 def segmentation_model(**parameters: Any) -> Any:
-    """Build pyannote's PyanNet as segmentation-3.0 uses it: 10 s, three speakers, at most two at once, powerset."""
+    """Build pyannote's PyanNet as segmentation-3.0 uses it: 10 s, three speakers, at most two at
+    once, powerset.
+    """
     import torch
     from pyannote.audio.core.task import Problem, Resolution, Specifications
     from pyannote.audio.models.segmentation import PyanNet
@@ -160,15 +223,19 @@ def segmentation_model(**parameters: Any) -> Any:
     torch.manual_seed(0)
     model = PyanNet(**parameters)
     model.specifications = Specifications(
-        problem=Problem.MONO_LABEL_CLASSIFICATION, resolution=Resolution.FRAME, duration=10.0, min_duration=10.0, warm_up=(0.0, 0.0),
-        classes=["speaker#1", "speaker#2", "speaker#3"], powerset_max_classes=2, permutation_invariant=True,
+        problem=Problem.MONO_LABEL_CLASSIFICATION, resolution=Resolution.FRAME, duration=10.0,
+        min_duration=10.0, warm_up=(0.0, 0.0),
+        classes=["speaker#1", "speaker#2", "speaker#3"], powerset_max_classes=2,
+        permutation_invariant=True,
     )  # fmt: skip
     model.setup()
     return model.eval()
 
 
 def embedding_model(architecture: str, **parameters: Any) -> Any:
-    """Build a speaker embedding of pyannote's: `XVectorMFCC` is small, `WeSpeakerResNet34` is community-1's."""
+    """Build a speaker embedding of pyannote's: `XVectorMFCC` is small, `WeSpeakerResNet34` is
+    community-1's.
+    """
     import torch
     from pyannote.audio.core.task import Problem, Resolution, Specifications
     from pyannote.audio.models import embedding
@@ -176,7 +243,11 @@ def embedding_model(architecture: str, **parameters: Any) -> Any:
     torch.manual_seed(0)
     model = getattr(embedding, architecture)(**parameters)
     model.specifications = Specifications(
-        problem=Problem.REPRESENTATION, resolution=Resolution.CHUNK, duration=5.0, min_duration=5.0, classes=["one", "two"]
+        problem=Problem.REPRESENTATION,
+        resolution=Resolution.CHUNK,
+        duration=5.0,
+        min_duration=5.0,
+        classes=["one", "two"],
     )
     model.setup()
     return model.eval()

@@ -1,4 +1,6 @@
-"""The platform's side of the worker protocol on loopback, enough to run one real SDK worker process against it."""
+"""The platform's side of the worker protocol on loopback, enough to run one real SDK worker process
+against it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 HOLD_S = 1.0
-"""How long a take or stop poll is held open; a short hold lets an idle worker end soon after SIGTERM."""
+"""How long a take or stop poll is held open; a short hold lets an idle worker end soon after
+SIGTERM.
+"""
 
 
 class Platform(ThreadingHTTPServer):
@@ -58,7 +62,11 @@ class Platform(ThreadingHTTPServer):
 
     def result(self, job_id: str, timeout_s: float = 180) -> dict[str, Any]:
         """Wait for the job's final post."""
-        return self.wait(job_id, lambda posts: bool(posts) and posts[-1].get("status") != "IN_PROGRESS", timeout_s)[-1]
+        return self.wait(
+            job_id,
+            lambda posts: bool(posts) and posts[-1].get("status") != "IN_PROGRESS",
+            timeout_s,
+        )[-1]
 
     def wait(self, job_id: str, ready: Any, timeout_s: float = 180) -> list[dict[str, Any]]:
         """Wait until the job's posts satisfy `ready`; returns them."""
@@ -135,7 +143,11 @@ class Worker:
 
     def __init__(self, module: str, log: Path, *arguments: str, **environment: str) -> None:
         self.log_path = log
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RUNPOD_", "COV_"))}
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("RUNPOD_", "COV_"))
+        }
         with log.open("w") as stream:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
@@ -174,7 +186,9 @@ class Worker:
         try:
             return self.process.wait(timeout=30)
         finally:
-            with contextlib.suppress(ProcessLookupError):  # the SDK's ping process outlives a worker that died
+            with contextlib.suppress(
+                ProcessLookupError
+            ):  # the SDK's ping process outlives a worker that died
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 

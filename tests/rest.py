@@ -1,4 +1,6 @@
-"""The platform's public REST API on loopback, as far as a client sees it, that answers by a script."""
+"""The platform's public REST API on loopback, as far as a client sees it, that answers by a
+script.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +44,17 @@ def completed(output: object) -> Reply:
 
 def failed(code: str, sentence: str, *, retryable: bool = False) -> Reply:
     """A job that failed in a worker of ours."""
-    return state("FAILED", error=f"{code}: {sentence}", output={"success": False, "code": code, "retryable": retryable})
+    return state(
+        "FAILED",
+        error=f"{code}: {sentence}",
+        output={"success": False, "code": code, "retryable": retryable},
+    )
 
 
 RESET = Reply(is_reset=True)
-HTML = Reply(body="<!doctype html><title>One moment, please</title>", headers={"Content-Type": "text/html"})
+HTML = Reply(
+    body="<!doctype html><title>One moment, please</title>", headers={"Content-Type": "text/html"}
+)
 QUEUED = state("IN_QUEUE")
 
 
@@ -66,10 +74,17 @@ Script = Sequence[Reply] | Callable[[Asked], Reply]
 
 
 class Endpoint:
-    """One endpoint: per route the replies in order, the last one for ever; and all that was asked."""
+    """One endpoint: per route the replies in order, the last one for ever; and all that was
+    asked.
+    """
 
     def __init__(self, **scripts: Script) -> None:
-        self.scripts: dict[str, Script] = {"run": self._accept, "cancel": [state("CANCELLED")], "health": [Reply(body={})], **scripts}
+        self.scripts: dict[str, Script] = {
+            "run": self._accept,
+            "cancel": [state("CANCELLED")],
+            "health": [Reply(body={})],
+            **scripts,
+        }
         self.asked: list[Asked] = []
         self._lock = threading.Lock()
         self._count: dict[str, int] = {}
@@ -120,7 +135,9 @@ class _Protocol(BaseHTTPRequestHandler):
         _, _, endpoint, route, *job_id = self.path.split("/")
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         body = json.loads(content) if content else None
-        asked = Asked(route, "".join(job_id), time.monotonic(), self.headers.get("Authorization", ""), body)
+        asked = Asked(
+            route, "".join(job_id), time.monotonic(), self.headers.get("Authorization", ""), body
+        )
         reply = self.server.endpoints[endpoint].reply(asked)
         time.sleep(reply.delay_s)
         if reply.is_reset:
@@ -131,9 +148,15 @@ class _Protocol(BaseHTTPRequestHandler):
         self._send(reply)
 
     def _send(self, reply: Reply) -> None:
-        data = reply.body.encode() if isinstance(reply.body, str) else json.dumps(reply.body).encode()
+        data = (
+            reply.body.encode() if isinstance(reply.body, str) else json.dumps(reply.body).encode()
+        )
         self.send_response(reply.status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **reply.headers}.items():
+        for name, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(data)),
+            **reply.headers,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         if not reply.drip_s:

@@ -1,4 +1,6 @@
-"""Workers that are told to end, or just end, while they have a job: real processes behind the emulator."""
+"""Workers that are told to end, or just end, while they have a job: real processes behind the
+emulator.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from emulator.worker_process import WorkerProcess
 from emulator.workers import Worker
 
 How = Literal["drained", "SIGTERM", "SIGKILL"]
-"""`drained`: SIGTERM from the platform, which then gives the worker no more jobs. The signals alone come without its knowledge."""
+"""`drained`: SIGTERM from the platform, which then gives the worker no more jobs.
+
+The signals alone come without its knowledge.
+"""
 POLICY = Policy(execution_timeout_s=1200, ttl_s=1200)
 START_S = 600
 
@@ -37,8 +42,11 @@ class Interrupted:
         return self.job.output
 
 
-def interrupt(server: Server, endpoint: Endpoint, job_input: object, how: How, after_s: float) -> Interrupted:
-    """Submit a job, interrupt its worker some time after it got it, and wait until the job has ended and the worker is gone.
+def interrupt(
+    server: Server, endpoint: Endpoint, job_input: object, how: How, after_s: float
+) -> Interrupted:
+    """Submit a job, interrupt its worker some time after it got it, and wait until the job has
+    ended and the worker is gone.
 
     A job that has ended by then is not counted; the next is interrupted after half the time.
     """

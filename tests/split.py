@@ -1,5 +1,6 @@
-"""What the split workers answer, from models that are told what they hear: stretches of the golden dialogue, in the shape that
-`core.rendering` gives them."""
+"""What the split workers answer, from models that are told what they hear: stretches of the golden
+dialogue, in the shape that `core.wire.render` gives them.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from core.assembly import assemble
-from core.rendering import Answer, render, render_diarization
-from core.schema import DiarizationFormat, Part, TranscriptFormat, TranscriptionRequest
-from core.timeline import Character, Diarization, Span, Transcription, Turn, Word
+from core.domain.timeline import Character, Diarization, Span, Transcription, Turn, Word
+from core.transcript.assembly import assemble
+from core.wire.job_input import DiarizationFormat, Part, TranscriptFormat, TranscriptionRequest
+from core.wire.render import Answer, render, render_diarization
 
 _REFERENCE = Path(__file__).parent / "golden" / "dialogue.json"
 _LEAST_WORDS = 8
@@ -31,39 +32,63 @@ class Recording:
     def words(self, request: TranscriptionRequest) -> Answer:
         """The transcription worker's answer: of the whole, or of the part that is asked for."""
         heard = self.transcription if request.part is None else self._share(request.part)
-        return render(assemble(heard, None, duration_s=self.duration_s), request.response_format, timestamps=request.timestamps)
+        return render(
+            assemble(heard, None, duration_s=self.duration_s),
+            request.response_format,
+            timestamps=request.timestamps,
+        )
 
     def turns(self) -> Answer:
         """The diarization worker's answer."""
         return render_diarization(self.diarization, self.duration_s, DiarizationFormat.JSON)
 
-    def whole(self, response_format: TranscriptFormat, *, timestamps: bool, warnings: tuple[str, ...] = ()) -> Answer:
+    def whole(
+        self, response_format: TranscriptFormat, *, timestamps: bool, warnings: tuple[str, ...] = ()
+    ) -> Answer:
         """The single worker's answer."""
-        transcript = assemble(self.transcription, self.diarization, duration_s=self.duration_s, warnings=warnings)
+        transcript = assemble(
+            self.transcription, self.diarization, duration_s=self.duration_s, warnings=warnings
+        )
         return render(transcript, response_format, timestamps=timestamps)
 
-    def words_alone(self, response_format: TranscriptFormat, *, timestamps: bool, warnings: tuple[str, ...] = ()) -> Answer:
+    def words_alone(
+        self, response_format: TranscriptFormat, *, timestamps: bool, warnings: tuple[str, ...] = ()
+    ) -> Answer:
         """The single worker's answer with `diarize: false`."""
-        transcript = assemble(self.transcription, None, duration_s=self.duration_s, warnings=warnings)
+        transcript = assemble(
+            self.transcription, None, duration_s=self.duration_s, warnings=warnings
+        )
         return render(transcript, response_format, timestamps=timestamps)
 
     def _share(self, part: Part) -> Transcription:
         step = self.duration_s / part.of
-        words = tuple(word for word in self.transcription.words if int(word.midpoint // step) == part.index)
+        words = tuple(
+            word for word in self.transcription.words if int(word.midpoint // step) == part.index
+        )
         return replace(self.transcription, words=words, characters=_characters(words))
 
 
 @functools.cache
 def recording(number: int) -> Recording:
-    """One of any number of recordings, each another stretch of the dialogue with other confidences."""
+    """One of any number of recordings, each another stretch of the dialogue with other
+    confidences.
+    """
     chance = random.Random(number)
     words, turns = _dialogue()
     first = chance.randrange(len(words) - _LEAST_WORDS)
-    stretch = Span(words[first].start, words[chance.randrange(first + _LEAST_WORDS, len(words))].end)
-    said = tuple(replace(_moved(word, stretch), confidence=chance.random()) for word in words if word.overlap(stretch))
+    stretch = Span(
+        words[first].start, words[chance.randrange(first + _LEAST_WORDS, len(words))].end
+    )
+    said = tuple(
+        replace(_moved(word, stretch), confidence=chance.random())
+        for word in words
+        if word.overlap(stretch)
+    )
     spoken = tuple(_moved(turn, stretch) for turn in turns if turn.overlap(stretch))
     return Recording(
-        Transcription(said, _characters(said), "en", ("no words were found between 1.0 s and 2.0 s",)),
+        Transcription(
+            said, _characters(said), "en", ("no words were found between 1.0 s and 2.0 s",)
+        ),
         Diarization(spoken, _exclusive(spoken)),
         stretch.duration + 0.5,
     )
@@ -73,18 +98,27 @@ def recording(number: int) -> Recording:
 def _dialogue() -> tuple[tuple[Word, ...], tuple[Turn, ...]]:
     reference = json.loads(_REFERENCE.read_text())
     words = tuple(Word(word["start"], word["end"], word["text"]) for word in reference["words"])
-    return words, tuple(Turn(turn["start"], turn["end"], turn["speaker"]) for turn in reference["turns"])
+    return words, tuple(
+        Turn(turn["start"], turn["end"], turn["speaker"]) for turn in reference["turns"]
+    )
 
 
 def _moved(one, stretch: Span):
-    return replace(one, start=max(0.0, one.start - stretch.start), end=min(stretch.duration, one.end - stretch.start))
+    return replace(
+        one,
+        start=max(0.0, one.start - stretch.start),
+        end=min(stretch.duration, one.end - stretch.start),
+    )
 
 
 def _characters(words: Sequence[Word]) -> tuple[Character, ...]:
     characters = []
     for word in words:
         step = word.duration / len(word.text)
-        characters += [Character(word.start + step * i, word.start + step * (i + 1), char) for i, char in enumerate(word.text)]
+        characters += [
+            Character(word.start + step * i, word.start + step * (i + 1), char)
+            for i, char in enumerate(word.text)
+        ]
     return tuple(characters)
 
 

@@ -1,4 +1,6 @@
-"""python -m core.modelstore --prefetch: put the models on a network volume, or into an image, before a worker needs them."""
+"""python -m core.modelstore --prefetch: put the models on a network volume, or into an image,
+before a worker needs them.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,10 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(options: argparse.Namespace) -> None:
     settings = Settings.from_environment()
     if not options.to.parent.is_dir():
-        raise ModelNotFound(f"there is no {options.to.parent}: attach a network volume to the endpoint, or name a folder with --to")
+        raise ModelNotFound(
+            f"there is no {options.to.parent}: attach a network volume to the endpoint, or name "
+            "a folder with --to"
+        )
     shelf = Shelf(options.to, Hub(None, settings.hub_token))
     for model_id, revision in options.ids or _of_the_environment(settings):
         if options.prefetch:
@@ -42,10 +47,20 @@ def _run(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m core.modelstore", description=__doc__)
-    parser.add_argument("ids", nargs="*", type=_asked, metavar="ID[@REVISION]", help="default: MODEL_ID and DIARIZATION_MODEL_ID")
+    parser.add_argument(
+        "ids",
+        nargs="*",
+        type=_asked,
+        metavar="ID[@REVISION]",
+        help="default: MODEL_ID and DIARIZATION_MODEL_ID",
+    )
     parser.add_argument("--prefetch", action="store_true", help="fetch what is not there")
-    parser.add_argument("--check", action="store_true", help="read all files and compare them with what was fetched")
-    parser.add_argument("--to", type=Path, default=VOLUME, metavar="FOLDER", help="default: %(default)s")
+    parser.add_argument(
+        "--check", action="store_true", help="read all files and compare them with what was fetched"
+    )
+    parser.add_argument(
+        "--to", type=Path, default=VOLUME, metavar="FOLDER", help="default: %(default)s"
+    )
     return parser
 
 
@@ -59,7 +74,9 @@ def _of_the_environment(settings: Settings) -> list[Asked]:
     for model_id in models:
         if model_id == EMBEDDED or is_path(model_id):
             logging.info("%s: nothing to fetch", display_name(model_id))
-    return [_asked(model_id) for model_id in models if model_id != EMBEDDED and not is_path(model_id)]
+    return [
+        _asked(model_id) for model_id in models if model_id != EMBEDDED and not is_path(model_id)
+    ]
 
 
 if __name__ == "__main__":

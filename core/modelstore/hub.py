@@ -40,24 +40,36 @@ class Hub:
         from huggingface_hub import HfApi
 
         with self._explained(model_id):
-            about = HfApi(endpoint=self.url, token=self.token or False).model_info(model_id, revision=revision)
+            about = HfApi(endpoint=self.url, token=self.token or False).model_info(
+                model_id, revision=revision
+            )
         return About(str(about.sha), tuple(file.rfilename for file in about.siblings or ()))
 
     def into_cache(self, model_id: str, kind: Kind, cache: Path) -> Path:
-        """Download what the kind needs into a cache of Hugging Face's layout; raises Absent, ModelAccessDenied."""
+        """Download what the kind needs into a cache of Hugging Face's layout; raises Absent,
+        ModelAccessDenied.
+        """
         from huggingface_hub import snapshot_download
 
         with self._explained(model_id):
             return Path(
                 snapshot_download(
-                    model_id, allow_patterns=list(kind.patterns), token=self.token or False, cache_dir=cache, endpoint=self.url
+                    model_id,
+                    allow_patterns=list(kind.patterns),
+                    token=self.token or False,
+                    cache_dir=cache,
+                    endpoint=self.url,
                 )
             )
 
-    def into_folder(self, model_id: str, names: tuple[str, ...], folder: Path, revision: str) -> None:
-        """Download files into a folder, going on inside of the file where an earlier download ended.
+    def into_folder(
+        self, model_id: str, names: tuple[str, ...], folder: Path, revision: str
+    ) -> None:
+        """Download files into a folder, going on inside of the file where an earlier download
+        ended.
 
-        The Hugging Face library's own downloads begin a file anew in a new process. Raises Absent, ModelAccessDenied, ModelNotFound.
+        The Hugging Face library's own downloads begin a file anew in a new process. Raises Absent,
+        ModelAccessDenied, ModelNotFound.
         """
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
         from huggingface_hub.file_download import http_get
@@ -74,7 +86,13 @@ class Hub:
                     continue
                 part = folder / f".{about.etag}.part"
                 with part.open("ab") as file:
-                    http_get(url, file, resume_size=file.tell(), headers=build_hf_headers(token=token), expected_size=about.size)
+                    http_get(
+                        url,
+                        file,
+                        resume_size=file.tell(),
+                        headers=build_hf_headers(token=token),
+                        expected_size=about.size,
+                    )
                 if len(about.etag or "") == SUM_LENGTH and not is_file(part, about.etag):
                     part.unlink()
                     raise ModelNotFound(f"{model_id}: {name} was damaged on its way; try again")
@@ -83,13 +101,18 @@ class Hub:
 
     @contextlib.contextmanager
     def _explained(self, model_id: str) -> Iterator[None]:
-        """Quiet, and with its failures in words. Where we have no token `False` keeps any other of this machine from being sent."""
+        """Quiet, and with its failures in words.
+
+        Where we have no token `False` keeps any other of this machine from being sent.
+        """
         from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RevisionNotFoundError
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()
         for name in ("httpx", "httpx2"):
-            logging.getLogger(name).setLevel(logging.WARNING)  # else signed download URLs are logged
+            logging.getLogger(name).setLevel(
+                logging.WARNING
+            )  # else signed download URLs are logged
         try:
             yield
         except GatedRepoError:
@@ -100,7 +123,9 @@ class Hub:
             raise self._refused(model_id, error.response.status_code) from None
         except OSError as error:
             if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
-                raise ModelNotFound(f"{model_id} cannot be written to this machine's disk ({error.strerror})") from None
+                raise ModelNotFound(
+                    f"{model_id} cannot be written to this machine's disk ({error.strerror})"
+                ) from None
             raise Absent(_unreachable(error.__cause__ or error)) from None
         except Exception as error:
             if not type(error).__module__.startswith(("httpx", "httpcore")):
@@ -110,17 +135,21 @@ class Hub:
     def _gated(self, model_id: str) -> str:
         accept = f"accept its conditions on its page ({model_id} on Hugging Face)"
         if self.token is None:
-            return f"{model_id} is gated: {accept} and set HUGGINGFACE_ACCESS_TOKEN to a token of that account"
-        return f"{model_id} is gated and the account of HUGGINGFACE_ACCESS_TOKEN has no access: {accept} with that account"
+            account = "set HUGGINGFACE_ACCESS_TOKEN to a token of that account"
+            return f"{model_id} is gated: {accept} and {account}"
+        account = "the account of HUGGINGFACE_ACCESS_TOKEN has no access"
+        return f"{model_id} is gated and {account}: {accept} with that account"
 
     def _refused(self, model_id: str, status: int) -> Absent | ModelAccessDenied:
         if status in {401, 403} and self.token is None:
             return ModelAccessDenied(
-                f"the Hugging Face hub does not show {model_id} without a token: check the id, or set HUGGINGFACE_ACCESS_TOKEN"
+                f"the Hugging Face hub does not show {model_id} without a token: check the id, "
+                "or set HUGGINGFACE_ACCESS_TOKEN"
             )
         if status in {401, 403}:
             return ModelAccessDenied(
-                f"the Hugging Face hub refused HUGGINGFACE_ACCESS_TOKEN for {model_id}: check that the token is valid and may read it"
+                f"the Hugging Face hub refused HUGGINGFACE_ACCESS_TOKEN for {model_id}: check "
+                "that the token is valid and may read it"
             )
         if status == 404:
             return Absent("the hub, which does not know the id or hides it from this token")

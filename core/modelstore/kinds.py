@@ -1,4 +1,6 @@
-"""The kinds of models: what each needs of a repository, and how a folder that holds all of it is told."""
+"""The kinds of models: what each needs of a repository, and how a folder that holds all of it is
+told.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,11 @@ class Pipeline:
         """See `Kind`."""
         if not (folder / "config.yaml").is_file():
             return None
-        inside = [value.removeprefix("$model/") for value in parameters(folder).values() if is_inside(value)]
+        inside = [
+            value.removeprefix("$model/")
+            for value in parameters(folder).values()
+            if is_inside(value)
+        ]
         return folder if all(Part(name).pick(folder) for name in inside) else None
 
 
@@ -66,7 +72,9 @@ class Part:
 
     def __init__(self, subfolder: str) -> None:
         self.subfolder = subfolder
-        self.patterns = tuple(f"{subfolder}/{name}" if subfolder else name for name in ("*.bin", "*.npz"))
+        self.patterns = tuple(
+            f"{subfolder}/{name}" if subfolder else name for name in ("*.bin", "*.npz")
+        )
 
     def pick(self, folder: Path) -> Path | None:
         """See `Kind`."""
@@ -83,7 +91,11 @@ def parameters(folder: Path) -> dict[str, object]:
         config = yaml.safe_load((folder / "config.yaml").read_text())
     except (yaml.YAMLError, FileNotFoundError):
         return {}  # loading it says what is wrong
-    found = config["pipeline"].get("params") if isinstance(config, dict) and isinstance(config.get("pipeline"), dict) else None
+    found = (
+        config["pipeline"].get("params")
+        if isinstance(config, dict) and isinstance(config.get("pipeline"), dict)
+        else None
+    )
     return found if isinstance(found, dict) else {}
 
 

@@ -1,8 +1,11 @@
-"""A lock among machines that share a folder: a file that only one can make, and that its owner keeps touching.
+"""A lock among machines that share a folder: a file that only one can make, and that its owner
+keeps touching.
 
-`flock` does not reach from one machine to another on every network file system; making a file that must not exist does. A killed owner
-leaves its file behind: who sees it untouched for a minute of its own clock takes it away. Should two ever hold the lock, both fill the
-folder with the same files, each moved into place whole; the marker is written last by either. So the lock saves work, not the model.
+`flock` does not reach from one machine to another on every network file system; making a file that
+must not exist does. A killed owner leaves its file behind: who sees it untouched for a minute of
+its own clock takes it away. Should two ever hold the lock, both fill the folder with the same
+files, each moved into place whole; the marker is written last by either. So the lock saves work,
+not the model.
 """
 
 from __future__ import annotations
@@ -37,7 +40,9 @@ class Lock:
             log.info("waiting: somebody else fills %s", self.path.parent.name)
             self._wait()
         released = threading.Event()
-        beats = threading.Thread(target=self._keep, args=(owner, released), name="lock", daemon=True)
+        beats = threading.Thread(
+            target=self._keep, args=(owner, released), name="lock", daemon=True
+        )
         beats.start()
         try:
             yield
@@ -76,7 +81,11 @@ class Lock:
             if now != seen:
                 seen, since = now, time.monotonic()
             elif time.monotonic() - since > self.stale_s:
-                log.warning("%s: its lock has not been touched for %.0f s and is taken over", self.path.parent.name, self.stale_s)
+                log.warning(
+                    "%s: its lock has not been touched for %.0f s and is taken over",
+                    self.path.parent.name,
+                    self.stale_s,
+                )
                 self.path.unlink(missing_ok=True)
                 return
 

@@ -1,4 +1,6 @@
-"""The marker in a folder that holds all of a model: which revision of what, and every file's size and sum. It is written last."""
+"""The marker in a folder that holds all of a model: which revision of what, and every file's size
+and sum. It is written last.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +46,16 @@ class Marker(BaseModel):
 
     def faults(self, folder: Path) -> list[str]:
         """Which files are not what they should be, by reading them all."""
-        return [name for name, file in self.files.items() if not _has_size(folder / name, file) or _sum(folder / name) != file.sha256]
+        return [
+            name
+            for name, file in self.files.items()
+            if not _has_size(folder / name, file) or _sum(folder / name) != file.sha256
+        ]
 
 
-def write_marker(folder: Path, model_id: str, asked: str | None, revision: str, names: Iterable[str]) -> Marker:
+def write_marker(
+    folder: Path, model_id: str, asked: str | None, revision: str, names: Iterable[str]
+) -> Marker:
     """Take down what lies in the folder. The files are on the disk before the marker is."""
     files: dict[str, File] = {}
     for name in sorted(names):
@@ -70,9 +78,14 @@ def read_marker(folder: Path) -> Marker | None:
 
 
 def is_whole(folder: Path) -> bool:
-    """Tell whether the folder has a marker and every file the size that it names. Quick: no file is read."""
+    """Tell whether the folder has a marker and every file the size that it names.
+
+    Quick: no file is read.
+    """
     marker = read_marker(folder)
-    return marker is not None and all(_has_size(folder / name, file) for name, file in marker.files.items())
+    return marker is not None and all(
+        _has_size(folder / name, file) for name, file in marker.files.items()
+    )
 
 
 def is_file(path: Path, sha256: str | None) -> bool:

@@ -54,9 +54,15 @@ def folder_name(model_id: str) -> str:
 
 
 def snapshots(cache: Path, model_id: str) -> Iterator[Path]:
-    """The folders of a model in a cache of Hugging Face's layout: the one that `refs/main` names, then from new to old."""
+    """The folders of a model in a cache of Hugging Face's layout: the one that `refs/main` names,
+    then from new to old.
+    """
     repository = cache / f"models--{folder_name(model_id)}"
     with contextlib.suppress(OSError):
         yield repository / "snapshots" / (repository / "refs" / "main").read_text().strip()
     with contextlib.suppress(OSError):
-        yield from sorted((repository / "snapshots").iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+        yield from sorted(
+            (repository / "snapshots").iterdir(),
+            key=lambda folder: folder.stat().st_mtime,
+            reverse=True,
+        )

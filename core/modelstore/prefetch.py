@@ -30,7 +30,8 @@ class Shelf:
     hub: Hub
 
     def fill(self, model_id: str, revision: str | None) -> None:
-        """Fetch a model, unless it is there, and what its configuration wants from other repositories.
+        """Fetch a model, unless it is there, and what its configuration wants from other
+        repositories.
 
         Raises ModelNotFound, ModelAccessDenied; OSError where the folder cannot be written.
         """
@@ -40,26 +41,49 @@ class Shelf:
             there = self._there(target, revision)
             found = there or self._fetch(model_id, revision, target)
         state = "is there" if there else "fetched"
-        log.info("%s: %s, %d files, %.1f MB, revision %s", model_id, state, len(found.files), found.size / 1e6, found.revision[:12])
+        log.info(
+            "%s: %s, %d files, %.1f MB, revision %s",
+            model_id,
+            state,
+            len(found.files),
+            found.size / 1e6,
+            found.revision[:12],
+        )
         for part in self._parts(target):
             self.fill(part, None)
 
     def check(self, model_id: str, revision: str | None) -> None:
-        """Read every file of a model and of what its configuration wants, and compare with the marker; raises ModelNotFound."""
+        """Read every file of a model and of what its configuration wants, and compare with the
+        marker; raises ModelNotFound.
+        """
         target = self._target(model_id)
         found = self._there(target, revision)
         if found is None:
-            raise ModelNotFound(f"{model_id} is not complete in {self.folder.name}, or of another revision: run --prefetch")
+            raise ModelNotFound(
+                f"{model_id} is not complete in {self.folder.name}, or of another revision: run "
+                "--prefetch"
+            )
         faults = found.faults(target)
         if faults:
-            raise ModelNotFound(f"{model_id} in {self.folder.name} is damaged ({', '.join(faults)}): delete its folder and run --prefetch")
-        log.info("%s: whole, %d files, %.1f MB, revision %s", model_id, len(found.files), found.size / 1e6, found.revision[:12])
+            raise ModelNotFound(
+                f"{model_id} in {self.folder.name} is damaged ({', '.join(faults)}): delete its "
+                "folder and run --prefetch"
+            )
+        log.info(
+            "%s: whole, %d files, %.1f MB, revision %s",
+            model_id,
+            len(found.files),
+            found.size / 1e6,
+            found.revision[:12],
+        )
         for part in self._parts(target):
             self.check(part, None)
 
     def _target(self, model_id: str) -> Path:
         if is_path(model_id):
-            raise ModelNotFound(f"{Path(model_id).name} is a path: only models of the Hugging Face hub are fetched")
+            raise ModelNotFound(
+                f"{Path(model_id).name} is a path: only models of the Hugging Face hub are fetched"
+            )
         check_hub_id(model_id)
         return self.folder / folder_name(model_id)
 
@@ -72,9 +96,16 @@ class Shelf:
 
     @staticmethod
     def _parts(target: Path) -> Iterator[str]:
-        """Repositories that a pipeline's configuration names. A model that is no pipeline has none."""
+        """Repositories that a pipeline's configuration names.
+
+        A model that is no pipeline has none.
+        """
         if (target / "config.yaml").is_file() and Pipeline().pick(target) and _is_pipeline(target):
-            yield from dict.fromkeys(wanted.model_id for wanted in wanted_elsewhere(target) if wanted.model_id != EMBEDDED)
+            yield from dict.fromkeys(
+                wanted.model_id
+                for wanted in wanted_elsewhere(target)
+                if wanted.model_id != EMBEDDED
+            )
 
     def _fetch(self, model_id: str, revision: str | None, target: Path) -> Marker:
         (target / MARKER).unlink(missing_ok=True)  # a folder that is being changed does not count
@@ -82,7 +113,10 @@ class Shelf:
             about = self.hub.ask(model_id, revision)
             kind, names = _contents(about)
             if not names:
-                raise ModelNotFound(f"{model_id} on the Hugging Face hub does not hold a .nemo file or a pyannote model")
+                raise ModelNotFound(
+                    f"{model_id} on the Hugging Face hub does not hold a .nemo file or a "
+                    "pyannote model"
+                )
             self.hub.into_folder(model_id, names, target, about.revision)
         except Absent as reason:
             raise ModelNotFound(f"{model_id} cannot be fetched from {reason}") from None
@@ -93,11 +127,15 @@ class Shelf:
 def _contents(about: About) -> tuple[Kind, tuple[str, ...]]:
     """What kind of model a repository holds, and which of its files are needed."""
     kind: Kind = Speech() if any(fnmatch(name, "*.nemo") for name in about.names) else Pipeline()
-    return kind, tuple(name for name in about.names if any(fnmatch(name, pattern) for pattern in kind.patterns))
+    return kind, tuple(
+        name for name in about.names if any(fnmatch(name, pattern) for pattern in kind.patterns)
+    )
 
 
 def _remove_others(target: Path, kind: Kind, names: tuple[str, ...]) -> None:
-    """Remove what another revision had and this has not, and downloads of it that were cut short."""
+    """Remove what another revision had and this has not, and downloads of it that were cut
+    short.
+    """
     for pattern in (*kind.patterns, ".*.part"):
         for file in target.rglob(pattern):
             if str(file.relative_to(target)) not in names:

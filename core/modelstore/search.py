@@ -27,13 +27,19 @@ def display_name(model_id: str) -> str:
 
 def is_path(model_id: str) -> bool:
     """Tell whether an id names a file or folder of this machine."""
-    return model_id.startswith(("/", ".", "~")) or model_id.endswith(".nemo") or Path(model_id).exists()
+    return (
+        model_id.startswith(("/", ".", "~"))
+        or model_id.endswith(".nemo")
+        or Path(model_id).exists()
+    )
 
 
 def check_hub_id(model_id: str) -> None:
     """Raise ModelNotFound for what cannot be an id on the hub."""
     if not _HUB_ID.fullmatch(model_id):
-        raise ModelNotFound(f"{model_id[:100]!r} is neither a path nor a Hugging Face id such as {COMMUNITY_1}")
+        raise ModelNotFound(
+            f"{model_id[:100]!r} is neither a path nor a Hugging Face id such as {COMMUNITY_1}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,9 @@ class Search:
     def find(self, model_id: str) -> ModelLocation:
         """Find a model; raises ModelNotFound, ModelAccessDenied."""
         if model_id == EMBEDDED:
-            return self._only(self.places.embedded / self.kind.embedded_name, "shipped with this project")
+            return self._only(
+                self.places.embedded / self.kind.embedded_name, "shipped with this project"
+            )
         if is_path(model_id):
             return self._only(Path(model_id).expanduser(), "the path that was given")
         check_hub_id(model_id)
@@ -61,16 +69,23 @@ class Search:
         found = self.kind.pick(path)
         if found is None:
             what = "does not hold" if path.exists() else "is not there; it should hold"
-            raise ModelNotFound(f"the model {display_name(str(path))} ({origin}) {what} {self.kind.needs}")
+            raise ModelNotFound(
+                f"the model {display_name(str(path))} ({origin}) {what} {self.kind.needs}"
+            )
         return ModelLocation(found, origin)
 
     def _folders(self, model_id: str) -> Iterator[tuple[str, Path]]:
-        yield from (("the platform's model cache", folder) for folder in snapshots(self.places.platform_cache, model_id))
+        yield from (
+            ("the platform's model cache", folder)
+            for folder in snapshots(self.places.platform_cache, model_id)
+        )
         yield "the image", self.places.image / folder_name(model_id)
         volume = self.places.volume / folder_name(model_id)
         if is_whole(volume):
             yield "the network volume", volume
-        yield from (("the Hugging Face cache", folder) for folder in snapshots(self._hub_cache(), model_id))
+        yield from (
+            ("the Hugging Face cache", folder) for folder in snapshots(self._hub_cache(), model_id)
+        )
 
     def _hub_cache(self) -> Path:
         if self.places.hub_cache is not None:
@@ -81,15 +96,20 @@ class Search:
 
     def _download(self, model_id: str) -> ModelLocation:
         try:
-            folder = Hub(self.places.hub, self.token).into_cache(model_id, self.kind, self._hub_cache())
+            folder = Hub(self.places.hub, self.token).into_cache(
+                model_id, self.kind, self._hub_cache()
+            )
         except Absent as reason:
             raise ModelNotFound(
-                f"{model_id} was found nowhere: not in the platform's model cache, the image or the Hugging Face cache, "
+                f"{model_id} was found nowhere: not in the platform's model cache, the image or "
+                "the Hugging Face cache, "
                 f"nor on the network volume or {reason}"
             ) from None
         path = self.kind.pick(folder)
         if path is None:
-            raise ModelNotFound(f"{model_id} on the Hugging Face hub does not hold {self.kind.needs}")
+            raise ModelNotFound(
+                f"{model_id} on the Hugging Face hub does not hold {self.kind.needs}"
+            )
         return ModelLocation(path, "downloaded from the Hugging Face hub")
 
 
@@ -106,13 +126,18 @@ class Wanted:
 def wanted_elsewhere(folder: Path) -> Iterator[Wanted]:
     """What a configuration such as speaker-diarization-3.1's takes from other repositories.
 
-    pyannote 4 loads a PLDA for every pipeline, from community-1's gated repository where the configuration names none, although only
-    VBx clustering uses it: every other pipeline is given the one that ships with this project.
+    pyannote 4 loads a PLDA for every pipeline, from community-1's gated repository where the
+    configuration names none, although only VBx clustering uses it: every other pipeline is given
+    the one that ships with this project.
     """
     given = parameters(folder)
     for name in ("segmentation", "embedding", "plda"):
         value = given.get(name)
-        if name == "plda" and value is None and given.get("clustering", "VBxClustering") != "VBxClustering":
+        if (
+            name == "plda"
+            and value is None
+            and given.get("clustering", "VBxClustering") != "VBxClustering"
+        ):
             yield Wanted(name, EMBEDDED)
         elif value is None:
             yield Wanted(name, COMMUNITY_1, name)
@@ -123,8 +148,11 @@ def wanted_elsewhere(folder: Path) -> Iterator[Wanted]:
 def find_part(wanted: Wanted, pipeline: str, token: str | None, places: Places) -> PipelinePart:
     """Find a part of the pipeline of this name; raises ModelNotFound, ModelAccessDenied."""
     try:
-        return PipelinePart(wanted.name, Search(Part(wanted.subfolder), token, places).find(wanted.model_id).path)
+        return PipelinePart(
+            wanted.name, Search(Part(wanted.subfolder), token, places).find(wanted.model_id).path
+        )
     except (ModelNotFound, ModelAccessDenied) as error:
         raise type(error)(
-            f"the configuration of {pipeline} points at another repository: {error} ({COMMUNITY_1} is one repository that has everything)"
+            f"the configuration of {pipeline} points at another repository: {error} "
+            f"({COMMUNITY_1} is one repository that has everything)"
         ) from None

@@ -1,4 +1,6 @@
-"""One endpoint of the platform: a job from its submission to its output, through whatever the network does."""
+"""One endpoint of the platform: a job from its submission to its output, through whatever the
+network does.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,14 @@ import anyio
 import httpx2
 import stamina
 
-from core.errors import DeadlineExceeded, EndpointRefused, EndpointUnavailable, JobExpired, WorkerError
-from core.remote.wire import JobState, Malformed, output_of, progress_of, read_id, read_state
+from core.errors import (
+    DeadlineExceeded,
+    EndpointRefused,
+    EndpointUnavailable,
+    JobExpired,
+    WorkerError,
+)
+from core.remote.rest import JobState, Malformed, output_of, progress_of, read_id, read_state
 
 log = logging.getLogger("parakeet.remote")
 
@@ -66,13 +74,17 @@ class Pace:
     longest_poll_s: float = 2.0
 
     def until_poll_s(self, elapsed_s: float) -> float:
-        """How long to wait before the next look at a job that was submitted so long ago; jittered, so that many jobs spread."""
+        """How long to wait before the next look at a job that was submitted so long ago; jittered,
+        so that many jobs spread.
+        """
         steady = min(self.longest_poll_s, max(self.first_poll_s, self.poll_share * elapsed_s))
         return steady * random.uniform(0.75, 1.25)  # noqa: S311  nothing secret
 
 
 def connect(key: str, *, pace: Pace, tls: ssl.SSLContext) -> httpx2.AsyncClient:
-    """Give a client that keeps connections, for one event loop; it goes nowhere that an address does not say."""
+    """Give a client that keeps connections, for one event loop; it goes nowhere that an address
+    does not say.
+    """
     return httpx2.AsyncClient(
         headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
         timeout=httpx2.Timeout(pace.request_s, connect=pace.connect_s),
@@ -85,7 +97,9 @@ def connect(key: str, *, pace: Pace, tls: ssl.SSLContext) -> httpx2.AsyncClient:
 class _Hiccup(EndpointUnavailable):
     """What may go well the next time."""
 
-    def __init__(self, message: str, *, is_lost: bool = False, after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, is_lost: bool = False, after_s: float | None = None
+    ) -> None:
         super().__init__(f"{message}; try again later")
         self.is_lost = is_lost
         """The request may have been carried out; only its answer did not arrive."""
@@ -112,9 +126,11 @@ class Endpoint:
         self._pace = pace
 
     async def run(self, body: bytes, *, deadline: float, report: Report) -> object:
-        """Submit a job with a `request_body`, wait for its end and give its output. `deadline` is in the time of `anyio.current_time`.
+        """Submit a job with a `request_body`, wait for its end and give its output. `deadline` is
+        in the time of `anyio.current_time`.
 
-        Where this is cancelled, fails or runs out of time while the job may still run, the job is cancelled too.
+        Where this is cancelled, fails or runs out of time while the job may still run, the job is
+        cancelled too.
 
         Raises EndpointRefused, EndpointUnavailable, JobExpired, JobFailed, DeadlineExceeded.
         """
@@ -128,10 +144,16 @@ class Endpoint:
                 await self._take_back(job_id, self._last_moment(deadline))
                 raise
             return output_of(state, self._name)
-        raise DeadlineExceeded(f"the {self._name} job did not end in time; try again, or ask for a range with start and end")
+        raise DeadlineExceeded(
+            f"the {self._name} job did not end in time; try again, or ask for a range with start "
+            "and end"
+        )
 
     async def check(self) -> None:
-        """Ask once how the endpoint is; raises EndpointRefused where it does not take the key. Other trouble is logged: it may pass."""
+        """Ask once how the endpoint is; raises EndpointRefused where it does not take the key.
+
+        Other trouble is logged: it may pass.
+        """
         try:
             await self._send("GET", "health")
         except WorkerError as error:
@@ -140,7 +162,9 @@ class Endpoint:
             log.warning("%s | health: %s", self._name, error)
 
     async def _submit(self, body: bytes, deadline: float) -> str:
-        """Give the job's id. Where an answer is lost the job is submitted once more, and only once: the first may be running."""
+        """Give the job's id. Where an answer is lost the job is submitted once more, and only once:
+        the first may be running.
+        """
         lost = 0
 
         async def attempt() -> str:
@@ -154,18 +178,24 @@ class Endpoint:
 
         job_id = await self._persist(attempt, deadline)
         if lost:
-            # Its id is not known, so it cannot be cancelled; its time to live ends with the deadline.
+            # Its id is not known, so it cannot be cancelled; its time to live ends with the
+            # deadline.
             log.warning("%s | %s | submitted twice: one answer was lost", self._name, job_id)
         return job_id
 
     async def _post_job(self, body: bytes, deadline: float) -> str:
-        """Submit a job. Where this is cancelled while the request is on its way, its answer is awaited, and the job taken back."""
+        """Submit a job. Where this is cancelled while the request is on its way, its answer is
+        awaited, and the job taken back.
+        """
         sending = asyncio.ensure_future(self._send("POST", "run", body))
         try:
             return self._read(read_id, await asyncio.shield(sending))
         except asyncio.CancelledError:
             last_moment = self._last_moment(deadline)
-            with anyio.CancelScope(deadline=last_moment, shield=True), contextlib.suppress(WorkerError):
+            with (
+                anyio.CancelScope(deadline=last_moment, shield=True),
+                contextlib.suppress(WorkerError),
+            ):
                 await self._take_back(self._read(read_id, await sending), last_moment)
             raise
 
@@ -178,7 +208,14 @@ class Endpoint:
             state = await self._persist(lambda: self._look(job_id), deadline)
             polls += 1
             if state.status.is_final:
-                log.info("%s | %s | %s after %.1f s, %d polls", self._name, job_id, state.status, anyio.current_time() - started, polls)
+                log.info(
+                    "%s | %s | %s after %.1f s, %d polls",
+                    self._name,
+                    job_id,
+                    state.status,
+                    anyio.current_time() - started,
+                    polls,
+                )
                 return state
             if progress := progress_of(state):
                 report(*progress)
@@ -189,7 +226,9 @@ class Endpoint:
         except _Refusal as refusal:
             if refusal.status != _NOT_FOUND:
                 raise
-            raise JobExpired(f"the {self._name} endpoint no longer knows the job; try again") from None
+            raise JobExpired(
+                f"the {self._name} endpoint no longer knows the job; try again"
+            ) from None
 
     async def _take_back(self, job_id: str, last_moment: float) -> None:
         """Cancel a job, in little time and whatever else is cancelled; that it fails is logged."""
@@ -199,7 +238,9 @@ class Endpoint:
             try:
                 await self._persist(lambda: self._send("POST", f"cancel/{job_id}"), halfway)
             except WorkerError as error:
-                if not (isinstance(error, _Refusal) and error.status == _NOT_FOUND):  # else it is over already
+                if not (
+                    isinstance(error, _Refusal) and error.status == _NOT_FOUND
+                ):  # else it is over already
                     log.warning("%s | %s | could not be cancelled: %s", self._name, job_id, error)
         if scope.cancelled_caught:
             log.warning("%s | %s | could not be cancelled in time", self._name, job_id)
@@ -210,7 +251,9 @@ class Endpoint:
         return now + max(self._pace.last_s, min(self._pace.cancel_s, deadline - now))
 
     async def _persist(self, attempt: Callable[[], Awaitable[_T]], deadline: float) -> _T:
-        """Try again, ever more slowly, while that may help; the server may say how slowly, up to the deadline."""
+        """Try again, ever more slowly, while that may help; the server may say how slowly, up to
+        the deadline.
+        """
 
         def is_worth_another(error: Exception) -> bool | float:
             if not isinstance(error, _Hiccup) or not error.is_worth_another:
@@ -236,18 +279,26 @@ class Endpoint:
         try:
             return parse(content)
         except Malformed:
-            raise _Hiccup(f"the {self._name} endpoint gave an answer that cannot be read", is_lost=True) from None
+            raise _Hiccup(
+                f"the {self._name} endpoint gave an answer that cannot be read", is_lost=True
+            ) from None
 
     async def _send(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        """Make one request and give what is in its answer; raises EndpointRefused, or _Hiccup where another try may help."""
+        """Make one request and give what is in its answer; raises EndpointRefused, or _Hiccup where
+        another try may help.
+        """
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
             with anyio.fail_after(self._pace.request_s):
-                response = await self._client.request(method, f"{self._url}/{path}", content=body, headers=headers)
+                response = await self._client.request(
+                    method, f"{self._url}/{path}", content=body, headers=headers
+                )
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):
             raise _Hiccup(f"the {self._name} endpoint cannot be reached") from None
         except (httpx2.RequestError, TimeoutError):
-            raise _Hiccup(f"the connection to the {self._name} endpoint broke off", is_lost=True) from None
+            raise _Hiccup(
+                f"the connection to the {self._name} endpoint broke off", is_lost=True
+            ) from None
         if not response.is_success:
             raise self._refusal(response)
         return response.content
@@ -256,14 +307,23 @@ class Endpoint:
         status = response.status_code
         said = f"the {self._name} endpoint answered with HTTP status {status}"
         if status in _TRANSIENT or status >= 500:
-            return _Hiccup(said, is_lost=status in _GAVE_UP_WAITING, after_s=_retry_after_s(response.headers.get("Retry-After")))
+            return _Hiccup(
+                said,
+                is_lost=status in _GAVE_UP_WAITING,
+                after_s=_retry_after_s(response.headers.get("Retry-After")),
+            )
         if status in _FORBIDDEN:
             return _Refusal(f"{said}; check that RUNPOD_API_KEY may use it", status)
-        return _Refusal(f"{said}; check {self._name.upper()}_ENDPOINT_ID and RUNPOD_ENDPOINT_BASE_URL", status)
+        return _Refusal(
+            f"{said}; check {self._name.upper()}_ENDPOINT_ID and RUNPOD_ENDPOINT_BASE_URL", status
+        )
 
 
 def _retry_after_s(value: str | None) -> float | None:
-    """What the header says, in seconds from now; None where it says nothing that can be read. RFC 9110, 10.2.3."""
+    """What the header says, in seconds from now; None where it says nothing that can be read.
+
+    RFC 9110, 10.2.3.
+    """
     if value is None:
         return None
     if value.strip().isdecimal():
@@ -272,4 +332,6 @@ def _retry_after_s(value: str | None) -> float | None:
         at = parsedate_to_datetime(value)
     except ValueError:
         return None
-    return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds())
+    return max(
+        0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
+    )

@@ -24,15 +24,19 @@ def test_every_leaf_has_a_code_of_its_own() -> None:
 
 def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
     """Name, code and whether a retry may help."""
-    drawn = re.findall(r"[├└]── (\w+) {2,}([a-z0-9_]+)( +\(.*\))?$", errors.__doc__ or "", re.MULTILINE)
-    assert {(name, code) for name, code, _ in drawn} == {(leaf.__name__, leaf.code) for leaf in _leaves()}
+    drawn = re.findall(
+        r"[├└]── (\w+) {2,}([a-z0-9_]+)( +\(.*\))?$", errors.__doc__ or "", re.MULTILINE
+    )
+    assert {(name, code) for name, code, _ in drawn} == {
+        (leaf.__name__, leaf.code) for leaf in _leaves()
+    }
     retryable = {name for name, _, note in drawn if "retryable" in note}
     assert retryable == {leaf.__name__ for leaf in _leaves() if leaf.retryable} | {"DownloadFailed"}
 
 
 def test_every_error_says_what_it_means() -> None:
     """One sentence in its docstring."""
-    assert all((leaf.__doc__ or "").endswith(".") for leaf in _leaves())
+    assert all((leaf.__doc__ or "").strip().endswith(".") for leaf in _leaves())
 
 
 @pytest.mark.parametrize("retryable", [True, False])

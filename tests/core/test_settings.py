@@ -1,4 +1,6 @@
-"""Settings: the environment read once, secrets masked, wrong values refused by the variable's name."""
+"""Settings: the environment read once, secrets masked, wrong values refused by the variable's
+name.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,11 @@ def test_with_nothing_set_there_are_the_published_defaults() -> None:
     settings = Settings.from_environment()
     assert settings.model_id == "nvidia/parakeet-tdt-0.6b-v2"
     assert settings.diarization_model_id == "pyannote/speaker-diarization-community-1"
-    assert (settings.chunk_duration, settings.max_audio_duration, settings.worker_concurrency) == (500, 10_800, 1)
+    assert (settings.chunk_duration, settings.max_audio_duration, settings.worker_concurrency) == (
+        500,
+        10_800,
+        1,
+    )
     assert settings.hub_token is None
 
 
@@ -81,7 +87,9 @@ def test_secrets_are_masked_wherever_settings_are_printed(monkeypatch: pytest.Mo
         ("RUNPOD_ENDPOINT_BASE_URL", "https:///v2"),
     ],
 )
-def test_a_wrong_value_is_refused_in_one_line_with_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_a_wrong_value_is_refused_in_one_line_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     """What it is called, and what it should be."""
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as refused:

@@ -1,7 +1,8 @@
-"""What RunPod's Hub reads, `.runpod/hub.json` and `tests.json`: of the Hub's form, and in step with the settings and the requests.
+"""What RunPod's Hub reads, `.runpod/hub.json` and `tests.json`: of the Hub's form, and in step with
+the settings and the requests.
 
-The models below are the tables of RunPod's page «Runpod Hub publishing guide», strict, so that a misspelled field is noticed here
-and not in a listing.
+The models below are the tables of RunPod's page «Runpod Hub publishing guide», strict, so that a
+misspelled field is noticed here and not in a listing.
 """
 
 from __future__ import annotations
@@ -18,20 +19,36 @@ from typing import Annotated, Any, Literal, get_args
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core import audio, sources
-from core.schema import SingleRequest, parse
+from core.media import audio
+from core.media import fetch as sources
 from core.settings import Settings
+from core.wire.job_input import SingleRequest, parse
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".runpod"
-POOLS = Literal["AMPERE_16", "AMPERE_24", "ADA_24", "AMPERE_48", "ADA_48_PRO", "AMPERE_80", "ADA_80_PRO", "HOPPER_141"]
-GPUS = {"NVIDIA RTX A4000": "AMPERE_16", "NVIDIA L4": "AMPERE_24", "NVIDIA GeForce RTX 4090": "ADA_24"}
+POOLS = Literal[
+    "AMPERE_16",
+    "AMPERE_24",
+    "ADA_24",
+    "AMPERE_48",
+    "ADA_48_PRO",
+    "AMPERE_80",
+    "ADA_80_PRO",
+    "HOPPER_141",
+]
+GPUS = {
+    "NVIDIA RTX A4000": "AMPERE_16",
+    "NVIDIA L4": "AMPERE_24",
+    "NVIDIA GeForce RTX 4090": "ADA_24",
+}
 """Some of the page «GPU types», and the pools that they are in."""
 TORCH_CUDA = (12, 8)
 """What torch's wheel is built for; an older driver does not run NeMo's CUDA graphs."""
 NOT_OF_THE_HUB = {
     "temp_dir", "ffmpeg_binary",  # the image's
-    "diarization_endpoint_id", "transcription_endpoint_id", "runpod_api_key", "runpod_endpoint_base_url",  # the orchestrator's
+    # the orchestrator's
+    "diarization_endpoint_id", "transcription_endpoint_id", "runpod_api_key",
+    "runpod_endpoint_base_url",
     "transcription_fanout", "job_timeout",
 }  # fmt: skip
 Value = str | int | float | bool
@@ -67,7 +84,10 @@ class Input(_Strict):
     @model_validator(mode="after")
     def _default_is_of_its_type(self) -> Input:
         kind: Any = {"number": (int, float), "boolean": bool}.get(self.type, str)
-        assert self.default is None or (isinstance(self.default, kind) and isinstance(self.default, bool) == (self.type == "boolean"))
+        assert self.default is None or (
+            isinstance(self.default, kind)
+            and isinstance(self.default, bool) == (self.type == "boolean")
+        )
         assert self.min is None or self.type == "number"
         return self
 
@@ -149,7 +169,9 @@ class Cases(_Strict):
 
 LISTING = Listing.model_validate_json((FOLDER / "hub.json").read_bytes())
 CASES = Cases.model_validate_json((FOLDER / "tests.json").read_bytes())
-INPUTS = {variable.key: variable.input for variable in LISTING.config.env if variable.input is not None}
+INPUTS = {
+    variable.key: variable.input for variable in LISTING.config.env if variable.input is not None
+}
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -166,12 +188,18 @@ def test_a_misspelled_field_of_the_listing_is_refused() -> None:
 def test_the_form_asks_for_every_setting_of_the_single_worker() -> None:
     """And for nothing that the worker does not read."""
     assert len(INPUTS) == len(LISTING.config.env)
-    assert set(INPUTS) == {name.upper() for name in Settings.model_fields if name not in NOT_OF_THE_HUB}
+    assert set(INPUTS) == {
+        name.upper() for name in Settings.model_fields if name not in NOT_OF_THE_HUB
+    }
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_a_default_of_the_form_is_that_of_the_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Left as it is, the form changes nothing; a limit of the form is one that the settings take."""
+def test_a_default_of_the_form_is_that_of_the_settings(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left as it is, the form changes nothing; a limit of the form is one that the settings
+    take.
+    """
     asked, default = INPUTS[name], getattr(Settings(), name.lower())
     assert asked.default == default
     for edge in (asked.min, asked.max):
@@ -182,7 +210,11 @@ def test_a_default_of_the_form_is_that_of_the_settings(name: str, monkeypatch: p
 
 def test_secrets_have_no_default_and_are_told_how_to_be_kept() -> None:
     """The form has no kind of field that hides what is typed."""
-    secret = {name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)} & set(INPUTS)
+    secret = {
+        name.upper()
+        for name, field in Settings.model_fields.items()
+        if "SecretStr" in str(field.annotation)
+    } & set(INPUTS)
     assert all(INPUTS[name].default is None for name in secret)
     told = {name for name in secret if "RUNPOD_SECRET" in INPUTS[name].description}
     assert secret - told == {"S3_ACCESS_KEY"}  # a name rather than a secret
@@ -229,9 +261,14 @@ def test_the_disk_holds_what_a_worker_downloads() -> None:
 
 @pytest.mark.parametrize("case", CASES.tests, ids=lambda case: case.name)
 def test_every_job_is_a_request_with_real_speech_in_it(case: Case, tmp_path: Path) -> None:
-    """The recording of the fitness check, whole; decoded by the worker's own code it has sound in it."""
+    """The recording of the fitness check, whole; decoded by the worker's own code it has sound in
+    it.
+    """
     request = parse(SingleRequest, case.input)
-    assert base64.b64decode(case.input["audio_base64"]) == (ROOT / "handlers" / "fitness.flac").read_bytes()
+    assert (
+        base64.b64decode(case.input["audio_base64"])
+        == (ROOT / "handlers" / "fitness.flac").read_bytes()
+    )
     recording = sources.fetch(request.source, tmp_path, settings=Settings())
     heard = audio.Stream(recording, ffmpeg=audio.find_ffmpeg(), max_duration_s=60).read()
     assert 1 < heard.duration < 5
@@ -246,12 +283,17 @@ def test_the_jobs_together_go_both_ways() -> None:
 
 
 def test_the_tests_need_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The speech model is the listing's own and open; the speaker model, gated there, is the one in the image."""
+    """The speech model is the listing's own and open; the speaker model, gated there, is the one in
+    the image.
+    """
     given = {variable.key: variable.value for variable in CASES.config.env}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     settings = Settings.from_environment()
-    assert (settings.model_id, settings.diarization_model_id) == (Settings.model_fields["model_id"].default, "embedded")
+    assert (settings.model_id, settings.diarization_model_id) == (
+        Settings.model_fields["model_id"].default,
+        "embedded",
+    )
     assert settings.hub_token is None
 
 

@@ -1,4 +1,5 @@
-"""`.github/workflows`: what they run exists, what they use is pinned, and they may do no more than they must.
+"""`.github/workflows`: what they run exists, what they use is pinned, and they may do no more than
+they must.
 
 GitHub itself cannot be had here: that the steps work there is not tested.
 """
@@ -33,7 +34,11 @@ def workflow(name: str) -> dict[Any, Any]:
 
 def jobs() -> list[Any]:
     """Every job of every workflow."""
-    return [pytest.param(name, job, id=f"{name}-{job}") for name in NAMES for job in workflow(name)["jobs"]]
+    return [
+        pytest.param(name, job, id=f"{name}-{job}")
+        for name in NAMES
+        for job in workflow(name)["jobs"]
+    ]
 
 
 def steps(name: str) -> list[dict[str, Any]]:
@@ -51,12 +56,20 @@ def test_every_action_is_pinned_by_its_commit(name: str) -> None:
     """With the version in a comment; a workflow of this repository needs none."""
     lines = [line for line in text(name).splitlines() if re.match(r"^\s*(- )?uses:", line)]
     assert lines
-    assert [line for line in lines if not PINNED.match(line) and "uses: ./.github/workflows/" not in line] == []
+    assert [
+        line
+        for line in lines
+        if not PINNED.match(line) and "uses: ./.github/workflows/" not in line
+    ] == []
 
 
 def test_an_action_has_one_commit_everywhere() -> None:
     """No workflow is forgotten when one is brought up to date."""
-    used = {tuple(use.split(" ")[0].split("@")) for name in NAMES for use in re.findall(r"uses: ([\w./-]+@.+)", text(name))}
+    used = {
+        tuple(use.split(" ")[0].split("@"))
+        for name in NAMES
+        for use in re.findall(r"uses: ([\w./-]+@.+)", text(name))
+    }
     assert len({action for action, _ in used}) == len(used)
 
 
@@ -77,7 +90,9 @@ def test_a_job_may_read_the_repository_and_no_more(name: str, job: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_checkout_leaves_its_token_behind(name: str) -> None:
     """For the steps that run code of others."""
-    checkouts = [step for step in steps(name) if step.get("uses", "").startswith("actions/checkout@")]
+    checkouts = [
+        step for step in steps(name) if step.get("uses", "").startswith("actions/checkout@")
+    ]
     assert checkouts
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
@@ -93,15 +108,25 @@ def test_every_script_is_one_that_bash_reads(name: str) -> None:
     """Its syntax; it is not run."""
     for step in steps(name):
         if "run" in step:
-            assert subprocess.run(["bash", "-n"], input=step["run"], text=True, capture_output=True, check=False).returncode == 0, step
+            assert (
+                subprocess.run(
+                    ["bash", "-n"], input=step["run"], text=True, capture_output=True, check=False
+                ).returncode
+                == 0
+            ), step
 
 
 def test_every_make_target_and_file_that_is_named_exists() -> None:
     """Those of both workflows."""
     written = "\n".join(map(text, NAMES))
-    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(
+        re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     assert set(re.findall(r"run: make ([\w-]+)", written)) == {"check", "test"} <= targets
-    files = {*re.findall(r"(?:Dockerfile(?:\.[a-z]+)?)", written), *re.findall(r"\./(\.github/\S+)", written)}
+    files = {
+        *re.findall(r"(?:Dockerfile(?:\.[a-z]+)?)", written),
+        *re.findall(r"\./(\.github/\S+)", written),
+    }
     files |= set(re.findall(r"hashFiles\('([^']+)'\)", written))
     assert {file for file in files if not (ROOT / file).is_file()} == set()
 
@@ -110,22 +135,42 @@ def test_a_release_builds_all_four_images_from_the_same_base() -> None:
     """Which the first job looks up by digest, once."""
     release = workflow("release.yml")["jobs"]
     built = {one["role"]: one["file"] for one in release["images"]["strategy"]["matrix"]["include"]}
-    assert built == {"single": "Dockerfile"} | {role: f"Dockerfile.{role}" for role in ("diarization", "transcription", "orchestrator")}
-    (build,) = [step["with"] for step in release["images"]["steps"] if step.get("uses", "").startswith("docker/build-push-action@")]
-    assert (build["sbom"], build["provenance"], build["platforms"]) == (True, "mode=max", "linux/amd64")
+    assert built == {"single": "Dockerfile"} | {
+        role: f"Dockerfile.{role}" for role in ("diarization", "transcription", "orchestrator")
+    }
+    (build,) = [
+        step["with"]
+        for step in release["images"]["steps"]
+        if step.get("uses", "").startswith("docker/build-push-action@")
+    ]
+    assert (build["sbom"], build["provenance"], build["platforms"]) == (
+        True,
+        "mode=max",
+        "linux/amd64",
+    )
     given = dict(line.split("=", 1) for line in build["build-args"].splitlines())
     assert given["BASE_IMAGE"].startswith("${{")
     for file in built.values():
-        declared = set(re.findall(r"^ARG (\w+)", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE))
+        declared = set(
+            re.findall(r"^ARG (\w+)", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+        )
         assert set(given) <= declared
-        assert re.search(r"^ARG BASE_IMAGE=\S+$", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+        assert re.search(
+            r"^ARG BASE_IMAGE=\S+$", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE
+        )
 
 
 def test_an_image_gets_its_release_name_after_the_scan() -> None:
     """And nothing is built before the tests have passed."""
     release = workflow("release.yml")["jobs"]
-    kinds = [step.get("uses", step.get("name", "")).split("@")[0] for step in release["images"]["steps"]]
-    assert kinds.index("docker/build-push-action") < kinds.index("anchore/scan-action") < len(kinds) - 2
+    kinds = [
+        step.get("uses", step.get("name", "")).split("@")[0] for step in release["images"]["steps"]
+    ]
+    assert (
+        kinds.index("docker/build-push-action")
+        < kinds.index("anchore/scan-action")
+        < len(kinds) - 2
+    )
     assert "imagetools create" in release["images"]["steps"][-2]["run"]
     assert set(release["images"]["needs"]) == {"tests", "base"}
 

@@ -19,7 +19,10 @@ GUIDES = (
     "RUNPOD_SUMMARY",
     "SPLIT_ARCHITECTURE",
 )
-"""Whose blocks are run or validated by tests/docs/test_guides.py. API.md has test_api_examples.py, settings.md test_settings.py."""
+"""Whose blocks are run or validated by tests/docs/test_guides.py.
+
+API.md has test_api_examples.py, settings.md test_settings.py.
+"""
 
 _FENCE = re.compile(r"^```(\S*)[ ]?(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -52,7 +55,10 @@ def read(page: str) -> str:
 def blocks(page: str) -> list[Block]:
     """All fenced blocks of a page, in order."""
     found = _FENCE.findall(read(page))
-    return [Block(page, number, language, *_split(mark), text) for number, (language, mark, text) in enumerate(found)]
+    return [
+        Block(page, number, language, *_split(mark), text)
+        for number, (language, mark, text) in enumerate(found)
+    ]
 
 
 def _split(mark: str) -> tuple[str, str]:
@@ -62,10 +68,20 @@ def _split(mark: str) -> tuple[str, str]:
 
 def rows(text: str, heading: str) -> list[list[str]]:
     """The cells of the first table under a heading, without its head; `\\|` in a cell is a bar."""
-    section = re.split(r"\n#+ ", re.split(rf"^#+ {re.escape(heading)}\n", text, maxsplit=1, flags=re.MULTILINE)[1], maxsplit=1)[0]
+    section = re.split(
+        r"\n#+ ",
+        re.split(rf"^#+ {re.escape(heading)}\n", text, maxsplit=1, flags=re.MULTILINE)[1],
+        maxsplit=1,
+    )[0]
     table = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
     lines = table[0].splitlines()[2:] if table else []
-    return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))] for line in lines]
+    return [
+        [
+            cell.strip().replace("\\|", "|")
+            for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))
+        ]
+        for line in lines
+    ]
 
 
 def prose(page: str) -> str:

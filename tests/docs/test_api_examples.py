@@ -1,7 +1,9 @@
-"""docs/API.md against the code: every request in it is parsed, every answer is rendered, every code is in the table of errors.
+"""docs/API.md against the code: every request in it is parsed, every answer is rendered, every code
+is in the table of errors.
 
-The page marks its blocks: `json request=<role>`, `json refused=<role>` with the failed job in the block after it, `json failure`, and
-`json answer=<name>` for what the worker answers about the recordings below, `json progress` for what a running job says.
+The page marks its blocks: `json request=<role>`, `json refused=<role>` with the failed job in the
+block after it, `json failure`, and `json answer=<name>` for what the worker answers about the
+recordings below, `json progress` for what a running job says.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ from typing import Any
 
 import pytest
 
-from core import errors, orchestration, pipeline
+from core import errors
+from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
 from core.errors import InvalidRequest, WorkerError
-from core.merging import label_words, split_segments
-from core.rendering import render, render_diarization
-from core.schema import (
+from core.flows import orchestrated, pipeline
+from core.transcript.labelling import label_words
+from core.transcript.segments import split_segments
+from core.wire.job_input import (
     AudioRequest,
     DiarizationFormat,
     DiarizationRequest,
@@ -31,7 +35,7 @@ from core.schema import (
     TurnField,
     parse,
 )
-from core.timeline import Character, Diarization, Transcript, Turn, Word
+from core.wire.render import render, render_diarization
 from emulator.api import JobBody
 from emulator.job import Job, Status
 from tests.docs.pages import read, rows
@@ -61,11 +65,20 @@ WORDS = (
 
 def _spoken(words: tuple[Word, ...]) -> Transcript:
     said = label_words(words, DIALOGUE)
-    return Transcript(3.2, said, split_segments(said), language="en", diarized=True, num_speakers=DIALOGUE.num_speakers)
+    return Transcript(
+        3.2,
+        said,
+        split_segments(said),
+        language="en",
+        diarized=True,
+        num_speakers=DIALOGUE.num_speakers,
+    )
 
 
 def _plain() -> Transcript:
-    letters = tuple(Character(1.28 + 0.08 * i, 1.36 + 0.08 * i, letter) for i, letter in enumerate("Yes."))
+    letters = tuple(
+        Character(1.28 + 0.08 * i, 1.36 + 0.08 * i, letter) for i, letter in enumerate("Yes.")
+    )
     return Transcript(3.2, WORDS[3:4], split_segments(WORDS[3:4]), letters, language="en")
 
 
@@ -74,7 +87,11 @@ ANSWERS: dict[str, dict[str, object]] = {
     "timestamps": render(_plain(), TranscriptFormat.JSON, timestamps=True),
     "verbose_json": render(_spoken(WORDS[2:4]), TranscriptFormat.VERBOSE_JSON, timestamps=False),
     "diarized_json": render(_spoken(WORDS[2:4]), TranscriptFormat.DIARIZED_JSON, timestamps=False),
-    "text": render(replace(_plain(), warnings=("the recording seems to be cut short",)), TranscriptFormat.TEXT, timestamps=False),
+    "text": render(
+        replace(_plain(), warnings=("the recording seems to be cut short",)),
+        TranscriptFormat.TEXT,
+        timestamps=False,
+    ),
     "srt": render(_spoken(WORDS), TranscriptFormat.SRT, timestamps=False),
     "vtt": render(_spoken(WORDS), TranscriptFormat.VTT, timestamps=False),
     "diarization": render_diarization(DIALOGUE, 3.2, DiarizationFormat.JSON),
@@ -97,13 +114,17 @@ class Block:
 
 
 def _blocks() -> list[Block]:
-    found = re.findall(r"^```json(?: (\w+)(?:=(\w+))?)?\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    found = re.findall(
+        r"^```json(?: (\w+)(?:=(\w+))?)?\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL
+    )
     return [Block(*parts) for parts in found]
 
 
 def _marked(mark: str) -> list[Any]:
     blocks = [block for block in _blocks() if block.mark == mark]
-    return [pytest.param(block, id=f"{block.value}-{number}") for number, block in enumerate(blocks)]
+    return [
+        pytest.param(block, id=f"{block.value}-{number}") for number, block in enumerate(blocks)
+    ]
 
 
 def _table(heading: str) -> list[list[str]]:
@@ -137,9 +158,17 @@ def test_every_field_is_used_in_two_requests() -> None:
     for block in (block for block in _blocks() if block.mark == "request"):
         asked = block.json["input"]
         segments = [name for one in asked.get("diarization_segments") or () for name in one]
-        used.update([*asked, *{f"diarization_segments.{name}" for name in segments}, *(f"part.{name}" for name in asked.get("part") or ())])
+        used.update(
+            [
+                *asked,
+                *{f"diarization_segments.{name}" for name in segments},
+                *(f"part.{name}" for name in asked.get("part") or ()),
+            ]
+        )
     fields = {name for kind in ROLES.values() for name in kind.model_fields}
-    fields |= {f"part.{name}" for name in Part.model_fields} | {f"diarization_segments.{name}" for name in TurnField.model_fields}
+    fields |= {f"part.{name}" for name in Part.model_fields} | {
+        f"diarization_segments.{name}" for name in TurnField.model_fields
+    }
     assert {name: used[name] for name in fields if used[name] < 2} == {}
 
 
@@ -148,18 +177,32 @@ def test_the_table_names_every_field_with_its_roles_and_default() -> None:
     documented = {}
     for names, roles, _, default, *_ in _table("Request"):
         for name in re.findall(r"`(\w+)`", names):
-            documented[name] = (set(ROLES) if roles == "all" else set(roles.split(", ")), default.strip("`"))
+            documented[name] = (
+                set(ROLES) if roles == "all" else set(roles.split(", ")),
+                default.strip("`"),
+            )
     assert documented.pop("timestamp") == documented["timestamps"]
     assert set(documented) == {name for kind in ROLES.values() for name in kind.model_fields}
     for name, (roles, default) in documented.items():
-        having = {role: kind.model_fields[name] for role, kind in ROLES.items() if name in kind.model_fields}
+        having = {
+            role: kind.model_fields[name]
+            for role, kind in ROLES.items()
+            if name in kind.model_fields
+        }
         assert roles == set(having), name
-        assert {"–" if field.default is None else json.dumps(field.default).strip('"') for field in having.values()} == {default}, name
+        assert {
+            "–" if field.default is None else json.dumps(field.default).strip('"')
+            for field in having.values()
+        } == {default}, name
 
 
 @pytest.mark.parametrize(
     ("refused", "failure"),
-    [(one, other) for one, other in zip(_blocks(), _blocks()[1:], strict=False) if one.mark == "refused"],
+    [
+        (one, other)
+        for one, other in zip(_blocks(), _blocks()[1:], strict=False)
+        if one.mark == "refused"
+    ],
     ids=lambda block: block.mark,
 )
 def test_every_refused_request_fails_as_told(refused: Block, failure: Block) -> None:
@@ -194,13 +237,17 @@ def _fields(value: object, where: str = "") -> set[str]:
         return {name for part in value for name in _fields(part, where)}
     if not isinstance(value, dict):
         return set()
-    return {f"{where}{name}" for name in value} | {name for key, part in value.items() for name in _fields(part, f"{where}{key}.")}
+    return {f"{where}{name}" for name in value} | {
+        name for key, part in value.items() for name in _fields(part, f"{where}{key}.")
+    }
 
 
 def test_the_table_of_fields_names_every_field_of_every_answer() -> None:
     """And no other; a failed job's too."""
     told = {name for row in _table("Every field") for name in re.findall(r"`([\w.]+)`", row[0])}
-    failed = {name for block in _blocks() if block.mark == "failure" for name in block.json["output"]}
+    failed = {
+        name for block in _blocks() if block.mark == "failure" for name in block.json["output"]
+    }
     assert told == failed.union(*map(_fields, ANSWERS.values()))
 
 
@@ -215,12 +262,15 @@ def test_the_tables_of_a_job_name_what_the_platform_takes_and_gives() -> None:
     states = re.findall(r"`([A-Z_]+)`", given)
     assert set(states) == {state.value for state in Status}
     fields = set(re.findall(r"^\| `(\w+)`", given, re.MULTILINE))
-    assert fields == set(re.findall(r'wire\["(\w+)"\]', inspect.getsource(Job.wire))) | {"id", "status"}
+    assert fields == set(re.findall(r'wire\["(\w+)"\]', inspect.getsource(Job.wire))) | {
+        "id",
+        "status",
+    }
 
 
 def test_the_stages_of_progress_are_those_of_the_flows() -> None:
     """All that core reports, and no other."""
-    flows = "".join(inspect.getsource(module) for module in (pipeline, orchestration))
+    flows = "".join(inspect.getsource(module) for module in (pipeline, orchestrated))
     reported = set(re.findall(r'(?:report|stage)\("(\w+)"', flows))
     (progress,) = [block.json for block in _blocks() if block.mark == "progress"]
     told = PAGE.split("`stage` is ")[1].split(";")[0]
@@ -235,8 +285,14 @@ def test_the_stages_of_progress_are_those_of_the_flows() -> None:
 def test_the_table_of_errors_holds_every_code() -> None:
     """And no other, with whether the same request may succeed later."""
     told = {row[0].strip("`"): row[3] for row in _table("Errors")}
-    expected = {leaf.code: "yes" if leaf.retryable else "no" for leaf in _leaves() if leaf is not errors.SettingsError}
-    assert told == expected | dict.fromkeys((errors.DownloadFailed.code, errors.JobFailed.code), "told by `retryable`")
+    expected = {
+        leaf.code: "yes" if leaf.retryable else "no"
+        for leaf in _leaves()
+        if leaf is not errors.SettingsError
+    }
+    assert told == expected | dict.fromkeys(
+        (errors.DownloadFailed.code, errors.JobFailed.code), "told by `retryable`"
+    )
 
 
 @pytest.mark.parametrize("block", _marked("failure"))

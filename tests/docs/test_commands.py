@@ -1,8 +1,9 @@
-"""The commands of the guides, run: requests against the platform's emulation, programs of ours as they are, downloads from a hub on the
-loopback, builds as dry runs.
+"""The commands of the guides, run: requests against the platform's emulation, programs of ours as
+they are, downloads from a hub on the loopback, builds as dry runs.
 
-A page's blocks of `sh` run from top to bottom in bash; the platform's address becomes the emulator's, `export NAME=…` what the test has
-there. A block of JSON marked `printed` is what the command before it prints: the same fields of the same kinds.
+A page's blocks of `sh` run from top to bottom in bash; the platform's address becomes the
+emulator's, `export NAME=…` what the test has there. A block of JSON marked `printed` is what the
+command before it prints: the same fields of the same kinds.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from typing import Any
 
 import pytest
 
-from core import orchestration
-from core.schema import DiarizationRequest, TranscriptionRequest
+from core.flows import orchestrated
 from core.settings import Settings
+from core.wire.job_input import DiarizationRequest, TranscriptionRequest
 from emulator.scaler import Bounds
 from emulator.server import Server
 from emulator.simulated import Line
-from handlers.adapter import make_handler
-from tests.core.test_modelstore import REPOSITORIES
+from handlers.runpod.worker import make_handler
+from tests.core.modelstore.test_modelstore import REPOSITORIES
 from tests.docs.pages import GUIDES, ROOT, Block, blocks, read
 from tests.examples.conftest import QUICK, TEXT, Platform, Worker
 from tests.hub import Hub, serve
@@ -76,7 +77,15 @@ class Shell:
     def _once(self, block: Block) -> None:
         script = "\n".join(self._runnable(line) for line in commands(block))
         command = ["bash", "-euo", "pipefail", "-c", script]
-        ended = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False)
+        ended = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert ended.returncode == 0, f"{block.text}\n{ended.stdout}\n{ended.stderr}"
         self.printed += ended.stdout
         if ended.stdout.startswith("{"):
@@ -92,7 +101,11 @@ class Shell:
             return f"{line} --dry-run"
         if line.startswith("make "):
             return line.replace("make", "make -n", 1)
-        for shown, real in {".venv/bin/python": sys.executable, PLATFORM: self.platform, VOLUME: str(self.volume)}.items():
+        for shown, real in {
+            ".venv/bin/python": sys.executable,
+            PLATFORM: self.platform,
+            VOLUME: str(self.volume),
+        }.items():
             line = line.replace(shown, real)
         return line
 
@@ -113,16 +126,21 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def shell(server: Server, hub: Hub, tmp_path: Path) -> Iterator[Shell]:
-    """Bash, with an endpoint of each role where the guides' variables say; models' answers are given, the rest is ours."""
+    """Bash, with an endpoint of each role where the guides' variables say; models' answers are
+    given, the rest is ours.
+    """
     opened = Platform(server)
     volume = tmp_path / "volume"
     volume.mkdir()
     words = opened.open(Worker(TranscriptionRequest)).name
     turns = opened.open(Worker(DiarizationRequest)).name
     settings = Settings(
-        transcription_endpoint_id=words, diarization_endpoint_id=turns, runpod_endpoint_base_url=server.base_url, runpod_api_key="rpa_KEY"
+        transcription_endpoint_id=words,
+        diarization_endpoint_id=turns,
+        runpod_endpoint_base_url=server.base_url,
+        runpod_api_key="rpa_KEY",
     )
-    orchestrate = make_handler(orchestration.load(settings))
+    orchestrate = make_handler(orchestrated.load(settings))
 
     async def handle(job: dict[str, Any], line: Line) -> object:
         del line
@@ -161,8 +179,12 @@ def test_every_command_is_of_a_kind_that_is_run(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS)
-def test_the_commands_of_a_page_work_in_their_order_and_print_what_it_shows(page: str, shell: Shell) -> None:
-    """Each ends well, each answer has the shape of the one on the page, and images have the names that the page goes on with."""
+def test_the_commands_of_a_page_work_in_their_order_and_print_what_it_shows(
+    page: str, shell: Shell
+) -> None:
+    """Each ends well, each answer has the shape of the one on the page, and images have the names
+    that the page goes on with.
+    """
     for block in blocks(page):
         if block.language == "sh":
             shell.run(block)
@@ -175,27 +197,52 @@ def test_the_commands_of_a_page_work_in_their_order_and_print_what_it_shows(page
 
 def test_the_orchestrator_that_a_guide_asks_answers(shell: Shell) -> None:
     """The job that the split guide submits ends with a transcript."""
-    (ask,) = [block for block in blocks("SPLIT_ARCHITECTURE") if "ORCHESTRATOR_ENDPOINT_ID" in block.text and "curl" in block.text]
+    (ask,) = [
+        block
+        for block in blocks("SPLIT_ARCHITECTURE")
+        if "ORCHESTRATOR_ENDPOINT_ID" in block.text and "curl" in block.text
+    ]
     shell.run(ask)
-    look = f'curl -s "{PLATFORM}/$ORCHESTRATOR_ENDPOINT_ID/status/$JOB_ID" -H "Authorization: Bearer $RUNPOD_API_KEY"'
+    status = f"{PLATFORM}/$ORCHESTRATOR_ENDPOINT_ID/status/$JOB_ID"
+    look = f'curl -s "{status}" -H "Authorization: Bearer $RUNPOD_API_KEY"'
     shell.run(Block("test", 0, "sh", "", "", look))
     assert shell.answers[-1]["output"]["vtt"].startswith("WEBVTT")
 
 
 def differences(shown: object, printed: object, where: str = "answer") -> list[str]:
-    """Where a JSON value is not of the shape that a page shows: names, kinds, states word for word; of a list the first that is in both."""
+    """Where a JSON value is not of the shape that a page shows: names, kinds, states word for word;
+    of a list the first that is in both.
+    """
     if isinstance(shown, dict) and isinstance(printed, dict):
-        known = [f"{where}: {sorted(shown)} is {sorted(printed)}"] if set(shown) != set(printed) else []
-        return known + [found for name in set(shown) & set(printed) for found in differences(shown[name], printed[name], f"{where}.{name}")]
+        known = (
+            [f"{where}: {sorted(shown)} is {sorted(printed)}"] if set(shown) != set(printed) else []
+        )
+        return known + [
+            found
+            for name in set(shown) & set(printed)
+            for found in differences(shown[name], printed[name], f"{where}.{name}")
+        ]
     if isinstance(shown, list) and isinstance(printed, list):
-        return [found for one, other in zip(shown[:1], printed, strict=False) for found in differences(one, other, f"{where}[0]")]
-    is_same = shown == printed if where.endswith((".status", ".success")) else type(shown) is type(printed)
+        return [
+            found
+            for one, other in zip(shown[:1], printed, strict=False)
+            for found in differences(one, other, f"{where}[0]")
+        ]
+    is_same = (
+        shown == printed
+        if where.endswith((".status", ".success"))
+        else type(shown) is type(printed)
+    )
     return [] if is_same else [f"{where}: {shown!r} is {printed!r}"]
 
 
 def test_the_volume_that_the_guide_fills_holds_both_models(shell: Shell) -> None:
-    """After the page's own commands: the speech model's one file, and the speaker model's configuration."""
+    """After the page's own commands: the speech model's one file, and the speaker model's
+    configuration.
+    """
     (fill,) = [block for block in blocks("RUNPOD_DEPLOYMENT") if "--prefetch" in block.text]
     shell.run(fill)
-    assert [path.name for path in (shell.volume / "parakeet-models").rglob("*.nemo")] == ["parakeet.nemo"]
+    assert [path.name for path in (shell.volume / "parakeet-models").rglob("*.nemo")] == [
+        "parakeet.nemo"
+    ]
     assert len(list((shell.volume / "parakeet-models").rglob("config.yaml"))) == 1

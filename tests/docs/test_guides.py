@@ -1,4 +1,5 @@
-"""The guides against the code: every block is run or validated, every link leads somewhere, every error code and name is known.
+"""The guides against the code: every block is run or validated, every link leads somewhere, every
+error code and name is known.
 
 A block says by its mark which check it gets; one that has no check fails the first test here.
 """
@@ -14,12 +15,20 @@ import pytest
 from pydantic import TypeAdapter
 from runpod.serverless.modules import rp_fitness
 
-from core import errors, orchestration
+from core import errors
 from core.errors import SettingsError, WorkerError
-from core.schema import AudioRequest, DiarizationRequest, OrchestratorRequest, SingleRequest, TranscriptionRequest, parse
+from core.flows import orchestrated
 from core.settings import Settings
+from core.wire.job_input import (
+    AudioRequest,
+    DiarizationRequest,
+    OrchestratorRequest,
+    SingleRequest,
+    TranscriptionRequest,
+    parse,
+)
 from emulator.api import JobBody
-from handlers import adapter
+from handlers.runpod import worker
 from tests.docs.pages import DOCS, GUIDES, ROOT, Block, anchors, blocks, prose, read, rows
 from tests.docs.test_settings import documented
 
@@ -39,11 +48,13 @@ CHECKED = {
     ("text", "diagram"),
 }
 OF_THE_ORCHESTRATOR = {
-    "DIARIZATION_ENDPOINT_ID", "TRANSCRIPTION_ENDPOINT_ID", "RUNPOD_API_KEY", "RUNPOD_ENDPOINT_BASE_URL",
+    "DIARIZATION_ENDPOINT_ID", "TRANSCRIPTION_ENDPOINT_ID", "RUNPOD_API_KEY",
+    "RUNPOD_ENDPOINT_BASE_URL",
     "TRANSCRIPTION_FANOUT", "JOB_TIMEOUT",
 }  # fmt: skip
 OTHER_NAMES = {
-    "RUNPOD_INIT_TIMEOUT", "ORCHESTRATOR_ENDPOINT_ID", "BAKE_MODELS",  # the platform's, a guide's own, a build argument
+    # the platform's, a guide's own, a build argument
+    "RUNPOD_INIT_TIMEOUT", "ORCHESTRATOR_ENDPOINT_ID", "BAKE_MODELS",
     "IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "TIMED_OUT",
     "AMPERE_16", "AMPERE_24", "ADA_24",
     "DEBUG", "CHANGELOG", "README",
@@ -51,7 +62,12 @@ OTHER_NAMES = {
 
 
 def _all(language: str, mark: str = "") -> list[object]:
-    found = [block for page in GUIDES for block in blocks(page) if (block.language, block.mark) == (language, mark)]
+    found = [
+        block
+        for page in GUIDES
+        for block in blocks(page)
+        if (block.language, block.mark) == (language, mark)
+    ]
     return [pytest.param(block, id=f"{block.page}-{block.number}") for block in found]
 
 
@@ -92,34 +108,51 @@ def test_every_whole_body_is_one_of_the_platform(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", _all("env", "role"))
-def test_every_environment_is_that_of_its_role(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Known variables with values that the settings take, none of another role, and secrets where secrets belong."""
+def test_every_environment_is_that_of_its_role(
+    block: Block, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Known variables with values that the settings take, none of another role, and secrets where
+    secrets belong.
+    """
     given = dict(line.split("=", 1) for line in block.text.splitlines())
     fields = {name.upper(): field for name, field in Settings.model_fields.items()}
     assert set(given) <= set(fields)
     for name, value in given.items():
-        assert ("SecretStr" in str(fields[name].annotation)) == value.startswith("{{ RUNPOD_SECRET_"), name
+        assert ("SecretStr" in str(fields[name].annotation)) == value.startswith(
+            "{{ RUNPOD_SECRET_"
+        ), name
         monkeypatch.setenv(name, value)
-    foreign = OF_THE_ORCHESTRATOR if block.value != "orchestrator" else {"MODEL_ID", "DIARIZATION_MODEL_ID", "HUGGINGFACE_ACCESS_TOKEN"}
+    foreign = (
+        OF_THE_ORCHESTRATOR
+        if block.value != "orchestrator"
+        else {"MODEL_ID", "DIARIZATION_MODEL_ID", "HUGGINGFACE_ACCESS_TOKEN"}
+    )
     assert not foreign & set(given)
     settings = Settings.from_environment()
     assert all(str(getattr(settings, name.lower())) for name in given)
     if block.value == "orchestrator":
-        assert orchestration.load(settings).settings is settings
+        assert orchestrated.load(settings).settings is settings
 
 
 def test_an_orchestrator_without_its_endpoints_would_be_noticed() -> None:
     """The check above can fail."""
     with pytest.raises(SettingsError):
-        orchestration.load(Settings())
+        orchestrated.load(Settings())
 
 
 # formulas
 
 
 def _formulas(page: str) -> list[tuple[str, str]]:
-    lines = [line for block in blocks(page) if block.mark == "formula" for line in block.text.splitlines()]
-    return [(name.strip(), expression) for name, expression in (line.split("=", 1) for line in lines)]
+    lines = [
+        line
+        for block in blocks(page)
+        if block.mark == "formula"
+        for line in block.text.splitlines()
+    ]
+    return [
+        (name.strip(), expression) for name, expression in (line.split("=", 1) for line in lines)
+    ]
 
 
 def _evaluated(page: str, chance: random.Random, **given: float) -> dict[str, float]:
@@ -136,10 +169,18 @@ def _evaluated(page: str, chance: random.Random, **given: float) -> dict[str, fl
 @pytest.mark.parametrize("page", ["DEPLOYMENT_COMPARISON", "OPERATIONS"])
 def test_every_symbol_of_a_formula_is_explained(page: str) -> None:
     """On the page, in code: its own name, or a setting's."""
-    symbols = {symbol for _, expression in _formulas(page) for symbol in re.findall(r"[a-z]\w*", expression)}
+    symbols = {
+        symbol
+        for _, expression in _formulas(page)
+        for symbol in re.findall(r"[a-z]\w*", expression)
+    }
     made = {name for name, _ in _formulas(page)}
     explained = set(re.findall(r"`(\w+)`", prose(page)))
-    assert {symbol for symbol in symbols - made - {"max"} if symbol not in explained and symbol.upper() not in explained} == set()
+    assert {
+        symbol
+        for symbol in symbols - made - {"max"}
+        if symbol not in explained and symbol.upper() not in explained
+    } == set()
 
 
 def test_the_comparison_says_of_its_formulas_what_is_true_of_them() -> None:
@@ -156,14 +197,21 @@ def test_the_comparison_says_of_its_formulas_what_is_true_of_them() -> None:
         )
         same = _evaluated("DEPLOYMENT_COMPARISON", chance, **equal)
         gain = same["jobs"] * (same["single_s"] - same["words_s"] - same["turns_s"] - same["get_s"])
-        cost = starts * (same["start_words_s"] + same["start_turns_s"] - same["start_s"] + same["idle_s"])
+        cost = starts * (
+            same["start_words_s"] + same["start_turns_s"] - same["start_s"] + same["idle_s"]
+        )
         assert (same["split"] < same["single"]) == (gain > cost)
 
 
 def test_the_timeouts_formula_leaves_room() -> None:
-    """For the download and the work, also of a host that is a little slower than the one it was measured on."""
+    """For the download and the work, also of a host that is a little slower than the one it was
+    measured on.
+    """
     one = _evaluated("OPERATIONS", random.Random(1))
-    assert one["execution_timeout_s"] > one["download_timeout_s"] + one["longest_recording_s"] * one["real_time_factor"]
+    assert (
+        one["execution_timeout_s"]
+        > one["download_timeout_s"] + one["longest_recording_s"] * one["real_time_factor"]
+    )
 
 
 # names, links, codes
@@ -177,7 +225,9 @@ def test_no_link_leads_nowhere(page: str) -> None:
     for target in targets:
         name, _, anchor = target.partition("#")
         path = DOCS / name if name else DOCS / f"{page}.md"
-        if not path.exists() or (anchor and anchor not in anchors(path.read_text(encoding="utf-8"))):
+        if not path.exists() or (
+            anchor and anchor not in anchors(path.read_text(encoding="utf-8"))
+        ):
             dead.append(target)
     assert dead == []
 
@@ -205,13 +255,23 @@ def test_every_line_that_ends_a_start_begins_with_a_code() -> None:
     for cell in set(cells) - {f"`{code}: `" for code in codes}:
         words, check = re.fullmatch(r"`(.+: )(\w*)`.*", cell).groups()  # type: ignore[union-attr]
         assert words in sdk
-        assert f"def {check}" in inspect.getsource(adapter)
+        assert f"def {check}" in inspect.getsource(worker)
 
 
 def test_every_line_of_the_log_is_written_by_the_code() -> None:
-    """What stands between the variable parts is one string of a logging call in core/ or handlers/."""
-    sources = [path.read_text(encoding="utf-8") for folder in ("core", "handlers") for path in (ROOT / folder).rglob("*.py")]
-    formats = [text for source in sources for text in re.findall(r'log\.\w+\(\s*f?"((?:[^"\\]|\\.)*)"', source)]
+    """What stands between the variable parts is one string of a logging call in core/ or
+    handlers/.
+    """
+    sources = [
+        path.read_text(encoding="utf-8")
+        for folder in ("core", "handlers")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    formats = [
+        text
+        for source in sources
+        for text in re.findall(r'log\.\w+\(\s*f?"((?:[^"\\]|\\.)*)"', source)
+    ]
     lines = [row[0].strip("`") for row in rows(read("OPERATIONS"), "The log")]
     assert len(lines) >= 8
     for line in lines:
@@ -223,13 +283,32 @@ def test_every_deployment_file_is_in_the_overview() -> None:
     """And every file in the overview is there."""
     named = set(re.findall(r"^\| `([^`]+)` \|", read("RUNPOD_FILES_OVERVIEW"), re.MULTILINE))
     assert {name for name in named if not (ROOT / name).exists()} == set()
-    patterns = ("Dockerfile*", "build-docker.sh", ".dockerignore", "Makefile", ".runpod/*", ".github/workflows/*", ".ci/*", "docs/*.md")
-    found = [path for pattern in (*patterns, "requirements/*", "handlers/[a-z]*") for path in ROOT.glob(pattern)]
-    assert {str(path.relative_to(ROOT)) for path in found if path.is_file()} - named == {"docs/RUNPOD_FILES_OVERVIEW.md"}
+    patterns = (
+        "Dockerfile*",
+        "build-docker.sh",
+        ".dockerignore",
+        "Makefile",
+        ".runpod/*",
+        ".github/workflows/*",
+        ".ci/*",
+        "docs/*.md",
+    )
+    found = [
+        path
+        for pattern in (*patterns, "requirements/*", "handlers/[a-z]*")
+        for path in ROOT.glob(pattern)
+    ]
+    assert {str(path.relative_to(ROOT)) for path in found if path.is_file()} - named == {
+        "docs/RUNPOD_FILES_OVERVIEW.md"
+    }
 
 
 def test_the_makefiles_targets_in_the_overview_exist() -> None:
     """All that are named."""
-    (row,) = [row for row in rows(read("RUNPOD_FILES_OVERVIEW"), "Automation") if row[0] == "`Makefile`"]
-    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    (row,) = [
+        row for row in rows(read("RUNPOD_FILES_OVERVIEW"), "Automation") if row[0] == "`Makefile`"
+    ]
+    targets = set(
+        re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     assert set(shlex.split(row[1].replace("`", "").replace(",", " "))) <= targets

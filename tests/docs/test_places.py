@@ -1,4 +1,6 @@
-"""Where models come from: the table of docs/RUNPOD_DEPLOYMENT.md against core/modelstore, with a model in every place."""
+"""Where models come from: the table of docs/RUNPOD_DEPLOYMENT.md against core/modelstore, with a
+model in every place.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.modelstore import EMBEDDED, Places, find_speech_model
-from tests.core.test_modelstore import REPOSITORIES, SPEECH, snapshot, write
+from tests.core.modelstore.test_modelstore import REPOSITORIES, SPEECH, snapshot, write
 from tests.docs.pages import ROOT, read, rows
 from tests.hub import Hub, serve
 
@@ -21,10 +23,14 @@ FIELDS = {str(field.default): field.name for field in dataclasses.fields(Places)
 
 
 def test_the_places_are_asked_in_the_order_of_the_table(tmp_path: Path) -> None:
-    """With a model in all of them the first gives it; when that is gone, the next; each calls itself as the table says."""
+    """With a model in all of them the first gives it; when that is gone, the next; each calls
+    itself as the table says.
+    """
     model = REPOSITORIES[SPEECH]
     with serve(Hub(REPOSITORIES)) as hub:
-        folders = {name: tmp_path / name for path, name in FIELDS.items() if path != "None"} | {"hub_cache": tmp_path / "hub_cache"}
+        folders = {name: tmp_path / name for path, name in FIELDS.items() if path != "None"} | {
+            "hub_cache": tmp_path / "hub_cache"
+        }
         places = Places(**folders, hub=hub.url)
         snapshot(places.platform_cache, SPEECH, "a" * 40, model, is_main=True)
         snapshot(folders["hub_cache"], SPEECH, "a" * 40, model, is_main=True)
@@ -43,7 +49,10 @@ def test_an_id_that_is_no_hubs_is_looked_for_where_it_says(tmp_path: Path) -> No
     """The first two rows."""
     write(tmp_path / "embedded", {"speech.nemo": b"weights"})
     places: Any = Places(embedded=tmp_path / "embedded")
-    origins = [find_speech_model(model_id, places=places).origin for model_id in (EMBEDDED, str(tmp_path / "embedded" / "speech.nemo"))]
+    origins = [
+        find_speech_model(model_id, places=places).origin
+        for model_id in (EMBEDDED, str(tmp_path / "embedded" / "speech.nemo"))
+    ]
     assert origins == [row[2].strip("`") for row in TABLE[:2]]
 
 

@@ -13,7 +13,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
 def documented() -> dict[str, str]:
     """Variable → default as written, for every row of the table."""
     rows = re.findall(r"^\| (.+?) \| (.+?) \|", PAGE, re.MULTILINE)[1:]
-    return {name: default.strip("`") for names, default in rows for name in re.findall(r"`(\w+)`", names)}
+    return {
+        name: default.strip("`")
+        for names, default in rows
+        for name in re.findall(r"`(\w+)`", names)
+    }
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
@@ -26,6 +30,12 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 
 def test_no_variable_is_documented_that_nothing_reads() -> None:
-    """Apart from the SDK's own and the token's second name, the table names only what Settings has."""
-    known = {name.upper() for name in Settings.model_fields} | {"HF_TOKEN", "RUNPOD_LOG_LEVEL", "RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS"}
+    """Apart from the SDK's own and the token's second name, the table names only what Settings
+    has.
+    """
+    known = {name.upper() for name in Settings.model_fields} | {
+        "HF_TOKEN",
+        "RUNPOD_LOG_LEVEL",
+        "RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS",
+    }
     assert set(documented()) == known

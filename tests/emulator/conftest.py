@@ -1,4 +1,6 @@
-"""One emulator for a module's tests, in a thread, with the platform's times made short; each test opens an endpoint of its own."""
+"""One emulator for a module's tests, in a thread, with the platform's times made short; each test
+opens an endpoint of its own.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def server() -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def http(server: Server) -> Iterator[httpx2.Client]:
     """A client with a key."""
-    with httpx2.Client(base_url=server.base_url, headers={"Authorization": "Bearer any"}, timeout=120) as client:
+    with httpx2.Client(
+        base_url=server.base_url, headers={"Authorization": "Bearer any"}, timeout=120
+    ) as client:
         yield client
 
 

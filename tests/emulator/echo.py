@@ -1,4 +1,7 @@
-"""A worker without models behind the real SDK loop: python -m tests.emulator.echo. What it does with a job, the job says."""
+"""A worker without models behind the real SDK loop: python -m tests.emulator.echo.
+
+What it does with a job, the job says.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,9 @@ MODES: dict[str, Callable[[Job], Awaitable[object]]] = {
 
 
 def main() -> None:
-    """Start as the environment says: ECHO_CONCURRENCY jobs at a time, ECHO_STREAM as a generator, ECHO_BROKEN not at all."""
+    """Start as the environment says: ECHO_CONCURRENCY jobs at a time, ECHO_STREAM as a generator,
+    ECHO_BROKEN not at all.
+    """
     if os.environ.get("ECHO_BROKEN"):
         sys.exit("SETTINGS: broken as asked for")
     concurrency = int(os.environ.get("ECHO_CONCURRENCY", "1"))

@@ -49,7 +49,11 @@ def opened(server: Server, http: httpx2.Client) -> Iterator[Open]:
         names.append(name)
         bounds = Bounds(min_workers=workers, max_workers=max(1, workers))
         own = replace(QUICK, **rules)
-        endpoint = server.simulate(name, answer, bounds=bounds, rules=own) if workers else server.add(name, rules=own)
+        endpoint = (
+            server.simulate(name, answer, bounds=bounds, rules=own)
+            if workers
+            else server.add(name, rules=own)
+        )
         return Caller(http, endpoint), endpoint
 
     yield open_endpoint
@@ -93,7 +97,9 @@ def test_a_key_is_needed(opened: Open, server: Server) -> None:
     with Server(api_key="right", rules=QUICK) as guarded:
         guarded.add("one")
         answers = [
-            httpx2.get(f"{guarded.base_url}/one/health", headers={"Authorization": f"Bearer {key}"}).status_code
+            httpx2.get(
+                f"{guarded.base_url}/one/health", headers={"Authorization": f"Bearer {key}"}
+            ).status_code
             for key in ("wrong", "right")
         ]
     assert answers == [401, 200]
@@ -147,7 +153,9 @@ def test_a_body_that_is_not_json_is_refused(opened: Open, http: httpx2.Client) -
     assert http.post(f"/{endpoint.name}/run", content=b"{").status_code == 400
 
 
-@pytest.mark.parametrize(("route", "limit"), [("run", QUICK.run_limit), ("runsync", QUICK.runsync_limit)])
+@pytest.mark.parametrize(
+    ("route", "limit"), [("run", QUICK.run_limit), ("runsync", QUICK.runsync_limit)]
+)
 def test_a_request_over_the_limit_is_refused(opened: Open, route: str, limit: int) -> None:
     """413; one byte less and it is taken."""
     client, _ = opened()
@@ -157,7 +165,9 @@ def test_a_request_over_the_limit_is_refused(opened: Open, route: str, limit: in
 
 
 def test_a_result_over_the_limit_is_lost(opened: Open) -> None:
-    """COMPLETED without output, as on the platform: the worker was told 400 and does not try again."""
+    """COMPLETED without output, as on the platform: the worker was told 400 and does not try
+    again.
+    """
     client, _ = opened()
     job = client.wait(client.run({"grow": QUICK.run_limit}))
     assert job["status"] == "COMPLETED"
@@ -168,7 +178,11 @@ def test_an_error_of_the_handler_fails_the_job_and_keeps_the_output(opened: Open
     """The string as it was, and what stood beside it; it is not retried."""
     client, endpoint = opened()
     job = client.wait(client.run({"return": {"error": "CODE: no", "success": False}}))
-    assert (job["status"], job["error"], job["output"]) == ("FAILED", "CODE: no", {"success": False})
+    assert (job["status"], job["error"], job["output"]) == (
+        "FAILED",
+        "CODE: no",
+        {"success": False},
+    )
     assert endpoint.queue.ever[0].attempts == 1
 
 
@@ -193,7 +207,10 @@ def test_a_stream_is_drained_by_reading_it(opened: Open) -> None:
     client, _ = opened()
     job_id = client.run({"stream": ["a", "b"]})
     client.wait(job_id)
-    assert client.get(f"stream/{job_id}").json() == {"status": "COMPLETED", "stream": [{"output": "a"}, {"output": "b"}]}
+    assert client.get(f"stream/{job_id}").json() == {
+        "status": "COMPLETED",
+        "stream": [{"output": "a"}, {"output": "b"}],
+    }
     assert client.get(f"stream/{job_id}").json() == {"status": "COMPLETED", "stream": []}
 
 
@@ -214,7 +231,11 @@ def test_cancelling_a_running_job_stops_it_and_frees_its_worker(opened: Open) ->
     client.post(f"cancel/{job_id}")
     assert client.wait(client.run({"return": 1}))["output"] == 1
     assert client.status(job_id)["status"] == "CANCELLED"
-    assert [step.status for step in endpoint.queue.ever[0].history] == ["IN_QUEUE", "IN_PROGRESS", "CANCELLED"]
+    assert [step.status for step in endpoint.queue.ever[0].history] == [
+        "IN_QUEUE",
+        "IN_PROGRESS",
+        "CANCELLED",
+    ]
 
 
 def test_cancelling_an_ended_job_changes_nothing(opened: Open) -> None:
@@ -259,7 +280,14 @@ def test_health_counts_jobs_and_workers(opened: Open) -> None:
     client.run({"return": 1})
     assert client.get("health").json() == {
         "jobs": {"completed": 0, "failed": 1, "inProgress": 1, "inQueue": 1, "retried": 0},
-        "workers": {"idle": 0, "initializing": 0, "ready": 0, "running": 1, "throttled": 0, "unhealthy": 0},
+        "workers": {
+            "idle": 0,
+            "initializing": 0,
+            "ready": 0,
+            "running": 1,
+            "throttled": 0,
+            "unhealthy": 0,
+        },
     }
     client.post(f"cancel/{running}")
     until(lambda: client.get("health").json()["workers"]["idle"] == 1)
@@ -319,8 +347,13 @@ class _Receive(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.mark.parametrize(("statuses", "tries", "taken"), [((), 1, True), ((500, 404), 3, True), ((500, 500, 500, 500), 3, False)])
-def test_a_webhook_is_told_the_whole_job_three_times_at_most(opened: Open, statuses: tuple[int, ...], tries: int, taken: bool) -> None:
+@pytest.mark.parametrize(
+    ("statuses", "tries", "taken"),
+    [((), 1, True), ((500, 404), 3, True), ((500, 500, 500, 500), 3, False)],
+)
+def test_a_webhook_is_told_the_whole_job_three_times_at_most(
+    opened: Open, statuses: tuple[int, ...], tries: int, taken: bool
+) -> None:
     """Until somebody says 2xx; what becomes of it changes nothing about the job."""
     client, endpoint = opened()
     receiver = Receiver(*statuses)

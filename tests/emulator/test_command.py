@@ -34,13 +34,26 @@ recording = "recording.mp3"
 def start(folder: Path, *arguments: str, config: str = CONFIG) -> subprocess.Popen[str]:
     """Run the command on the configuration; its output goes to a file."""
     (folder / "emulator.toml").write_text(config)
-    command = [sys.executable, "-m", "emulator", "--config", str(folder / "emulator.toml"), "--logs", str(folder / "logs"), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "emulator",
+        "--config",
+        str(folder / "emulator.toml"),
+        "--logs",
+        str(folder / "logs"),
+        *arguments,
+    ]
     with (folder / "output").open("w") as output:
-        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        return subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_emulator_and_every_worker(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_the_emulator_and_every_worker(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     """Also one in the middle of a job, which it finishes; no process is left."""
     emulator = start(tmp_path, "--port", "0", "--api-key", "secret")
     output = tmp_path / "output"
@@ -49,10 +62,17 @@ def test_a_signal_ends_the_emulator_and_every_worker(tmp_path: Path, number: sig
         url = re.search(r"emulator: (http://127\.0\.0\.1:\d+)/v2", output.read_text())[1]
         assert f"curl -s '{url}/v2/echo/runsync?wait=300000'" in output.read_text()
         assert "Bearer secret" in output.read_text()
-        client = httpx2.Client(base_url=f"{url}/v2/echo", headers={"Authorization": "Bearer secret"}, timeout=60)
+        client = httpx2.Client(
+            base_url=f"{url}/v2/echo", headers={"Authorization": "Bearer secret"}, timeout=60
+        )
         client.post("/run", json={"input": {"mode": "sleep", "seconds": 1}})
         until(lambda: client.get("/health").json()["workers"]["running"] == 1)
-        assert httpx2.get(f"{url}/v2/echo/health", headers={"Authorization": "Bearer other"}).status_code == 401
+        assert (
+            httpx2.get(
+                f"{url}/v2/echo/health", headers={"Authorization": "Bearer other"}
+            ).status_code
+            == 401
+        )
         workers = psutil.Process(emulator.pid).children(recursive=True)
         assert workers
         emulator.send_signal(number)
@@ -65,19 +85,34 @@ def test_a_signal_ends_the_emulator_and_every_worker(tmp_path: Path, number: sig
     assert "Traceback" not in output.read_text()
 
 
-def test_an_endpoint_without_a_module_is_served_by_workers_that_run_elsewhere(tmp_path: Path) -> None:
+def test_an_endpoint_without_a_module_is_served_by_workers_that_run_elsewhere(
+    tmp_path: Path,
+) -> None:
     """They come to any address of this machine, are waited for, and do the jobs."""
     output = tmp_path / "output"
-    emulator = start(tmp_path, "--host", "0.0.0.0", "--port", "0", config="[endpoints.echo]\nmin_workers = 1\n")
+    emulator = start(
+        tmp_path, "--host", "0.0.0.0", "--port", "0", config="[endpoints.echo]\nmin_workers = 1\n"
+    )
     worker = None
     try:
         until(lambda: "emulator: http" in output.read_text())
         port = re.search(r"emulator: http://0\.0\.0\.0:(\d+)/v2", output.read_text())[1]
         platform = worker_api.environment(f"http://127.0.0.2:{port}", "echo", "elsewhere", Rules())
-        worker = subprocess.Popen([sys.executable, "-m", "tests.emulator.echo"], env=os.environ | platform, start_new_session=True)
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "tests.emulator.echo"],
+            env=os.environ | platform,
+            start_new_session=True,
+        )
         until(lambda: "all workers are ready" in output.read_text())
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}/v2/echo", headers={"Authorization": "Bearer any"}, timeout=60) as client:
-            assert client.post("/runsync", json={"input": {"mode": "echo"}}).json()["output"]["pid"] == worker.pid
+        with httpx2.Client(
+            base_url=f"http://127.0.0.1:{port}/v2/echo",
+            headers={"Authorization": "Bearer any"},
+            timeout=60,
+        ) as client:
+            assert (
+                client.post("/runsync", json={"input": {"mode": "echo"}}).json()["output"]["pid"]
+                == worker.pid
+            )
         emulator.terminate()
         assert emulator.wait(timeout=60) == 0
     finally:
@@ -98,4 +133,6 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 def test_a_wrong_configuration_is_named(tmp_path: Path) -> None:
     """Exit code 2 and one line."""
     assert start(tmp_path, "--config", str(tmp_path / "gone.toml")).wait(timeout=60) == 2
-    assert (tmp_path / "output").read_text() == f"emulator: {tmp_path / 'gone.toml'}: No such file or directory\n"
+    assert (
+        tmp_path / "output"
+    ).read_text() == f"emulator: {tmp_path / 'gone.toml'}: No such file or directory\n"

@@ -24,12 +24,16 @@ def test_the_demo_has_all_four_roles_always_on() -> None:
     """Each behind the endpoint of its name, and the orchestrator calls the emulator."""
     demo = config.read(DEMO)
     assert {name: table.module for name, table in demo.endpoints.items()} == {
-        name: f"handlers.{name}" for name in ("single", "diarization", "transcription", "orchestrator")
+        name: f"handlers.{name}"
+        for name in ("single", "diarization", "transcription", "orchestrator")
     }
     assert all(table.min_workers == 1 for table in demo.endpoints.values())
     orchestrator = demo.endpoints["orchestrator"].environment
     assert orchestrator["RUNPOD_ENDPOINT_BASE_URL"] == "{emulator}/v2"
-    assert {orchestrator["DIARIZATION_ENDPOINT_ID"], orchestrator["TRANSCRIPTION_ENDPOINT_ID"]} <= demo.endpoints.keys()
+    assert {
+        orchestrator["DIARIZATION_ENDPOINT_ID"],
+        orchestrator["TRANSCRIPTION_ENDPOINT_ID"],
+    } <= demo.endpoints.keys()
 
 
 def test_a_file_says_how_an_endpoint_scales_and_what_goes_wrong(tmp_path: Path) -> None:
@@ -52,7 +56,11 @@ def test_a_file_says_how_an_endpoint_scales_and_what_goes_wrong(tmp_path: Path) 
             """,
         )
     )
-    assert (read.rules.grace_s, read.rules.retention.run_s, read.rules.retention.runsync_s) == (3, 10, 60)
+    assert (read.rules.grace_s, read.rules.retention.run_s, read.rules.retention.runsync_s) == (
+        3,
+        10,
+        60,
+    )
     echo = read.endpoints["echo"]
     assert echo.bounds == Bounds(0, 2, 1, 5)
     assert echo.faults is not None
@@ -70,12 +78,20 @@ def test_a_file_says_how_an_endpoint_scales_and_what_goes_wrong(tmp_path: Path) 
         ("[endpoints.a]\nmodule=3", "endpoints.a.module"),
         ("[endpoints.a]\nmodule='m'\nworkers=3", "endpoints.a.workers"),
         ("[endpoints.a]\nmodule='m'\nmin_workers=3", "min_workers 3 is more than max_workers 1"),
-        ("[endpoints.a]\nmodule='m'\n[endpoints.a.faults]\nseed=1\njobs=['gone']", "endpoints.a.faults.jobs.0"),
+        (
+            "[endpoints.a]\nmodule='m'\n[endpoints.a.faults]\nseed=1\njobs=['gone']",
+            "endpoints.a.faults.jobs.0",
+        ),
         ("[endpoints.a]\nmodule='m'\n[rules]\ngrace=3", "there is no rule grace"),
-        ("[endpoints.a]\nmodule='m'\n[try]\nendpoint='b'\nrecording='x'", "there is no endpoint 'b'"),
+        (
+            "[endpoints.a]\nmodule='m'\n[try]\nendpoint='b'\nrecording='x'",
+            "there is no endpoint 'b'",
+        ),
     ],
 )
-def test_a_wrong_file_is_refused_in_one_line_that_names_the_place(tmp_path: Path, text: str, said: str) -> None:
+def test_a_wrong_file_is_refused_in_one_line_that_names_the_place(
+    tmp_path: Path, text: str, said: str
+) -> None:
     """Not by a traceback."""
     with pytest.raises(ConfigError) as error:
         config.read(written(tmp_path, text))

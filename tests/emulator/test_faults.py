@@ -1,4 +1,6 @@
-"""Things that go wrong on purpose: what a client sees of each, and what became of the job behind it."""
+"""Things that go wrong on purpose: what a client sees of each, and what became of the job behind
+it.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +40,14 @@ def opened(server: Server, http: httpx2.Client) -> Iterator[Open]:
     """Opens endpoints with one worker and a schedule, and closes them."""
     names = []
 
-    def open_endpoint(schedule: Schedule | None = None, workers: int = 1) -> tuple[Caller, Endpoint]:
+    def open_endpoint(
+        schedule: Schedule | None = None, workers: int = 1
+    ) -> tuple[Caller, Endpoint]:
         name = f"fault{next(numbers)}"
         names.append(name)
-        endpoint = server.simulate(name, answer, bounds=Bounds(workers, workers), rules=QUICK, faults=schedule)
+        endpoint = server.simulate(
+            name, answer, bounds=Bounds(workers, workers), rules=QUICK, faults=schedule
+        )
         return Caller(http, endpoint), endpoint
 
     yield open_endpoint
@@ -59,7 +65,9 @@ def test_too_many_requests_says_when_to_come_back(opened: Open) -> None:
 
 
 @pytest.mark.parametrize(("accepted", "jobs"), [(False, 0), (True, 1)])
-def test_a_server_error_may_hide_that_the_job_was_taken(opened: Open, accepted: bool, jobs: int) -> None:
+def test_a_server_error_may_hide_that_the_job_was_taken(
+    opened: Open, accepted: bool, jobs: int
+) -> None:
     """500 either way; whether there is a job the client cannot know."""
     client, endpoint = opened(Script({"run": [faults.ServerError(accepted=accepted)]}))
     assert client.post("run", {"input": {"n": 1}}).status_code == 500
@@ -145,7 +153,9 @@ def test_a_job_whose_workers_are_killed_twice_has_failed(opened: Open) -> None:
     assert (job["status"], job["error"]) == ("FAILED", "job timed out after 1 retries")
 
 
-def test_a_job_handed_out_after_sigterm_is_dropped_by_its_worker_and_run_by_the_next(opened: Open) -> None:
+def test_a_job_handed_out_after_sigterm_is_dropped_by_its_worker_and_run_by_the_next(
+    opened: Open,
+) -> None:
     """Nothing is lost: it goes back to the queue when the worker is gone."""
     client, endpoint = opened(Script(jobs=[faults.HandOutAfterSigterm(lead_s=0.05)]))
     job = client.wait(client.run({"n": 1}))
@@ -181,8 +191,14 @@ def test_late_progress_can_reopen_a_job_as_the_platform_once_did(opened: Open) -
 
 def test_a_script_strikes_in_order_and_lets_pass_where_it_says_so(opened: Open) -> None:
     """Each route has its own order."""
-    client, _ = opened(Script({"run": [None, faults.ServerError(503)], "health": [faults.ServerError()]}))
-    assert [client.post("run", {"input": {"n": 1}}).status_code for _ in range(3)] == [200, 503, 200]
+    client, _ = opened(
+        Script({"run": [None, faults.ServerError(503)], "health": [faults.ServerError()]})
+    )
+    assert [client.post("run", {"input": {"n": 1}}).status_code for _ in range(3)] == [
+        200,
+        503,
+        200,
+    ]
     assert [client.get("health").status_code for _ in range(2)] == [500, 200]
 
 
@@ -213,7 +229,9 @@ def test_a_seeded_schedule_strikes_its_share_and_no_more_than_it_may() -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_whatever_goes_wrong_no_job_is_left_behind(opened: Open, seed: int) -> None:
-    """A client that asks again until it is understood gets every job to an end; nothing stays in the queue or with a worker."""
+    """A client that asks again until it is understood gets every job to an end; nothing stays in
+    the queue or with a worker.
+    """
     exchanges = (
         faults.TooManyRequests(0),
         faults.ServerError(accepted=True),
@@ -221,7 +239,12 @@ def test_whatever_goes_wrong_no_job_is_left_behind(opened: Open, seed: int) -> N
         faults.TruncatedJson(),
         faults.HtmlPage(),
     )
-    jobs = (faults.WorkerKilled(), faults.HandOutAfterSigterm(lead_s=0.01), faults.ResultOverLimit(), faults.LateProgress())
+    jobs = (
+        faults.WorkerKilled(),
+        faults.HandOutAfterSigterm(lead_s=0.01),
+        faults.ResultOverLimit(),
+        faults.LateProgress(),
+    )
     schedule = Seeded(seed, {"run": exchanges, "status": exchanges}, jobs, rate=0.3)
     client, endpoint = opened(schedule, workers=2)
 
@@ -235,8 +258,15 @@ def test_whatever_goes_wrong_no_job_is_left_behind(opened: Open, seed: int) -> N
                 continue
         raise AssertionError("never understood")
 
-    for job_id in [stubborn(lambda: client.post("run", {"input": {"sleep": 0.01}}))["id"] for _ in range(5)]:
-        until(lambda job_id=job_id: stubborn(lambda: client.get(f"status/{job_id}"))["status"] in ("COMPLETED", "FAILED"))
+    for job_id in [
+        stubborn(lambda: client.post("run", {"input": {"sleep": 0.01}}))["id"] for _ in range(5)
+    ]:
+        until(
+            lambda job_id=job_id: (
+                stubborn(lambda: client.get(f"status/{job_id}"))["status"]
+                in ("COMPLETED", "FAILED")
+            )
+        )
     until(lambda: not endpoint.queue.unfinished())
     assert schedule.struck
     assert len(endpoint.queue.ever) >= 5

@@ -36,7 +36,13 @@ class JobQueue(RuleBasedStateMachine):
         self.queue = Queue(self.clock, RETENTION, self.ended.append)
         self.retried: list[Job] = []
 
-    @rule(target=jobs, sync=st.booleans(), low=st.booleans(), timeout=st.integers(5, 50), ttl=st.integers(10, 100))
+    @rule(
+        target=jobs,
+        sync=st.booleans(),
+        low=st.booleans(),
+        timeout=st.integers(5, 50),
+        ttl=st.integers(10, 100),
+    )
     def submit(self, sync: bool, low: bool, timeout: int, ttl: int) -> Job:
         """A client submits a job."""
         return self.queue.submit({"x": 1}, Policy(timeout, ttl, low), sync=sync)
@@ -52,7 +58,10 @@ class JobQueue(RuleBasedStateMachine):
     def finish(self, job: Job, worker: str, error: object) -> None:
         """Any worker posts a result; it counts only from the one that holds the job."""
         held = job in self.queue.held(worker)
-        assert self.queue.finish(job.id, worker, {"output": 1} | ({"error": error} if error else {})) == held
+        assert (
+            self.queue.finish(job.id, worker, {"output": 1} | ({"error": error} if error else {}))
+            == held
+        )
 
     @rule(job=jobs, worker=WORKERS)
     def progress(self, job: Job, worker: str) -> None:
@@ -83,7 +92,9 @@ class JobQueue(RuleBasedStateMachine):
     @rule(worker=WORKERS, claims=st.booleans())
     def ping(self, worker: str, claims: bool) -> None:
         """A worker says what it holds, or forgets to."""
-        self.queue.ping(worker, [job.id for job in self.queue.held(worker)] if claims else [], settle_s=4)
+        self.queue.ping(
+            worker, [job.id for job in self.queue.held(worker)] if claims else [], settle_s=4
+        )
 
     @rule()
     def purge(self) -> None:
@@ -262,7 +273,9 @@ def test_a_job_over_its_ttl_is_gone_wherever_it_was() -> None:
 
 
 def test_a_job_that_its_worker_never_claims_is_lost() -> None:
-    """Two pings without its id, some seconds after the hand-out: it never arrived, and is handed out again."""
+    """Two pings without its id, some seconds after the hand-out: it never arrived, and is handed
+    out again.
+    """
     queue, clock = a_queue()
     job = queue.submit(1)
     queue.take("a")

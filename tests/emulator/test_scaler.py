@@ -63,7 +63,9 @@ def opened(server: Server, http: httpx2.Client) -> Iterator[Open]:
     """Opens endpoints with bounds, and closes them."""
     names = []
 
-    def open_endpoint(bounds: Bounds, launcher: Any = None, **rules: Any) -> tuple[Caller, Endpoint]:
+    def open_endpoint(
+        bounds: Bounds, launcher: Any = None, **rules: Any
+    ) -> tuple[Caller, Endpoint]:
         name = f"scale{next(numbers)}"
         names.append(name)
         endpoint = server.add(name, rules=replace(QUICK, **rules))
@@ -107,7 +109,9 @@ def test_there_are_as_many_workers_as_jobs_up_to_the_maximum(opened: Open) -> No
 
 def test_a_worker_for_several_jobs_gets_them_in_one_take(opened: Open, server: Server) -> None:
     """With room for four, four run side by side on one worker."""
-    client, endpoint = opened(Bounds(0, 2, jobs_per_worker=4), SimulatedLauncher(answer, concurrency=4))
+    client, endpoint = opened(
+        Bounds(0, 2, jobs_per_worker=4), SimulatedLauncher(answer, concurrency=4)
+    )
     jobs = server.call(lambda: [endpoint.submit({"sleep": 0.2}) for _ in range(4)])
     assert len({client.wait(job.id)["workerId"] for job in jobs}) == 1
     assert max(job.handed_at for job in jobs) < min(job.finished_at for job in jobs)
@@ -153,7 +157,9 @@ def test_a_worker_that_asks_to_be_replaced_is(opened: Open) -> None:
     assert endpoint.workers.ever[0].exit_code == 0
 
 
-def test_a_draining_worker_finishes_what_it_has_and_gets_nothing_new(opened: Open, server: Server) -> None:
+def test_a_draining_worker_finishes_what_it_has_and_gets_nothing_new(
+    opened: Open, server: Server
+) -> None:
     """The running job is answered by it, the waiting one by the next."""
     client, endpoint = opened(Bounds(1, 1))
     running = client.run({"sleep": 0.3})
@@ -165,7 +171,9 @@ def test_a_draining_worker_finishes_what_it_has_and_gets_nothing_new(opened: Ope
     assert [job.attempts for job in endpoint.queue.ever] == [1, 1]
 
 
-def test_a_worker_that_does_not_end_in_its_grace_period_is_killed_and_its_job_requeued(opened: Open, server: Server) -> None:
+def test_a_worker_that_does_not_end_in_its_grace_period_is_killed_and_its_job_requeued(
+    opened: Open, server: Server
+) -> None:
     """Handed out but not finished when the worker is gone: done by the next."""
     client, endpoint = opened(Bounds(1, 1), grace_s=0.1)
     job_id = client.run({"sleep": 0.5})
@@ -191,7 +199,9 @@ def test_what_cannot_start_is_tried_again_less_and_less_often(opened: Open) -> N
 
 def test_closing_ends_all_workers(server: Server) -> None:
     """Also those in the middle of something, after their grace period."""
-    endpoint = server.simulate("closing", answer, bounds=Bounds(2, 2), rules=replace(QUICK, grace_s=0.1))
+    endpoint = server.simulate(
+        "closing", answer, bounds=Bounds(2, 2), rules=replace(QUICK, grace_s=0.1)
+    )
     server.call(endpoint.submit, {"sleep": 100})
     until(lambda: endpoint.workers.figures().running == 1)
     server.remove("closing")

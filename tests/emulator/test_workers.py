@@ -1,4 +1,7 @@
-"""Real workers: processes that run the SDK's own loop against the emulator. Each start costs the SDK's import, so there are few."""
+"""Real workers: processes that run the SDK's own loop against the emulator.
+
+Each start costs the SDK's import, so there are few.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +38,21 @@ def opened(server: Server, http: httpx2.Client, tmp_path: Path) -> Iterator[Open
     """Opens endpoints with echo workers, and closes them; nothing of them is left running."""
     names, pids = [], []
 
-    def open_endpoint(bounds: Bounds = ALWAYS_ONE, schedule: Schedule | None = None, **environment: str) -> tuple[Caller, Endpoint]:
+    def open_endpoint(
+        bounds: Bounds = ALWAYS_ONE, schedule: Schedule | None = None, **environment: str
+    ) -> tuple[Caller, Endpoint]:
         name = f"real{next(numbers)}"
         names.append(name)
         module = "tests.emulator.echo"
-        endpoint = server.launch(name, module, tmp_path / "logs", environment=environment, bounds=bounds, rules=RULES, faults=schedule)
+        endpoint = server.launch(
+            name,
+            module,
+            tmp_path / "logs",
+            environment=environment,
+            bounds=bounds,
+            rules=RULES,
+            faults=schedule,
+        )
         return Caller(http, endpoint), endpoint
 
     yield open_endpoint
@@ -63,7 +76,9 @@ def process(worker: Any) -> WorkerProcess:
 
 
 def test_a_worker_lives_through_the_day(opened: Open, tmp_path: Path) -> None:
-    """Started by the first job, it answers, fails, reports progress, is stopped, times out, is refreshed, and goes when it is idle."""
+    """Started by the first job, it answers, fails, reports progress, is stopped, times out, is
+    refreshed, and goes when it is idle.
+    """
     client, endpoint = opened(Bounds(0, 1, idle_timeout_s=2))
     assert endpoint.workers.ever == []
     answered = client.wait(client.run({"mode": "echo", "text": "Grüße"}))
@@ -73,7 +88,11 @@ def test_a_worker_lives_through_the_day(opened: Open, tmp_path: Path) -> None:
     assert answered["delayTime"] >= 1000 * first.cold_start_s - 100
 
     failed = client.wait(client.run({"mode": "fail"}))
-    assert (failed["status"], failed["error"], failed["output"]) == ("FAILED", "BAD_INPUT: as asked for", {"success": False})
+    assert (failed["status"], failed["error"], failed["output"]) == (
+        "FAILED",
+        "BAD_INPUT: as asked for",
+        {"success": False},
+    )
 
     reporting = client.run({"mode": "progress", "seconds": 3})
     until(lambda: client.status(reporting).get("output") == {"percent": 50})
@@ -86,7 +105,9 @@ def test_a_worker_lives_through_the_day(opened: Open, tmp_path: Path) -> None:
     until(marker.exists)
 
     late = tmp_path / "late"
-    timed = client.run({"mode": "sleep", "seconds": 300, "marker": str(late)}, policy={"executionTimeout": 1000})
+    timed = client.run(
+        {"mode": "sleep", "seconds": 300, "marker": str(late)}, policy={"executionTimeout": 1000}
+    )
     assert client.wait(timed)["status"] == "TIMED_OUT"
     until(late.exists)
 
@@ -102,22 +123,32 @@ def test_a_worker_lives_through_the_day(opened: Open, tmp_path: Path) -> None:
     assert [worker.exit_code for worker in endpoint.workers.ever] == [0, 0]
 
 
-def test_a_worker_killed_in_the_middle_of_a_job_is_replaced_and_the_job_answered(opened: Open, tmp_path: Path) -> None:
+def test_a_worker_killed_in_the_middle_of_a_job_is_replaced_and_the_job_answered(
+    opened: Open, tmp_path: Path
+) -> None:
     """By SIGKILL from outside, and by its own end without a word."""
     client, endpoint = opened()
     job_id = client.run({"mode": "sleep", "seconds": 2})
     client.wait(job_id, "IN_PROGRESS")
     os.kill(process(endpoint.workers.ever[0]).pid, signal.SIGKILL)
     job = client.wait(job_id)
-    assert (job["status"], job["retries"], job["workerId"]) == ("COMPLETED", 1, endpoint.workers.ever[1].id)
+    assert (job["status"], job["retries"], job["workerId"]) == (
+        "COMPLETED",
+        1,
+        endpoint.workers.ever[1].id,
+    )
     died = client.wait(client.run({"mode": "die", "marker": str(tmp_path / "died")}))
     assert (died["output"], died["retries"]) == ({"survived": True}, 1)
     assert [worker.exit_code for worker in endpoint.workers.ever[:2]] == [-signal.SIGKILL, 3]
     assert client.get("health").json()["jobs"]["retried"] == 2
 
 
-def test_a_terminated_worker_posts_what_it_has_and_what_comes_too_late_is_run_by_another(opened: Open, server: Server) -> None:
-    """SIGTERM in the middle of a job loses nothing; a job handed out after it is dropped by the SDK and requeued."""
+def test_a_terminated_worker_posts_what_it_has_and_what_comes_too_late_is_run_by_another(
+    opened: Open, server: Server
+) -> None:
+    """SIGTERM in the middle of a job loses nothing; a job handed out after it is dropped by the SDK
+    and requeued.
+    """
     client, endpoint = opened()
     running = client.run({"mode": "sleep", "seconds": 2})
     first = client.wait(running, "IN_PROGRESS")["workerId"]
@@ -142,7 +173,12 @@ def test_a_worker_with_room_for_four_takes_a_batch(opened: Open) -> None:
     until(lambda: endpoint.queue.figures().in_progress == 4)
     assert endpoint.requests["job-take-batch"] >= 1
     client.post(f"cancel/{jobs[1]}")
-    assert [client.wait(job_id)["status"] for job_id in jobs] == ["COMPLETED", "CANCELLED", "COMPLETED", "COMPLETED"]
+    assert [client.wait(job_id)["status"] for job_id in jobs] == [
+        "COMPLETED",
+        "CANCELLED",
+        "COMPLETED",
+        "COMPLETED",
+    ]
     first, last = endpoint.queue.ever[0], endpoint.queue.ever[3]
     assert last.handed_at < first.finished_at
 
@@ -153,7 +189,9 @@ def test_a_generators_pieces_are_streamed(opened: Open) -> None:
     job_id = client.run({"count": 3})
     pieces = [{"number": number} for number in range(3)]
     assert client.wait(job_id)["output"] == pieces
-    assert client.get(f"stream/{job_id}").json()["stream"] == [{"output": piece} for piece in pieces]
+    assert client.get(f"stream/{job_id}").json()["stream"] == [
+        {"output": piece} for piece in pieces
+    ]
 
 
 def test_a_worker_that_cannot_start_is_unhealthy(opened: Open) -> None:

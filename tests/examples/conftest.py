@@ -1,4 +1,6 @@
-"""An emulator for a module's tests, workers that answer as ours do, and a way to run the programs."""
+"""An emulator for a module's tests, workers that answer as ours do, and a way to run the
+programs.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,12 @@ from typing import Any
 import pytest
 import stamina
 
-from core.assembly import assemble
+from core.domain.timeline import Diarization, Transcription, Turn, Word
+from core.domain.watch import Watch
 from core.errors import DownloadFailed
-from core.flow import Watch
-from core.rendering import render, render_diarization
-from core.schema import AudioRequest, DiarizationRequest, SingleRequest, parse
-from core.timeline import Diarization, Transcription, Turn, Word
+from core.transcript.assembly import assemble
+from core.wire.job_input import AudioRequest, DiarizationRequest, SingleRequest, parse
+from core.wire.render import render, render_diarization
 from emulator.endpoint import Endpoint
 from emulator.faults import Schedule
 from emulator.rules import Rules
@@ -28,7 +30,7 @@ from emulator.scaler import Bounds
 from emulator.server import Server
 from emulator.simulated import Line
 from examples import client
-from handlers.adapter import make_handler
+from handlers.runpod.worker import make_handler
 
 ROOT = Path(__file__).parents[2]
 QUICK = Rules(webhook_delays_s=(0.05, 0.05), poll_s=2, grace_s=5, tick_s=0.01)
@@ -58,7 +60,9 @@ Behaviour = Callable[[AudioRequest], None]
 def missing(request: AudioRequest) -> None:
     """Fail for good where the URL says so."""
     if "missing" in request.source.value:
-        raise DownloadFailed("example.com answered with HTTP status 404; check that the link is right")
+        raise DownloadFailed(
+            "example.com answered with HTTP status 404; check that the link is right"
+        )
 
 
 @dataclass
@@ -79,7 +83,11 @@ class Worker:
         if self.kind is DiarizationRequest:
             return render_diarization(SPEAKERS, DURATION_S, request.response_format)
         speakers = SPEAKERS if self.kind is SingleRequest else None
-        return render(assemble(SPOKEN, speakers, duration_s=DURATION_S), request.response_format, timestamps=request.timestamps)
+        return render(
+            assemble(SPOKEN, speakers, duration_s=DURATION_S),
+            request.response_format,
+            timestamps=request.timestamps,
+        )
 
     def rehearse(self, recording: Path) -> None:
         """Nothing to rehearse."""
@@ -93,8 +101,17 @@ class Platform:
     opened: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def open(self, worker: Worker, *, concurrency: int = 1, stages: tuple[object, ...] = (), faults: Schedule | None = None) -> Endpoint:
-        """Open an endpoint; its workers tell `stages` before they work, each once a poll can have seen the one before."""
+    def open(
+        self,
+        worker: Worker,
+        *,
+        concurrency: int = 1,
+        stages: tuple[object, ...] = (),
+        faults: Schedule | None = None,
+    ) -> Endpoint:
+        """Open an endpoint; its workers tell `stages` before they work, each once a poll can have
+        seen the one before.
+        """
         handler = make_handler(worker)
 
         async def handle(job: dict[str, Any], line: Line) -> object:
@@ -105,7 +122,9 @@ class Platform:
 
         self.opened.append(f"example{next(_NUMBERS)}")
         bounds = Bounds(min_workers=1, max_workers=1)
-        return self.server.simulate(self.opened[-1], handle, concurrency=concurrency, bounds=bounds, faults=faults)
+        return self.server.simulate(
+            self.opened[-1], handle, concurrency=concurrency, bounds=bounds, faults=faults
+        )
 
 
 _NUMBERS = itertools.count()
@@ -127,7 +146,9 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def platform(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    """The emulator as the place where the programs find their endpoints, with little patience between polls."""
+    """The emulator as the place where the programs find their endpoints, with little patience
+    between polls.
+    """
     monkeypatch.setenv("RUNPOD_API_KEY", "rpa_SECRETKEY")
     monkeypatch.setenv("RUNPOD_ENDPOINT_BASE_URL", server.base_url)
     monkeypatch.setattr(client, "FIRST_POLL_S", 0.02)

@@ -17,16 +17,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.assembly import assemble
+from core.domain.timeline import Diarization, Transcript, Transcription, Turn, Word
 from core.errors import DownloadFailed, InvalidBase64, InvalidUrl
-from core.rendering import render, render_diarization
-from core.schema import DiarizationFormat, DiarizationRequest, TranscriptFormat, TranscriptionRequest
-from core.timeline import Diarization, Transcript, Transcription, Turn, Word
+from core.transcript.assembly import assemble
+from core.wire.job_input import (
+    DiarizationFormat,
+    DiarizationRequest,
+    TranscriptFormat,
+    TranscriptionRequest,
+)
+from core.wire.render import render, render_diarization
 from emulator import faults
 from emulator.job import Status
 from emulator.server import Server
 from examples import client, errors, progress, split, sync
-from tests.examples.conftest import DURATION_S, ROOT, SPEAKERS, SPOKEN, TEXT, URL, Behaviour, Platform, Run, Worker, command, until
+from tests.examples.conftest import (
+    DURATION_S,
+    ROOT,
+    SPEAKERS,
+    SPOKEN,
+    TEXT,
+    URL,
+    Behaviour,
+    Platform,
+    Run,
+    Worker,
+    command,
+    until,
+)
 
 FORMATS = [str(one) for one in TranscriptFormat]
 WHOLE = assemble(SPOKEN, SPEAKERS, duration_s=DURATION_S)
@@ -35,7 +53,11 @@ WHOLE = assemble(SPOKEN, SPEAKERS, duration_s=DURATION_S)
 def shown(transcript: Transcript, response_format: str) -> str:
     """What a program prints of a transcript."""
     answer = render(transcript, TranscriptFormat(response_format), timestamps=False)
-    text = answer[response_format] if response_format in ("text", "srt", "vtt") else json.dumps(answer, indent=2, ensure_ascii=False)
+    text = (
+        answer[response_format]
+        if response_format in ("text", "srt", "vtt")
+        else json.dumps(answer, indent=2, ensure_ascii=False)
+    )
     return f"{text}\n"
 
 
@@ -55,7 +77,9 @@ def failing(error: Exception, times: int = 10) -> Behaviour:
 
 @pytest.mark.parametrize("response_format", FORMATS)
 @pytest.mark.parametrize("program", [sync, progress, errors])
-def test_a_program_prints_the_answer_in_the_format_asked_for(program: Any, response_format: str, platform: Platform, run: Run) -> None:
+def test_a_program_prints_the_answer_in_the_format_asked_for(
+    program: Any, response_format: str, platform: Platform, run: Run
+) -> None:
     """The transcript alone on standard output; warnings beside it."""
     endpoint = platform.open(Worker())
     ended = run(program.main, URL, "--endpoint", endpoint.name, "--format", response_format)
@@ -70,12 +94,17 @@ def test_a_failed_job_is_one_line_with_its_code(program: Any, platform: Platform
     ended = run(program.main, "https://example.com/missing.mp3", "--endpoint", endpoint.name)
     assert ended.code != 0
     assert ended.out == ""
-    assert "download_failed: example.com answered with HTTP status 404; check that the link is right" in ended.err
+    assert (
+        "download_failed: example.com answered with HTTP status 404; check that the link is right"
+        in ended.err
+    )
     assert "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize("program", [sync, progress])
-def test_every_code_that_a_worker_may_give_is_read(program: Any, platform: Platform, run: Run) -> None:
+def test_every_code_that_a_worker_may_give_is_read(
+    program: Any, platform: Platform, run: Run
+) -> None:
     """Also the one with digits."""
     endpoint = platform.open(Worker(behaviour=failing(InvalidBase64("that is no base64"))))
     ended = run(program.main, URL, "--endpoint", endpoint.name)
@@ -96,7 +125,9 @@ def test_every_code_that_a_worker_may_give_is_read(program: Any, platform: Platf
     ],
     ids=repr,
 )
-@pytest.mark.parametrize(("program", "route"), [(sync, "runsync"), (progress, "run"), (progress, "status")])
+@pytest.mark.parametrize(
+    ("program", "route"), [(sync, "runsync"), (progress, "run"), (progress, "status")]
+)
 @pytest.mark.usefixtures("no_pauses")
 def test_a_request_that_goes_wrong_is_made_again(
     fault: faults.ExchangeFault, program: Any, route: str, platform: Platform, run: Run
@@ -110,7 +141,9 @@ def test_a_request_that_goes_wrong_is_made_again(
 
 def test_the_pause_that_the_server_asks_for_is_kept(platform: Platform, run: Run) -> None:
     """429 with Retry-After: 2 is not asked again before."""
-    endpoint = platform.open(Worker(), faults=faults.Script({"runsync": [faults.TooManyRequests(retry_after_s=2)]}))
+    endpoint = platform.open(
+        Worker(), faults=faults.Script({"runsync": [faults.TooManyRequests(retry_after_s=2)]})
+    )
     started = time.monotonic()
     ended = run(sync.main, URL, "--endpoint", endpoint.name)
     assert (ended.code, ended.out) == (0, f"{TEXT}\n")
@@ -125,7 +158,10 @@ def test_without_a_network_the_program_says_so(program: Any, run: Run) -> None:
         port = taken.getsockname()[1]
     ended = run(program.main, URL, "--endpoint", "any", "--base-url", f"http://127.0.0.1:{port}/v2")
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err.endswith("endpoint_unavailable: the endpoint cannot be reached, or the connection broke off (ConnectError)")
+    assert ended.err.endswith(
+        "endpoint_unavailable: the endpoint cannot be reached, or the connection broke off "
+        "(ConnectError)"
+    )
 
 
 @pytest.mark.parametrize("program", [sync, progress])
@@ -135,7 +171,9 @@ def test_a_wrong_key_is_not_tried_again(program: Any, platform: Platform, run: R
         endpoint = strict.add("strict")
         ended = run(program.main, URL, "--endpoint", endpoint.name, "--base-url", strict.base_url)
     assert ended.code == 1
-    assert ended.err.endswith("endpoint_refused: check RUNPOD_API_KEY and the endpoint's id (HTTP status 401)")
+    assert ended.err.endswith(
+        "endpoint_refused: check RUNPOD_API_KEY and the endpoint's id (HTTP status 401)"
+    )
     assert "SECRET" not in ended.err
     assert endpoint.requests["run"] + endpoint.requests["runsync"] == 1
     assert not platform.opened
@@ -145,12 +183,22 @@ def test_a_wrong_key_is_not_tried_again(program: Any, platform: Platform, run: R
     ("variable", "value", "said"),
     [
         ("RUNPOD_API_KEY", "", "RUNPOD_API_KEY is not set; put the key of your account into it"),
-        ("RUNPOD_ENDPOINT_BASE_URL", "api.runpod.ai/v2", "--base-url must begin with https:// (or http://)"),
-        ("RUNPOD_ENDPOINT_BASE_URL", "http://host:port", "--base-url or the endpoint's id does not make a URL"),
+        (
+            "RUNPOD_ENDPOINT_BASE_URL",
+            "api.runpod.ai/v2",
+            "--base-url must begin with https:// (or http://)",
+        ),
+        (
+            "RUNPOD_ENDPOINT_BASE_URL",
+            "http://host:port",
+            "--base-url or the endpoint's id does not make a URL",
+        ),
     ],
 )
 @pytest.mark.usefixtures("platform")
-def test_a_wrong_setting_is_named(variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+def test_a_wrong_setting_is_named(
+    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
     """Before anything is sent."""
     monkeypatch.setenv(variable, value)
     assert run(sync.main, URL, "--endpoint", "any").err == said
@@ -166,7 +214,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, run: Run) -> None:
 # sync
 
 
-def test_a_job_that_outlasts_runsync_is_waited_for(platform: Platform, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_outlasts_runsync_is_waited_for(
+    platform: Platform, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The answer then comes from /status, and the job ran once."""
     monkeypatch.setattr(client, "SYNC_WAIT_S", 1)
     worker = Worker(behaviour=lambda _: time.sleep(2))
@@ -182,7 +232,11 @@ def test_a_job_that_outlasts_runsync_is_waited_for(platform: Platform, run: Run,
 
 def test_progress_is_shown_while_the_job_runs(platform: Platform, run: Run) -> None:
     """Each stage once, in order, then the answer."""
-    stages = ({"stage": "downloading", "percent": 100}, {"stage": "transcribing", "percent": 40}, {"stage": "transcribing", "percent": 80})
+    stages = (
+        {"stage": "downloading", "percent": 100},
+        {"stage": "transcribing", "percent": 40},
+        {"stage": "transcribing", "percent": 80},
+    )
     endpoint = platform.open(Worker(), stages=stages)
     ended = run(progress.main, URL, "--endpoint", endpoint.name)
     lines = ended.err.splitlines()
@@ -202,7 +256,12 @@ def start(platform: Platform) -> Callable[..., subprocess.Popen[str]]:
 
     def start_process(program: str, *arguments: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            command(program, *arguments), cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command(program, *arguments),
+            cwd=ROOT,
+            env=dict(os.environ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     return start_process
@@ -215,7 +274,13 @@ def test_ctrl_c_cancels_the_job(platform: Platform, start: Start, stuck: Behavio
     """One cancel reaches the platform, the program says one word, no traceback."""
     endpoint = platform.open(Worker(behaviour=stuck))
     process = start("progress", URL, "--endpoint", endpoint.name)
-    (job,) = until(lambda: [job for job in endpoint.queue.ever if job.status is Status.IN_PROGRESS and endpoint.requests["status"] > 1])
+    (job,) = until(
+        lambda: [
+            job
+            for job in endpoint.queue.ever
+            if job.status is Status.IN_PROGRESS and endpoint.requests["status"] > 1
+        ]
+    )
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err.splitlines()[-1]) == (130, "", "interrupted")
@@ -224,9 +289,14 @@ def test_ctrl_c_cancels_the_job(platform: Platform, start: Start, stuck: Behavio
     assert job.status is Status.CANCELLED
 
 
-def test_ctrl_c_cancels_a_job_whose_id_is_still_on_its_way(platform: Platform, start: Start, stuck: Behaviour) -> None:
+def test_ctrl_c_cancels_a_job_whose_id_is_still_on_its_way(
+    platform: Platform, start: Start, stuck: Behaviour
+) -> None:
     """The answer to /run drips in while the user has enough: no job is left behind."""
-    endpoint = platform.open(Worker(behaviour=stuck), faults=faults.Script({"run": [faults.Drip(piece=4, interval_s=0.1)]}))
+    endpoint = platform.open(
+        Worker(behaviour=stuck),
+        faults=faults.Script({"run": [faults.Drip(piece=4, interval_s=0.1)]}),
+    )
     process = start("progress", URL, "--endpoint", endpoint.name)
     (job,) = until(lambda: list(endpoint.queue.ever))
     process.send_signal(signal.SIGINT)
@@ -241,7 +311,12 @@ def test_ctrl_c_cancels_a_job_whose_id_is_still_on_its_way(platform: Platform, s
 @pytest.mark.usefixtures("no_pauses")
 def test_what_may_pass_is_tried_again(platform: Platform, run: Run) -> None:
     """A job that failed twice with retryable: true is answered the third time."""
-    worker = Worker(behaviour=failing(DownloadFailed("the connection to example.com broke off; try again", retryable=True), times=2))
+    worker = Worker(
+        behaviour=failing(
+            DownloadFailed("the connection to example.com broke off; try again", retryable=True),
+            times=2,
+        )
+    )
     endpoint = platform.open(worker)
     ended = run(errors.main, URL, "--endpoint", endpoint.name)
     assert (ended.code, ended.out, len(worker.asked)) == (0, f"{TEXT}\n", 3)
@@ -250,7 +325,11 @@ def test_what_may_pass_is_tried_again(platform: Platform, run: Run) -> None:
 @pytest.mark.usefixtures("no_pauses")
 def test_what_does_not_pass_ends_with_the_code_for_later(platform: Platform, run: Run) -> None:
     """After as many attempts as were asked for: exit code 75, EX_TEMPFAIL."""
-    worker = Worker(behaviour=failing(DownloadFailed("the connection to example.com broke off; try again", retryable=True)))
+    worker = Worker(
+        behaviour=failing(
+            DownloadFailed("the connection to example.com broke off; try again", retryable=True)
+        )
+    )
     endpoint = platform.open(worker)
     ended = run(errors.main, URL, "--endpoint", endpoint.name, "--attempts", 2)
     assert (ended.code, len(worker.asked)) == (75, 2)
@@ -259,20 +338,31 @@ def test_what_does_not_pass_ends_with_the_code_for_later(platform: Platform, run
 
 def test_what_will_fail_again_is_asked_once(platform: Platform, run: Run) -> None:
     """Exit code 65, EX_DATAERR: change the request."""
-    worker = Worker(behaviour=failing(InvalidUrl("not a URL that is fetched; give a full http(s) or s3 URL")))
+    worker = Worker(
+        behaviour=failing(InvalidUrl("not a URL that is fetched; give a full http(s) or s3 URL"))
+    )
     endpoint = platform.open(worker)
     ended = run(errors.main, URL, "--endpoint", endpoint.name)
     assert (ended.code, len(worker.asked)) == (65, 1)
     assert ended.err == (
-        "invalid_url: not a URL that is fetched; give a full http(s) or s3 URL\nThe same request will fail again: change it.\n"
+        "invalid_url: not a URL that is fetched; give a full http(s) or s3 URL\nThe same request "
+        "will fail again: change it.\n"
     )
 
 
 @pytest.mark.parametrize(
     ("strikes", "said", "code"),
     [
-        ([faults.ResultOverLimit()], "endpoint_failed: the job ended without an answer; perhaps it was too large", 65),
-        ([faults.WorkerKilled(), faults.WorkerKilled()], "endpoint_failed: the job failed and its worker gave no reason", 75),
+        (
+            [faults.ResultOverLimit()],
+            "endpoint_failed: the job ended without an answer; perhaps it was too large",
+            65,
+        ),
+        (
+            [faults.WorkerKilled(), faults.WorkerKilled()],
+            "endpoint_failed: the job failed and its worker gave no reason",
+            75,
+        ),
     ],
     ids=["too large", "worker died"],
 )
@@ -280,7 +370,9 @@ def test_what_the_platform_says_without_words_is_put_into_words(
     strikes: list[faults.JobFault], said: str, code: int, platform: Platform, run: Run
 ) -> None:
     """A job without an output, and one whose workers died."""
-    endpoint = platform.open(Worker(behaviour=lambda _: time.sleep(0.5)), faults=faults.Script(jobs=strikes))
+    endpoint = platform.open(
+        Worker(behaviour=lambda _: time.sleep(0.5)), faults=faults.Script(jobs=strikes)
+    )
     ended = run(errors.main, URL, "--endpoint", endpoint.name, "--attempts", 1)
     assert ended.err.startswith(said)
     assert ended.code == code
@@ -317,14 +409,22 @@ class Purge:
 # split
 
 
-def split_endpoints(platform: Platform, words: Worker, turns: Worker) -> tuple[Any, Any, list[object]]:
+def split_endpoints(
+    platform: Platform, words: Worker, turns: Worker
+) -> tuple[Any, Any, list[object]]:
     """Open both; the last are the options that name them."""
     transcription, diarization = platform.open(words), platform.open(turns)
-    return transcription, diarization, ["--transcription", transcription.name, "--diarization", diarization.name]
+    return (
+        transcription,
+        diarization,
+        ["--transcription", transcription.name, "--diarization", diarization.name],
+    )
 
 
 @pytest.mark.parametrize("response_format", FORMATS)
-def test_split_prints_what_the_single_worker_would(response_format: str, platform: Platform, run: Run) -> None:
+def test_split_prints_what_the_single_worker_would(
+    response_format: str, platform: Platform, run: Run
+) -> None:
     """To the byte, in every format."""
     words, turns = Worker(TranscriptionRequest), Worker(DiarizationRequest)
     _, _, options = split_endpoints(platform, words, turns)
@@ -347,9 +447,14 @@ def test_split_asks_both_at_the_same_time(platform: Platform, run: Run) -> None:
 
 
 @pytest.mark.parametrize("culprit", ["transcription", "diarization"])
-def test_split_cancels_the_sibling_of_a_job_that_failed(culprit: str, platform: Platform, run: Run, stuck: Behaviour) -> None:
+def test_split_cancels_the_sibling_of_a_job_that_failed(
+    culprit: str, platform: Platform, run: Run, stuck: Behaviour
+) -> None:
     """And says why the other failed."""
-    words, turns = Worker(TranscriptionRequest, behaviour=stuck), Worker(DiarizationRequest, behaviour=stuck)
+    words, turns = (
+        Worker(TranscriptionRequest, behaviour=stuck),
+        Worker(DiarizationRequest, behaviour=stuck),
+    )
     guilty, innocent = (words, turns) if culprit == "transcription" else (turns, words)
 
     def fail(_: object) -> None:
@@ -359,22 +464,34 @@ def test_split_cancels_the_sibling_of_a_job_that_failed(culprit: str, platform: 
     guilty.behaviour = fail
     transcription, diarization, options = split_endpoints(platform, words, turns)
     ended = run(split.main, URL, *options)
-    assert (ended.code, ended.out, ended.err) == (1, "", "invalid_url: not a URL that is fetched; give a full http(s) or s3 URL")
-    failed, cancelled = (transcription, diarization) if culprit == "transcription" else (diarization, transcription)
+    assert (ended.code, ended.out, ended.err) == (
+        1,
+        "",
+        "invalid_url: not a URL that is fetched; give a full http(s) or s3 URL",
+    )
+    failed, cancelled = (
+        (transcription, diarization) if culprit == "transcription" else (diarization, transcription)
+    )
     assert [job.status for job in failed.queue.ever] == [Status.FAILED]
     assert [job.status for job in cancelled.queue.ever] == [Status.CANCELLED]
 
 
-def test_ctrl_c_cancels_both_jobs_of_split(platform: Platform, start: Start, stuck: Behaviour) -> None:
+def test_ctrl_c_cancels_both_jobs_of_split(
+    platform: Platform, start: Start, stuck: Behaviour
+) -> None:
     """None is left to run for nobody."""
     transcription, diarization, options = split_endpoints(
-        platform, Worker(TranscriptionRequest, behaviour=stuck), Worker(DiarizationRequest, behaviour=stuck)
+        platform,
+        Worker(TranscriptionRequest, behaviour=stuck),
+        Worker(DiarizationRequest, behaviour=stuck),
     )
     process = start("split", URL, *options)
     until(lambda: transcription.requests["status"] and diarization.requests["status"])
     process.send_signal(signal.SIGINT)
     assert process.wait(120) == 130
-    assert [job.status for one in (transcription, diarization) for job in one.queue.ever] == [Status.CANCELLED] * 2
+    assert [job.status for one in (transcription, diarization) for job in one.queue.ever] == [
+        Status.CANCELLED
+    ] * 2
 
 
 _times = st.floats(0, 30)
@@ -385,19 +502,34 @@ def _answers(draw: st.DrawFn) -> tuple[Transcription, Diarization]:
     starts = sorted(draw(st.lists(_times, max_size=12)))
     texts = st.sampled_from(["so,", "then", "we", "went.", "No.", "Dr.", "ünï"])
     confidences = st.one_of(st.none(), st.floats(0, 1))
-    words = tuple(Word(start, start + draw(st.floats(0, 3)), draw(texts), draw(confidences)) for start in starts)
+    words = tuple(
+        Word(start, start + draw(st.floats(0, 3)), draw(texts), draw(confidences))
+        for start in starts
+    )
     spoken = sorted(draw(st.lists(_times, max_size=8)))
-    turns = tuple(Turn(start, start + draw(st.floats(0, 5)), draw(st.sampled_from("123"))) for start in spoken)
-    warnings = tuple(draw(st.lists(st.sampled_from(["cut short", "forced"]), max_size=2, unique=True)))
+    turns = tuple(
+        Turn(start, start + draw(st.floats(0, 5)), draw(st.sampled_from("123"))) for start in spoken
+    )
+    warnings = tuple(
+        draw(st.lists(st.sampled_from(["cut short", "forced"]), max_size=2, unique=True))
+    )
     language = draw(st.sampled_from([None, "en", "de"]))
-    return Transcription(words, language=language, warnings=warnings), Diarization(turns, draw(st.sampled_from([turns, ()])), warnings[:1])
+    return Transcription(words, language=language, warnings=warnings), Diarization(
+        turns, draw(st.sampled_from([turns, ()])), warnings[:1]
+    )
 
 
 @given(_answers())
-def test_merging_on_the_client_gives_what_core_gives(answers: tuple[Transcription, Diarization]) -> None:
+def test_merging_on_the_client_gives_what_core_gives(
+    answers: tuple[Transcription, Diarization],
+) -> None:
     """From the answers as they come over the wire, whatever the models found."""
     transcription, diarization = answers
-    said = render(assemble(transcription, None, duration_s=40), TranscriptFormat.VERBOSE_JSON, timestamps=False)
+    said = render(
+        assemble(transcription, None, duration_s=40),
+        TranscriptFormat.VERBOSE_JSON,
+        timestamps=False,
+    )
     spoken = render_diarization(diarization, 40, DiarizationFormat.JSON)
     merged = split.merge(json.loads(json.dumps(said)), json.loads(json.dumps(spoken)))
     assert merged == assemble(transcription, diarization, duration_s=40)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.audio import SAMPLE_RATE
+from core.media.audio import SAMPLE_RATE
 from examples import progress
 from examples.client import JobError
 from examples.recording import OTHER_FIELDS_BYTES, RUN_BYTES, RUNSYNC_BYTES, audio_field, shrink
@@ -25,7 +25,20 @@ DIALOGUE_S = 57.2
 
 def decoded(audio: bytes) -> np.ndarray:
     """Samples, float32, shape (samples,), 16 kHz mono."""
-    command = [PACKAGED, "-loglevel", "error", "-i", "pipe:0", "-f", "s16le", "-ac", "1", "-ar", str(SAMPLE_RATE), "pipe:1"]
+    command = [
+        PACKAGED,
+        "-loglevel",
+        "error",
+        "-i",
+        "pipe:0",
+        "-f",
+        "s16le",
+        "-ac",
+        "1",
+        "-ar",
+        str(SAMPLE_RATE),
+        "pipe:1",
+    ]
     done = subprocess.run(command, input=audio, capture_output=True, check=True)
     return np.frombuffer(done.stdout, "<i2").astype(np.float32) / 32_768
 
@@ -42,16 +55,22 @@ def quiet_wav(path: Path, hours: float) -> Path:
 
 def test_a_url_goes_as_it_is() -> None:
     """The worker fetches it."""
-    assert audio_field("https://example.com/a.mp3?signature=1") == {"audio_url": "https://example.com/a.mp3?signature=1"}
+    assert audio_field("https://example.com/a.mp3?signature=1") == {
+        "audio_url": "https://example.com/a.mp3?signature=1"
+    }
 
 
 def test_a_file_that_fits_goes_as_it_is() -> None:
     """Byte for byte."""
-    assert audio_field(str(DIALOGUE)) == {"audio_base64": base64.b64encode(DIALOGUE.read_bytes()).decode()}
+    assert audio_field(str(DIALOGUE)) == {
+        "audio_base64": base64.b64encode(DIALOGUE.read_bytes()).decode()
+    }
 
 
 @pytest.mark.parametrize("most", [RUN_BYTES, RUNSYNC_BYTES])
-def test_the_largest_file_that_goes_as_it_is_makes_a_request_that_fits(most: int, tmp_path: Path) -> None:
+def test_the_largest_file_that_goes_as_it_is_makes_a_request_that_fits(
+    most: int, tmp_path: Path
+) -> None:
     """With room for the other fields, and without giving room away."""
     path = tmp_path / "large.wav"
     path.write_bytes(bytes((most - OTHER_FIELDS_BYTES) // 4 * 3))
@@ -59,7 +78,9 @@ def test_the_largest_file_that_goes_as_it_is_makes_a_request_that_fits(most: int
     assert most - 2 * OTHER_FIELDS_BYTES < len(request) < most - OTHER_FIELDS_BYTES / 2
 
 
-def test_a_file_over_the_limit_arrives_as_opus(tmp_path: Path, platform: Platform, run: Run) -> None:
+def test_a_file_over_the_limit_arrives_as_opus(
+    tmp_path: Path, platform: Platform, run: Run
+) -> None:
     """11 MB of wav come through /run; what is heard in it, and when, stays."""
     seconds = 344
     samples = np.zeros(seconds * SAMPLE_RATE, np.float32)
@@ -78,12 +99,22 @@ def test_a_file_over_the_limit_arrives_as_opus(tmp_path: Path, platform: Platfor
     assert len(audio) < RUN_BYTES / 4
     heard = np.abs(decoded(audio))
     assert len(heard) / SAMPLE_RATE == pytest.approx(seconds, abs=0.1)
-    tenths = np.resize(heard, 10 * seconds * SAMPLE_RATE // 10).reshape(-1, SAMPLE_RATE // 10).max(axis=1)
-    assert np.flatnonzero(tenths > 0.1).tolist() == [10 * start // SAMPLE_RATE + tenth for start in at for tenth in (0, 1)]
+    tenths = (
+        np.resize(heard, 10 * seconds * SAMPLE_RATE // 10)
+        .reshape(-1, SAMPLE_RATE // 10)
+        .max(axis=1)
+    )
+    assert np.flatnonzero(tenths > 0.1).tolist() == [
+        10 * start // SAMPLE_RATE + tenth for start in at for tenth in (0, 1)
+    ]
 
 
-def test_what_ffmpeg_reads_is_encoded_to_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also mp3, and on a machine that has no ffmpeg but that of the wheel; no temporary file is left behind."""
+def test_what_ffmpeg_reads_is_encoded_to_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also mp3, and on a machine that has no ffmpeg but that of the wheel; no temporary file is
+    left behind.
+    """
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     opus = shrink(DIALOGUE, 130_000)
@@ -92,13 +123,18 @@ def test_what_ffmpeg_reads_is_encoded_to_fit(tmp_path: Path, monkeypatch: pytest
     assert not list(tmp_path.iterdir())
 
 
-def test_what_does_not_fit_even_so_is_refused_with_the_way_out(tmp_path: Path, platform: Platform, run: Run) -> None:
+def test_what_does_not_fit_even_so_is_refused_with_the_way_out(
+    tmp_path: Path, platform: Platform, run: Run
+) -> None:
     """More than an hour by /run: use a URL. Nothing is sent."""
     endpoint = platform.open(Worker())
-    ended = run(progress.main, quiet_wav(tmp_path / "hearing.wav", 1.1), "--endpoint", endpoint.name)
+    ended = run(
+        progress.main, quiet_wav(tmp_path / "hearing.wav", 1.1), "--endpoint", endpoint.name
+    )
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
-        "source_too_large: hearing.wav: 1.1 hours do not fit into a request, even as opus; put it where a URL leads to it and give that"
+        "source_too_large: hearing.wav: 1.1 hours do not fit into a request, even as opus; put "
+        "it where a URL leads to it and give that"
     )
     assert endpoint.queue.ever == []
 
@@ -107,5 +143,7 @@ def test_a_large_file_that_is_no_recording_is_named(tmp_path: Path) -> None:
     """Not ffmpeg's complaint, not a path."""
     path = tmp_path / "backup.mp3"
     path.write_bytes(b"no sound at all " * 500_000)
-    with pytest.raises(JobError, match=r"^unsupported_audio: backup\.mp3: ffmpeg cannot read it as a recording$"):
+    with pytest.raises(
+        JobError, match=r"^unsupported_audio: backup\.mp3: ffmpeg cannot read it as a recording$"
+    ):
         audio_field(str(path))

@@ -24,31 +24,49 @@ def port() -> int:
 
 def options(endpoint: Any, port: int) -> list[object]:
     """Where the program listens, and where the platform finds it."""
-    return ["--endpoint", endpoint.name, "--port", port, "--public-url", f"http://127.0.0.1:{port}/done"]
+    return [
+        "--endpoint",
+        endpoint.name,
+        "--port",
+        port,
+        "--public-url",
+        f"http://127.0.0.1:{port}/done",
+    ]
 
 
 def test_a_call_brings_the_answer(port: int, platform: Platform, run: Run) -> None:
     """Two recordings, two calls that were taken, and no job asked about before its call."""
     endpoint = platform.open(Worker())
-    ended = run(webhook.main, URL, "https://example.com/b.mp3?signature=SECRET", *options(endpoint, port))
+    ended = run(
+        webhook.main, URL, "https://example.com/b.mp3?signature=SECRET", *options(endpoint, port)
+    )
     assert (ended.code, ended.out) == (0, f"{TEXT}\n{TEXT}\n")
-    assert until(lambda: sorted(endpoint.webhooks)) == sorted((job.id, True) for job in endpoint.queue.ever)
+    assert until(lambda: sorted(endpoint.webhooks)) == sorted(
+        (job.id, True) for job in endpoint.queue.ever
+    )
     assert endpoint.requests["status"] == 2
     assert "SECRET" not in ended.err
 
 
 def test_a_forged_call_is_not_believed(port: int, platform: Platform, run: Run) -> None:
-    """A stranger who does not know the job is sent away; one who does only makes the program look."""
+    """A stranger who does not know the job is sent away; one who does only makes the program
+    look.
+    """
     answers: list[int] = []
 
     def forge(_: object) -> None:
         (job,) = endpoint.queue.ever
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as stranger:
             until(lambda: stranger.post("/done", json={"id": job.id, **FORGED}).status_code == 200)
-            answers.extend(stranger.post("/done", json=body).status_code for body in ({"id": "other", **FORGED}, [], {}))
+            answers.extend(
+                stranger.post("/done", json=body).status_code
+                for body in ({"id": "other", **FORGED}, [], {})
+            )
             answers.append(stranger.post("/done", content=b"{").status_code)
         with socket.create_connection(("127.0.0.1", port)) as stranger_with_a_large_parcel:
-            stranger_with_a_large_parcel.sendall(b"POST /done HTTP/1.0\r\nContent-Length: 99999999999\r\n\r\n")
+            stranger_with_a_large_parcel.sendall(
+                b"POST /done HTTP/1.0\r\nContent-Length: 99999999999\r\n\r\n"
+            )
             answers.append(int(stranger_with_a_large_parcel.recv(100).split()[1]))
         until(lambda: endpoint.requests["status"])
 
@@ -62,7 +80,15 @@ def test_a_forged_call_is_not_believed(port: int, platform: Platform, run: Run) 
 def test_a_call_that_never_comes_is_not_waited_for(port: int, platform: Platform, run: Run) -> None:
     """Nobody listens where the platform calls: the job is asked about after a while."""
     endpoint = platform.open(Worker())
-    ended = run(webhook.main, URL, *options(endpoint, port), "--public-url", "http://127.0.0.1:9/", "--patience", 0.5)
+    ended = run(
+        webhook.main,
+        URL,
+        *options(endpoint, port),
+        "--public-url",
+        "http://127.0.0.1:9/",
+        "--patience",
+        0.5,
+    )
     assert (ended.code, ended.out) == (0, f"{TEXT}\n")
 
 
@@ -71,4 +97,7 @@ def test_a_failed_job_is_told_and_harms_no_other(port: int, platform: Platform, 
     endpoint = platform.open(Worker())
     ended = run(webhook.main, "https://example.com/missing.mp3", URL, *options(endpoint, port))
     assert (ended.code, ended.out) == (1, f"{TEXT}\n")
-    assert "https://example.com/missing.mp3: download_failed: example.com answered with HTTP status 404" in ended.err
+    assert (
+        "https://example.com/missing.mp3: download_failed: example.com answered with HTTP status "
+        "404" in ended.err
+    )

@@ -1,4 +1,6 @@
-"""Recordings with the truth about them, committed because the engines that spoke them need not be installed where tests run."""
+"""Recordings with the truth about them, committed because the engines that spoke them need not be
+installed where tests run.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.audio import Stream, Waveform, find_ffmpeg
-from core.timeline import Turn, Word
+from core.domain.timeline import Turn, Word
+from core.media.audio import Stream, Waveform, find_ffmpeg
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,13 @@ class Golden:
 @functools.cache
 def load(name: str) -> Golden:
     """Decode `sentences` (one speaker, clean) or `dialogue` (two speakers, some noise)."""
-    (path,) = (path for path in Path(__file__).parent.glob(f"{name}.*") if path.suffix in {".flac", ".mp3"})
+    (path,) = (
+        path for path in Path(__file__).parent.glob(f"{name}.*") if path.suffix in {".flac", ".mp3"}
+    )
     reference = json.loads(path.with_suffix(".json").read_text())
-    words = tuple(Word(word["start"], word["end"], word["text"], speaker=word["speaker"]) for word in reference["words"])
+    words = tuple(
+        Word(word["start"], word["end"], word["text"], speaker=word["speaker"])
+        for word in reference["words"]
+    )
     turns = tuple(Turn(turn["start"], turn["end"], turn["speaker"]) for turn in reference["turns"])
     return Golden(path, Stream(path, ffmpeg=find_ffmpeg(), max_duration_s=60).read(), words, turns)

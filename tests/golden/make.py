@@ -1,6 +1,9 @@
-"""Make the golden recordings anew: python -m tests.golden.make (needs what tools/voices.py needs, and ffmpeg).
+"""Make the golden recordings anew.
 
-The tests' expectations hold for the recordings that are committed; after making them anew, run the tests and look.
+    python -m tests.golden.make (needs what training/voices.py needs, and ffmpeg)
+
+The tests' expectations hold for the recordings that are committed; after making them anew, run the
+tests and look.
 """
 
 from __future__ import annotations
@@ -11,9 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.dialogues import Dialogue, SpeakerTurn, SpokenWord, make_dialogue, speech_spans, write_dialogue
-from tools.sentences import Sentences
-from tools.voices import SAMPLE_RATE, Voice, synthesise
+from training.dialogues import (
+    Dialogue,
+    SpeakerTurn,
+    SpokenWord,
+    make_dialogue,
+    speech_spans,
+    write_dialogue,
+)
+from training.sentences import Sentences
+from training.voices import SAMPLE_RATE, Voice, synthesise
 
 FOLDER = Path(__file__).parent
 DIALOGUE_SEED = 1500
@@ -22,9 +32,14 @@ DIALOGUE_SEED = 1500
 
 def sentences() -> Dialogue:
     """Two sentences of one clean voice between silences of one second."""
-    utterance = synthesise(Sentences(random.Random("golden")).turn(2), Voice("flite", "slt", 1.0, 0.95, 1.0))
+    utterance = synthesise(
+        Sentences(random.Random("golden")).turn(2), Voice("flite", "slt", 1.0, 0.95, 1.0)
+    )
     silence = np.zeros(SAMPLE_RATE, np.float32)
-    words = tuple(SpokenWord(word.text, round(word.start + 1, 3), round(word.end + 1, 3), "A") for word in utterance.words)
+    words = tuple(
+        SpokenWord(word.text, round(word.start + 1, 3), round(word.end + 1, 3), "A")
+        for word in utterance.words
+    )
     turns = tuple(SpeakerTurn(start, end, "A") for start, end in speech_spans(words))
     return Dialogue(np.concatenate((silence, utterance.samples, silence)), words, turns)
 
@@ -32,7 +47,9 @@ def sentences() -> Dialogue:
 def main() -> None:
     """Write both recordings with their references."""
     wav = write_dialogue(sentences(), FOLDER / "sentences", "wav")
-    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", wav, wav.with_suffix(".flac")], check=True)
+    subprocess.run(
+        ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", wav, wav.with_suffix(".flac")], check=True
+    )
     wav.unlink()
     write_dialogue(make_dialogue(DIALOGUE_SEED, speakers=2, duration_s=24), FOLDER / "dialogue")
     for rttm in FOLDER.glob("*.rttm"):

@@ -1,4 +1,6 @@
-"""A worker whose flow does what the request tells it to: the adapter and the SDK around it are the real ones."""
+"""A worker whose flow does what the request tells it to: the adapter and the SDK around it are the
+real ones.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.domain.watch import Watch
 from core.errors import Cancelled, DownloadFailed, ModelFailed, WorkerError
-from core.flow import Watch
 from core.settings import Settings
-from handlers import adapter
+from handlers.runpod import worker
 
 SECRET = "the quick brown secret"
 """Stands for a transcript: it may be in answers, never in a log or an error."""
@@ -81,4 +83,4 @@ def load(settings: Settings) -> Told:
 
 
 if __name__ == "__main__":
-    adapter.start(load)
+    worker.start(load)

@@ -1,4 +1,7 @@
-"""The orchestrator's worker told to end, or killed, in the middle of a job: no job is lost. All four roles: tests/slow/test_signals.py."""
+"""The orchestrator's worker told to end, or killed, in the middle of a job: no job is lost.
+
+All four roles: tests/slow/test_signals.py.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.schema import TranscriptFormat, TranscriptionRequest, parse
+from core.wire.job_input import TranscriptFormat, TranscriptionRequest, parse
 from emulator.endpoint import Endpoint
 from emulator.rules import Rules
 from emulator.scaler import Bounds
@@ -55,14 +58,18 @@ def endpoint(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "DIARIZATION_ENDPOINT_ID": "turns",
     }
     logs = tmp_path_factory.mktemp("logs")
-    opened = server.launch("orchestrator", "handlers.orchestrator", logs, environment=environment, bounds=Bounds(2, 2))
+    opened = server.launch(
+        "orchestrator", "handlers.orchestrator", logs, environment=environment, bounds=Bounds(2, 2)
+    )
     until(lambda: opened.workers.figures().ready == 2, START_S, "the workers did not start")
     yield opened
     server.remove("orchestrator")
 
 
 @pytest.mark.parametrize(("how", "after_s"), [("drained", 0.3), ("drained", 1.5), ("SIGTERM", 0.8)])
-def test_a_worker_that_is_told_to_end_finishes_its_job(server: Server, endpoint: Endpoint, how: How, after_s: float) -> None:
+def test_a_worker_that_is_told_to_end_finishes_its_job(
+    server: Server, endpoint: Endpoint, how: How, after_s: float
+) -> None:
     """It posts the answer and then ends well; nobody does the work twice."""
     interrupted = interrupt(server, endpoint, QUESTION, how, after_s)
     assert interrupted.output == RECORDING.whole(TranscriptFormat.JSON, timestamps=False)
@@ -71,8 +78,12 @@ def test_a_worker_that_is_told_to_end_finishes_its_job(server: Server, endpoint:
 
 
 @pytest.mark.parametrize("after_s", [0.2, 1.2])
-def test_where_a_worker_is_killed_another_answers(server: Server, endpoint: Endpoint, after_s: float) -> None:
-    """From the beginning; what the first one asked for ends by itself, and nothing stays in any endpoint."""
+def test_where_a_worker_is_killed_another_answers(
+    server: Server, endpoint: Endpoint, after_s: float
+) -> None:
+    """From the beginning; what the first one asked for ends by itself, and nothing stays in any
+    endpoint.
+    """
     interrupted = interrupt(server, endpoint, QUESTION, "SIGKILL", after_s)
     assert interrupted.output == RECORDING.whole(TranscriptFormat.JSON, timestamps=False)
     assert (interrupted.job.attempts, interrupted.job.losses) == (2, 1)

@@ -1,4 +1,6 @@
-"""The three workers as their users meet them: real processes, the SDK's local API, the embedded models, a dialogue nobody trained on."""
+"""The three workers as their users meet them: real processes, the SDK's local API, the embedded
+models, a dialogue nobody trained on.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,10 @@ from typing import Any
 import jiwer
 import pytest
 
-from core.flow import Watch
-from core.orchestration import OrchestratedFlow, load
-from core.schema import TranscriptFormat
+from core.domain.watch import Watch
+from core.flows.orchestrated import OrchestratedFlow, load
 from core.settings import Settings
+from core.wire.job_input import TranscriptFormat
 from emulator.server import Server
 from emulator.simulated import Handler, Line
 from tests.media import ffmpeg
@@ -30,7 +32,9 @@ DIALOGUE = EXAMPLES / "dialogue.mp3"
 REFERENCE = json.loads((EXAMPLES / "dialogue.json").read_text())
 AUDIO = {"audio_base64": base64.b64encode(DIALOGUE.read_bytes()).decode()}
 FRAME_S = 0.081
-"""Word times are multiples of 0.08 s; what is in a batch besides may tip one of two equally likely frames."""
+"""Word times are multiples of 0.08 s; what is in a batch besides may tip one of two equally likely
+frames.
+"""
 EMBEDDED = {"MODEL_ID": "embedded", "DIARIZATION_MODEL_ID": "embedded"}
 
 
@@ -44,12 +48,16 @@ class Workers:
     def job(self, role: str, job_input: object) -> dict[str, Any]:
         """Run one job by /runsync and give the whole answer."""
         body = json.dumps({"input": job_input}).encode()
-        request = urllib.request.Request(f"{self.urls[role]}/runsync", body, {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{self.urls[role]}/runsync", body, {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=120) as response:
             return json.load(response)
 
     def output(self, role: str, **job_input: object) -> dict[str, Any]:
-        """The output of a job on the dialogue that must succeed; the same question is asked once."""
+        """The output of a job on the dialogue that must succeed; the same question is asked
+        once.
+        """
         question = json.dumps([role, job_input], sort_keys=True)
         if question not in self._outputs:
             job = self.job(role, {**AUDIO, **job_input})
@@ -69,7 +77,13 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
             port = free_port()
             arguments = ("--rp_serve_api", "--rp_api_host", "127.0.0.1", "--rp_api_port", str(port))
             logs[role] = folder / f"{role}.log"
-            worker = Worker(f"handlers.{role}", logs[role], *arguments, TEMP_DIR=str(folder / "jobs"), **EMBEDDED)
+            worker = Worker(
+                f"handlers.{role}",
+                logs[role],
+                *arguments,
+                TEMP_DIR=str(folder / "jobs"),
+                **EMBEDDED,
+            )
             stack.callback(worker.stop)
             urls[role], running[role] = f"http://127.0.0.1:{port}", worker
         for role, worker in running.items():
@@ -83,7 +97,9 @@ def plain(text: str) -> str:
 
 
 def test_single_answers_with_words_speakers_and_times(workers: Workers) -> None:
-    """An unseen dialogue in mp3 comes back with nearly all its words, the right number of speakers, and times in order."""
+    """An unseen dialogue in mp3 comes back with nearly all its words, the right number of speakers,
+    and times in order.
+    """
     answer = workers.output("single", response_format="verbose_json")
     spoken = " ".join(word["text"] for word in REFERENCE["words"])
     assert jiwer.wer(plain(spoken), plain(answer["text"])) <= 0.25
@@ -98,11 +114,15 @@ def test_diarization_answers_with_turns(workers: Workers) -> None:
     """The diarization worker gives ordinary and exclusive turns of the same speakers."""
     answer = workers.output("diarization")
     assert answer["num_speakers"] == len({word["speaker"] for word in REFERENCE["words"]})
-    assert {turn["speaker"] for turn in answer["exclusive_segments"]} == {turn["speaker"] for turn in answer["segments"]}
+    assert {turn["speaker"] for turn in answer["exclusive_segments"]} == {
+        turn["speaker"] for turn in answer["segments"]
+    }
 
 
 def test_transcription_alone_has_no_speakers(workers: Workers) -> None:
-    """Without turns the transcription worker gives the same text as the single one, and nobody's name."""
+    """Without turns the transcription worker gives the same text as the single one, and nobody's
+    name.
+    """
     answer = workers.output("transcription", timestamps=True)
     assert answer["text"] == workers.output("single", diarize=False)["text"]
     assert "segments" not in answer
@@ -110,11 +130,17 @@ def test_transcription_alone_has_no_speakers(workers: Workers) -> None:
 
 
 def test_split_equals_single(workers: Workers) -> None:
-    """Diarization first, then transcription with its turns: the words carry the speakers that the single worker gives them."""
+    """Diarization first, then transcription with its turns: the words carry the speakers that the
+    single worker gives them.
+    """
     turns = workers.output("diarization")["exclusive_segments"]
-    split = workers.output("transcription", diarization_segments=turns, response_format="verbose_json")
+    split = workers.output(
+        "transcription", diarization_segments=turns, response_format="verbose_json"
+    )
     single = workers.output("single", response_format="verbose_json")
-    assert [(w["word"], w["speaker"]) for w in split["words"]] == [(w["word"], w["speaker"]) for w in single["words"]]
+    assert [(w["word"], w["speaker"]) for w in split["words"]] == [
+        (w["word"], w["speaker"]) for w in single["words"]
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +154,9 @@ def orchestrated(workers: Workers) -> Iterator[OrchestratedFlow]:
         return run
 
     with Server() as server:
-        endpoints = [server.simulate(role, hand_to(role)).name for role in ("transcription", "diarization")]
+        endpoints = [
+            server.simulate(role, hand_to(role)).name for role in ("transcription", "diarization")
+        ]
         yield load(
             Settings(
                 transcription_endpoint_id=endpoints[0],
@@ -140,10 +168,14 @@ def orchestrated(workers: Workers) -> Iterator[OrchestratedFlow]:
 
 
 @pytest.mark.parametrize("response_format", list(TranscriptFormat))
-def test_orchestrated_equals_single(workers: Workers, orchestrated: OrchestratedFlow, response_format: TranscriptFormat) -> None:
+def test_orchestrated_equals_single(
+    workers: Workers, orchestrated: OrchestratedFlow, response_format: TranscriptFormat
+) -> None:
     """To the last byte, in every format; on twenty other dialogues: `python -m bench.equality`."""
     answer = orchestrated.answer({**AUDIO, "response_format": str(response_format)}, Watch())
-    assert json.dumps(answer) == json.dumps(workers.output("single", response_format=response_format))
+    assert json.dumps(answer) == json.dumps(
+        workers.output("single", response_format=response_format)
+    )
 
 
 @pytest.mark.parametrize("response_format", list(TranscriptFormat))
@@ -157,19 +189,26 @@ def test_every_format_holds_the_same_words(workers: Workers, response_format: st
 def test_the_parts_of_a_recording_make_the_whole(workers: Workers) -> None:
     """Three parts, asked for one by one, hold together the words of the whole, each once."""
     parts = [workers.output("transcription", part={"index": index, "of": 3}) for index in range(3)]
-    assert " ".join(part["text"] for part in parts if part["text"]) == workers.output("transcription")["text"]
+    assert (
+        " ".join(part["text"] for part in parts if part["text"])
+        == workers.output("transcription")["text"]
+    )
     assert {part["duration"] for part in parts} == {workers.output("transcription")["duration"]}
 
 
 def test_a_range_keeps_the_times_of_the_whole_file(workers: Workers) -> None:
-    """With start and end only that range is transcribed, and its words stand where they stand in the whole file."""
+    """With start and end only that range is transcribed, and its words stand where they stand in
+    the whole file.
+    """
     middle = REFERENCE["duration"] / 2
     part = workers.output("single", start=middle, response_format="verbose_json")
     assert part["words"]
     assert all(word["start"] >= middle - 0.01 for word in part["words"])
     whole = workers.output("single", response_format="verbose_json")
     late = {word["word"]: word["start"] for word in whole["words"] if word["start"] > middle + 1}
-    near = [abs(late[word["word"]] - word["start"]) for word in part["words"] if word["word"] in late]
+    near = [
+        abs(late[word["word"]] - word["start"]) for word in part["words"] if word["word"] in late
+    ]
     assert sorted(near)[len(near) // 2] < 0.2
 
 
@@ -181,9 +220,17 @@ def test_nothing_is_left_behind_and_no_transcript_is_logged(workers: Workers) ->
 
 
 def test_the_production_loop_takes_a_job_after_its_fitness_check(tmp_path: Path) -> None:
-    """Against the platform's protocol the single worker rehearses, takes a job, reports progress and posts the answer."""
+    """Against the platform's protocol the single worker rehearses, takes a job, reports progress
+    and posts the answer.
+    """
     with platform() as server:
-        worker = Worker("handlers.single", tmp_path / "log", TEMP_DIR=str(tmp_path / "jobs"), **EMBEDDED, **server.environment)
+        worker = Worker(
+            "handlers.single",
+            tmp_path / "log",
+            TEMP_DIR=str(tmp_path / "jobs"),
+            **EMBEDDED,
+            **server.environment,
+        )
         server.submit("job", AUDIO)
         result = server.result("job")
         assert worker.stop() == 0
@@ -194,16 +241,23 @@ def test_the_production_loop_takes_a_job_after_its_fitness_check(tmp_path: Path)
 
 def has_transcribed(posts: list[dict[str, Any]]) -> bool:
     """Tell whether a job's progress shows that something of it has been transcribed."""
-    return any(post["output"]["stage"] == "transcribing" and post["output"]["percent"] > 0 for post in posts)
+    return any(
+        post["output"]["stage"] == "transcribing" and post["output"]["percent"] > 0
+        for post in posts
+    )
 
 
 def test_two_jobs_at_once_and_one_is_cancelled(tmp_path: Path) -> None:
-    """A transcription worker that takes four jobs at a time: the cancelled one ends within 2 s, the other's answer is as if alone."""
+    """A transcription worker that takes four jobs at a time: the cancelled one ends within 2 s, the
+    other's answer is as if alone.
+    """
     ffmpeg("-stream_loop", "59", "-i", DIALOGUE, "-c", "copy", tmp_path / "long.mp3")
     long = {"audio_base64": base64.b64encode((tmp_path / "long.mp3").read_bytes()).decode()}
     four = {"WORKER_CONCURRENCY": "4", "TEMP_DIR": str(tmp_path / "jobs")}
     with platform() as server, ExitStack() as stack:
-        worker = Worker("handlers.transcription", tmp_path / "log", **four, **EMBEDDED, **server.environment)
+        worker = Worker(
+            "handlers.transcription", tmp_path / "log", **four, **EMBEDDED, **server.environment
+        )
         stack.callback(worker.stop)
         server.submit("long", long)
         worker.wait_for_log("long | Started", timeout_s=600)

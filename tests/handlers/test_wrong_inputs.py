@@ -1,4 +1,6 @@
-"""Wrong inputs to a real worker: each gets its own code and a sentence, nothing is left behind, and the next job is answered."""
+"""Wrong inputs to a real worker: each gets its own code and a sentence, nothing is left behind, and
+the next job is answered.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def inline(data: bytes) -> Input:
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
-    """A loopback host that does what the path says; the URL's query carries a secret that must come up nowhere."""
+    """A loopback host that does what the path says; the URL's query carries a secret that must come
+    up nowhere.
+    """
     answers = {
         "drip": lambda visit: (visit.head(), visit.drip(b"R"))[0],
         "endless": lambda visit: (visit.head(), visit.drip(bytes(65_536)))[0],
@@ -94,41 +98,117 @@ def file(make: Callable[[Path], Path], keep: int | None = None, **fields: object
 GOOD = {"audio_base64": "UklGRg=="}
 WRONG: dict[str, tuple[str, str, Make]] = {
     "no source": ("invalid_request", "exactly one of", given({"language": "en"})),
-    "two sources": ("invalid_request", "exactly one of", given({**GOOD, "audio_url": "https://example.com/a.mp3"})),
+    "two sources": (
+        "invalid_request",
+        "exactly one of",
+        given({**GOOD, "audio_url": "https://example.com/a.mp3"}),
+    ),
     "input is a list": ("invalid_request", "JSON object", given([1])),
-    "unknown field": ("invalid_request", "did you mean num_speakers", given({**GOOD, "num_speaker": 2})),
+    "unknown field": (
+        "invalid_request",
+        "did you mean num_speakers",
+        given({**GOOD, "num_speaker": 2}),
+    ),
     "audio is a number": ("invalid_request", "audio", given({"audio": 5})),
     "audio is empty": ("invalid_request", "empty", given({"audio": "  "})),
     "audio_url is no URL": ("invalid_request", "audio_url", given({"audio_url": "recording.mp3"})),
-    "audio_base64 is a URL": ("invalid_request", "audio_url", given({"audio_base64": "https://example.com/a.mp3"})),
-    "audio_format is a number": ("invalid_request", "audio_format", given({**GOOD, "audio_format": 3})),
-    "response_format unknown": ("invalid_request", "response_format", given({**GOOD, "response_format": "xml"})),
+    "audio_base64 is a URL": (
+        "invalid_request",
+        "audio_url",
+        given({"audio_base64": "https://example.com/a.mp3"}),
+    ),
+    "audio_format is a number": (
+        "invalid_request",
+        "audio_format",
+        given({**GOOD, "audio_format": 3}),
+    ),
+    "response_format unknown": (
+        "invalid_request",
+        "response_format",
+        given({**GOOD, "response_format": "xml"}),
+    ),
     "timestamps is text": ("invalid_request", "timestamps", given({**GOOD, "timestamps": "yes"})),
     "diarize is text": ("invalid_request", "diarize", given({**GOOD, "diarize": "no"})),
     "num_speakers is zero": ("invalid_request", "num_speakers", given({**GOOD, "num_speakers": 0})),
-    "num_speakers is text": ("invalid_request", "num_speakers", given({**GOOD, "num_speakers": "2"})),
-    "min over max": ("invalid_request", "min_speakers", given({**GOOD, "min_speakers": 3, "max_speakers": 2})),
-    "num and min": ("invalid_request", "not both", given({**GOOD, "num_speakers": 3, "min_speakers": 2})),
+    "num_speakers is text": (
+        "invalid_request",
+        "num_speakers",
+        given({**GOOD, "num_speakers": "2"}),
+    ),
+    "min over max": (
+        "invalid_request",
+        "min_speakers",
+        given({**GOOD, "min_speakers": 3, "max_speakers": 2}),
+    ),
+    "num and min": (
+        "invalid_request",
+        "not both",
+        given({**GOOD, "num_speakers": 3, "min_speakers": 2}),
+    ),
     "start is negative": ("invalid_request", "start", given({**GOOD, "start": -1})),
-    "end before start": ("invalid_request", "end must be after start", given({**GOOD, "start": 5, "end": 4})),
-    "another role's field": ("invalid_request", "unknown field", given({**GOOD, "diarization_segments": []})),
+    "end before start": (
+        "invalid_request",
+        "end must be after start",
+        given({**GOOD, "start": 5, "end": 4}),
+    ),
+    "another role's field": (
+        "invalid_request",
+        "unknown field",
+        given({**GOOD, "diarization_segments": []}),
+    ),
     "language unknown": ("unsupported_language", "one of en", given({**GOOD, "language": "de"})),
     "base64 garbage": ("invalid_base64", "base64", given({"audio_base64": "%%% no base64 %%%"})),
     "a path": ("invalid_base64", "base64", given({"audio": "../../etc/passwd"})),
     "data URI not base64": ("invalid_base64", "data:", given({"audio": "data:audio/wav,abc"})),
     "file URL": ("invalid_url", "file", given({"audio_url": "file:///etc/passwd"})),
     "URL without host": ("invalid_url", "host", given({"audio_url": "http://"})),
-    "s3 without settings": ("storage_not_configured", "S3_ACCESS_KEY", given({"audio": "s3://bucket/key.mp3"})),
+    "s3 without settings": (
+        "storage_not_configured",
+        "S3_ACCESS_KEY",
+        given({"audio": "s3://bucket/key.mp3"}),
+    ),
     "no bytes": ("empty_audio", "no bytes", given({"audio": "data:audio/wav;base64,"})),
-    "text as audio": ("unsupported_audio", "supported format", given(inline(b"Dear all, here is the recording.\n" * 9))),
-    "playlist as audio": ("unsupported_audio", "supported format", given(inline(b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n"))),
-    "wav without samples": ("empty_audio", "no sound", file(lambda folder: write_wav(folder / "a.wav", tone(0)))),
+    "text as audio": (
+        "unsupported_audio",
+        "supported format",
+        given(inline(b"Dear all, here is the recording.\n" * 9)),
+    ),
+    "playlist as audio": (
+        "unsupported_audio",
+        "supported format",
+        given(inline(b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n")),
+    ),
+    "wav without samples": (
+        "empty_audio",
+        "no sound",
+        file(lambda folder: write_wav(folder / "a.wav", tone(0))),
+    ),
     "mp3 cut to nothing": ("damaged_audio", "damaged", given(inline(DIALOGUE.read_bytes()[:150]))),
-    "mp4 without its index": ("damaged_audio", "damaged", file(lambda folder: film(folder / "a.mp4", tone(3)), keep=3000)),
-    "film without sound": ("no_audio_track", "no sound track", file(lambda folder: silent_film(folder / "a.mp4"))),
-    "too long": ("audio_too_long", "longer than 90 s", file(lambda folder: encode(folder / "a.flac", tone(95)))),
-    "start behind the end": ("range_outside_audio", "start", file(lambda folder: encode(folder / "a.flac", tone(1)), start=60)),
-    "too large inline": ("source_too_large", "1,500,000 bytes", given(inline(bytes(MAX_AUDIO_BYTES + 3)))),
+    "mp4 without its index": (
+        "damaged_audio",
+        "damaged",
+        file(lambda folder: film(folder / "a.mp4", tone(3)), keep=3000),
+    ),
+    "film without sound": (
+        "no_audio_track",
+        "no sound track",
+        file(lambda folder: silent_film(folder / "a.mp4")),
+    ),
+    "too long": (
+        "audio_too_long",
+        "longer than 90 s",
+        file(lambda folder: encode(folder / "a.flac", tone(95))),
+    ),
+    "start behind the end": (
+        "range_outside_audio",
+        "start",
+        file(lambda folder: encode(folder / "a.flac", tone(1)), start=60),
+    ),
+    "too large inline": (
+        "source_too_large",
+        "1,500,000 bytes",
+        given(inline(bytes(MAX_AUDIO_BYTES + 3))),
+    ),
     "too large download": ("source_too_large", "1,500,000 bytes", url("endless")),
     "404": ("download_failed", "404", url("404")),
     "403": ("download_failed", "403", url("403")),
@@ -136,7 +216,11 @@ WRONG: dict[str, tuple[str, str, Make]] = {
     "a page, not a file": ("unsupported_audio", "supported format", url("page")),
     "a host that drips": ("download_timed_out", "2 s", url("drip")),
     "redirect to the metadata service": ("blocked_address", "not public", url("metadata")),
-    "the metadata service": ("blocked_address", "not public", given({"audio_url": "http://169.254.169.254/latest/"})),
+    "the metadata service": (
+        "blocked_address",
+        "not public",
+        given({"audio_url": "http://169.254.169.254/latest/"}),
+    ),
 }
 
 
@@ -150,12 +234,20 @@ def test_a_wrong_input_gets_its_code_and_a_sentence(
     result = server.result(name)
     assert result["error"].startswith(f"{code}: ")
     assert words in result["error"]
-    assert result["output"] == {"success": False, "code": code, "retryable": name in ("503", "a host that drips")}
+    assert result["output"] == {
+        "success": False,
+        "code": code,
+        "retryable": name in ("503", "a host that drips"),
+    }
     assert not temp_dir.exists() or list(temp_dir.iterdir()) == []
 
 
-def test_the_worker_answers_a_good_job_after_all_of_them(server: Platform, worker: Worker, temp_dir: Path) -> None:
-    """Nothing of the above costs the worker anything: the dialogue is transcribed, and no secret stands in the log."""
+def test_the_worker_answers_a_good_job_after_all_of_them(
+    server: Platform, worker: Worker, temp_dir: Path
+) -> None:
+    """Nothing of the above costs the worker anything: the dialogue is transcribed, and no secret
+    stands in the log.
+    """
     server.submit("good", {**inline(DIALOGUE.read_bytes()), "end": 15})
     output = server.result("good")["output"]
     assert output["success"] is True
@@ -164,8 +256,12 @@ def test_the_worker_answers_a_good_job_after_all_of_them(server: Platform, worke
     assert SECRET not in worker.log
 
 
-def test_a_recording_cut_short_is_transcribed_with_a_warning(server: Platform, worker: Worker) -> None:
-    """An mp3 that was cut in the middle gives the words that are there and says that it is not all."""
+def test_a_recording_cut_short_is_transcribed_with_a_warning(
+    server: Platform, worker: Worker
+) -> None:
+    """An mp3 that was cut in the middle gives the words that are there and says that it is not
+    all.
+    """
     data = DIALOGUE.read_bytes()
     server.submit("half", inline(data[: len(data) // 2]))
     output = server.result("half")["output"]

@@ -1,4 +1,6 @@
-"""Build the four images and say how long it took and what they weigh: python -m tests.images.build"""
+"""Build the four images and say how long it took and what they weigh: python -m
+tests.images.build
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,20 @@ def tag(role: str) -> str:
     return f"parakeet-test/{role}"
 
 
-def build(engine: Engine, role: str, base: str, context: Path = ROOT, *, name: str | None = None, options: tuple[str, ...] = ()) -> Built:
+def build(
+    engine: Engine,
+    role: str,
+    base: str,
+    context: Path = ROOT,
+    *,
+    name: str | None = None,
+    options: tuple[str, ...] = (),
+) -> Built:
     """Build the image of a role. Raises EngineError."""
     name = name or tag(role)
-    seconds = engine.build(dockerfile(role, context), name, context, "--build-arg", f"BASE_IMAGE={base}", *options)
+    seconds = engine.build(
+        dockerfile(role, context), name, context, "--build-arg", f"BASE_IMAGE={base}", *options
+    )
     return Built(role, name, seconds, engine.image(name)["Size"])
 
 
@@ -46,7 +58,10 @@ def main() -> None:
     """Build all four; exit code 1 and a line or the end of the engine's output where that fails."""
     engine = find()
     if engine is None:
-        sys.exit("images: no container engine answers (a client named by DOCKER, or docker on PATH; with buildx from version 23 on)")
+        sys.exit(
+            "images: no container engine answers (a client named by DOCKER, or docker on PATH; "
+            "with buildx from version 23 on)"
+        )
     try:
         base = base_image(engine)
         base_bytes = engine.image(base)["Size"] if engine.has(base) else 0
@@ -54,7 +69,8 @@ def main() -> None:
         for role in ROLES:
             built = build(engine, role, base)
             print(
-                f"{built.tag}: {built.seconds:.0f} s, {built.bytes / MB:.0f} MB, {(built.bytes - base_bytes) / MB:.0f} above its base",
+                f"{built.tag}: {built.seconds:.0f} s, {built.bytes / MB:.0f} MB, "
+                f"{(built.bytes - base_bytes) / MB:.0f} above its base",
                 flush=True,
             )
     except EngineError as error:

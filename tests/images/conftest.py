@@ -34,7 +34,9 @@ def images(engine: Engine, base: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def running(engine: Engine, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def running(
+    engine: Engine, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """The emulator in its container, with no workers yet."""
     folder: Path = tmp_path_factory.mktemp("platform")
     folder.chmod(0o755)

@@ -16,7 +16,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 _LAST_WITHOUT_BUILDX = 22
-"""The last client that does a BuildKit build by itself; later ones need the buildx plugin for it."""
+"""The last client that does a BuildKit build by itself; later ones need the buildx plugin for it.
+"""
 
 
 class EngineError(Exception):
@@ -33,22 +34,50 @@ class Engine:
         """Run a command; returns what it prints on standard output. Raises EngineError."""
         done = self.attempt(*arguments, timeout_s=timeout_s)
         if done.returncode != 0:
-            raise EngineError(f"{' '.join(arguments)[:200]}\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+            raise EngineError(
+                f"{' '.join(arguments)[:200]}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+            )
         return done.stdout
 
     def attempt(self, *arguments: str, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:
         """Run a command that may fail."""
-        return subprocess.run([self.client, *arguments], env=_environment(), capture_output=True, text=True, timeout=timeout_s, check=False)
+        return subprocess.run(
+            [self.client, *arguments],
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
 
     def stream(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a command whose output is read as it comes."""
-        return subprocess.Popen([self.client, *arguments], env=_environment(), stdout=subprocess.PIPE)
+        return subprocess.Popen(
+            [self.client, *arguments], env=_environment(), stdout=subprocess.PIPE
+        )
 
-    def build(self, dockerfile: Path, tag: str, context: Path = ROOT, *options: str, timeout_s: float = 3600) -> float:
+    def build(
+        self,
+        dockerfile: Path,
+        tag: str,
+        context: Path = ROOT,
+        *options: str,
+        timeout_s: float = 3600,
+    ) -> float:
         """Build an image; returns the seconds it took. Raises EngineError."""
         started = time.monotonic()
         self.do(
-            *("build", "--network", "host", "--progress", "plain", "--file", str(dockerfile), "--tag", tag),
+            *(
+                "build",
+                "--network",
+                "host",
+                "--progress",
+                "plain",
+                "--file",
+                str(dockerfile),
+                "--tag",
+                tag,
+            ),
             *_proxies(),
             *options,
             str(context),
@@ -70,7 +99,9 @@ class Engine:
 
 
 def find() -> Engine | None:
-    """The client that DOCKER names, or the first `docker` on PATH, behind which an engine answers and which can build with BuildKit."""
+    """The client that DOCKER names, or the first `docker` on PATH, behind which an engine answers
+    and which can build with BuildKit.
+    """
     return next((Engine(client) for client in _clients() if _can_build(client)), None)
 
 
@@ -89,13 +120,18 @@ def _can_build(client: str) -> bool:
         major = re.match(r"\d+", version.stdout)
         if version.returncode != 0 or major is None:
             return False
-        return int(major[0]) <= _LAST_WITHOUT_BUILDX or _ask(client, "buildx", "version").returncode == 0
+        return (
+            int(major[0]) <= _LAST_WITHOUT_BUILDX
+            or _ask(client, "buildx", "version").returncode == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 
 
 def _ask(client: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([client, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [client, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def _environment() -> dict[str, str]:
@@ -103,7 +139,9 @@ def _environment() -> dict[str, str]:
 
 
 def _proxies() -> Iterator[str]:
-    """The machine's proxies for the steps of a build; these arguments are predefined and stay out of the image."""
+    """The machine's proxies for the steps of a build; these arguments are predefined and stay out
+    of the image.
+    """
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         for variable in (name, name.lower()):
             if variable in os.environ:

@@ -64,14 +64,30 @@ class Platform:
 
     def __init__(self, engine: Engine, network: str, url: str) -> None:
         self._engine, self._network = engine, network
-        self._client = httpx2.Client(base_url=f"{url}/v2", headers={"Authorization": "Bearer any"}, timeout=300)
+        self._client = httpx2.Client(
+            base_url=f"{url}/v2", headers={"Authorization": "Bearer any"}, timeout=300
+        )
 
     @contextlib.contextmanager
     def worker(self, role: str, image: str | None = None, **environment: str) -> Iterator[Worker]:
         """Run a worker of a role; it is removed in the end."""
         name = f"{self._network}-{role}-{secrets.token_hex(2)}"
-        variables = {**worker_api.environment(f"http://{_EMULATOR}:{PORT}", role, name, RULES), **_settings(role), **environment}
-        self._engine.do("run", "--detach", "--name", name, "--network", self._network, *LOCKED, *_env(variables), image or tag(role))
+        variables = {
+            **worker_api.environment(f"http://{_EMULATOR}:{PORT}", role, name, RULES),
+            **_settings(role),
+            **environment,
+        }
+        self._engine.do(
+            "run",
+            "--detach",
+            "--name",
+            name,
+            "--network",
+            self._network,
+            *LOCKED,
+            *_env(variables),
+            image or tag(role),
+        )
         try:
             yield Worker(self._engine, name)
         finally:
@@ -79,7 +95,9 @@ class Platform:
 
     def wait_until_ready(self, role: str, worker: Worker) -> None:
         """Wait until the worker takes jobs."""
-        self.until(lambda: self.health(role)["ready"] > 0 or not worker.state["Running"], START_TIMEOUT_S)
+        self.until(
+            lambda: self.health(role)["ready"] > 0 or not worker.state["Running"], START_TIMEOUT_S
+        )
         assert worker.state["Running"], worker.logs()[-4000:]
 
     def health(self, role: str) -> dict[str, int]:
@@ -88,7 +106,11 @@ class Platform:
 
     def submit(self, role: str, job_input: Mapping[str, object]) -> str:
         """Queue a job; returns its id."""
-        return str(self._client.post(f"/{role}/run", json={"input": job_input}).raise_for_status().json()["id"])
+        return str(
+            self._client.post(f"/{role}/run", json={"input": job_input})
+            .raise_for_status()
+            .json()["id"]
+        )
 
     def status(self, role: str, job_id: str) -> dict[str, Any]:
         """How a job stands."""
@@ -96,7 +118,11 @@ class Platform:
 
     def run(self, role: str, job_input: Mapping[str, object]) -> dict[str, Any]:
         """Run a job that must succeed; returns its output."""
-        job = self._client.post(f"/{role}/runsync?wait=300000", json={"input": job_input}).raise_for_status().json()
+        job = (
+            self._client.post(f"/{role}/runsync?wait=300000", json={"input": job_input})
+            .raise_for_status()
+            .json()
+        )
         assert job["status"] == "COMPLETED", job
         return dict(job["output"])
 
@@ -111,23 +137,58 @@ class Platform:
 
 @contextlib.contextmanager
 def platform(engine: Engine, folder: Path) -> Iterator[Platform]:
-    """The emulator and the network, removed in the end. `folder`: for the emulator's configuration."""
+    """The emulator and the network, removed in the end.
+
+    `folder`: for the emulator's configuration.
+    """
     network = f"parakeet-test-{os.getpid()}"
     config = folder / "emulator.toml"
-    config.write_text("".join(f"[endpoints.{role}]\n" for role in ROLES) + f"[rules]\npoll_s = {RULES.poll_s}\n")
+    config.write_text(
+        "".join(f"[endpoints.{role}]\n" for role in ROLES) + f"[rules]\npoll_s = {RULES.poll_s}\n"
+    )
     with contextlib.ExitStack() as stack:
         engine.do("network", "create", "--internal", network)
         stack.callback(engine.do, "network", "rm", network)
-        # It runs on the orchestrator's image, which has all it imports; on a second network it is reached from here.
+        # It runs on the orchestrator's image, which has all it imports; on a second network it is
+        # reached from here.
         engine.do(
-            *("run", "--detach", "--name", f"{network}-emulator", "--publish", f"127.0.0.1::{PORT}"),
-            *("--volume", f"{ROOT / 'emulator'}:/app/emulator:ro", "--volume", f"{config}:/emulator.toml:ro"),
-            *(tag("orchestrator"), "python", "-m", "emulator", "--config", "/emulator.toml", "--host", "0.0.0.0", "--logs", "/tmp/logs"),
+            *(
+                "run",
+                "--detach",
+                "--name",
+                f"{network}-emulator",
+                "--publish",
+                f"127.0.0.1::{PORT}",
+            ),
+            *(
+                "--volume",
+                f"{ROOT / 'emulator'}:/app/emulator:ro",
+                "--volume",
+                f"{config}:/emulator.toml:ro",
+            ),
+            *(
+                tag("orchestrator"),
+                "python",
+                "-m",
+                "emulator",
+                "--config",
+                "/emulator.toml",
+                "--host",
+                "0.0.0.0",
+                "--logs",
+                "/tmp/logs",
+            ),
         )
         stack.callback(engine.do, "rm", "--force", f"{network}-emulator")
         engine.do("network", "connect", "--alias", _EMULATOR, network, f"{network}-emulator")
-        address = json.loads(engine.do("inspect", "--format", "{{json .NetworkSettings.Ports}}", f"{network}-emulator"))
-        running = Platform(engine, network, f"http://127.0.0.1:{address[f'{PORT}/tcp'][0]['HostPort']}")
+        address = json.loads(
+            engine.do(
+                "inspect", "--format", "{{json .NetworkSettings.Ports}}", f"{network}-emulator"
+            )
+        )
+        running = Platform(
+            engine, network, f"http://127.0.0.1:{address[f'{PORT}/tcp'][0]['HostPort']}"
+        )
         running.until(lambda: _answers(running), 60)
         yield running
 

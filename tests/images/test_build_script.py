@@ -22,7 +22,11 @@ def script(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     """Run it, with these variables and none of its own besides."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     return subprocess.run(
-        [str(ROOT / "build-docker.sh"), *arguments], env=inherited | environment, capture_output=True, text=True, check=False
+        [str(ROOT / "build-docker.sh"), *arguments],
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -54,7 +58,9 @@ def test_all_roles_are_built_each_from_its_file() -> None:
 
 def test_roles_can_be_named_in_any_order_and_twice() -> None:
     """Each is built once."""
-    commands = planned("--orchestrator", "--username", "registry.example.com/me", "--single", "--orchestrator")
+    commands = planned(
+        "--orchestrator", "--username", "registry.example.com/me", "--single", "--orchestrator"
+    )
     assert [option(command, "--tag") for command in commands] == [
         ["registry.example.com/me/parakeet-orchestrator:latest"],
         ["registry.example.com/me/parakeet-single:latest"],
@@ -79,7 +85,9 @@ def test_each_role_is_baked_with_its_own_weights_at_a_commit() -> None:
     """The orchestrator with none."""
     baked = [
         next((argument for argument in option(command, "--build-arg") if "BAKE" in argument), None)
-        for command in planned("--username", "me", "--all", "--bake", MODEL_ID="nvidia/other", **PINNED)
+        for command in planned(
+            "--username", "me", "--all", "--bake", MODEL_ID="nvidia/other", **PINNED
+        )
     ]
     community = f"pyannote/speaker-diarization-community-1@{OTHER_COMMIT}"
     assert baked == [
@@ -93,7 +101,9 @@ def test_each_role_is_baked_with_its_own_weights_at_a_commit() -> None:
 @pytest.mark.parametrize("variable", ["HF_TOKEN", "HUGGINGFACE_ACCESS_TOKEN"])
 def test_the_token_is_a_build_secret_and_is_not_printed(variable: str) -> None:
     """Neither as an argument nor in what the script says."""
-    done = script("--username", "me", "--single", "--bake", "--dry-run", **PINNED, **{variable: "hf_marker"})
+    done = script(
+        "--username", "me", "--single", "--bake", "--dry-run", **PINNED, **{variable: "hf_marker"}
+    )
     assert "id=hf_token" in done.stdout
     assert "hf_marker" not in done.stdout + done.stderr
 
@@ -112,17 +122,39 @@ REFUSED = {
     "no-last-value": (("--username", "me", "--all", "--tag"), {}, "--tag needs a value"),
     "upper-case": (("--username", "Me", "--all"), {}, "--username Me: lower-case"),
     "injection": (("--username", "me", "--all", "--tag", "a;b"), {}, "--tag a;b: letters"),
-    "platform": (("--username", "me", "--all", "--platform", "windows"), {}, "--platform windows: linux/amd64"),
+    "platform": (
+        ("--username", "me", "--all", "--platform", "windows"),
+        {},
+        "--platform windows: linux/amd64",
+    ),
     "unknown": (("--username", "me", "--everything"), {}, "unknown argument --everything"),
-    "unpinned": (("--username", "me", "--single", "--bake"), {}, "set MODEL_REVISION to the commit"),
-    "half-pinned": (("--username", "me", "--single", "--bake"), {"MODEL_REVISION": COMMIT}, "set DIARIZATION_MODEL_REVISION"),
-    "branch": (("--username", "me", "--transcription", "--bake"), {"MODEL_REVISION": "main"}, "set MODEL_REVISION"),
-    "no-id": (("--username", "me", "--transcription", "--bake"), {"MODEL_ID": "a b", "MODEL_REVISION": COMMIT}, "MODEL_ID=a b is no"),
+    "unpinned": (
+        ("--username", "me", "--single", "--bake"),
+        {},
+        "set MODEL_REVISION to the commit",
+    ),
+    "half-pinned": (
+        ("--username", "me", "--single", "--bake"),
+        {"MODEL_REVISION": COMMIT},
+        "set DIARIZATION_MODEL_REVISION",
+    ),
+    "branch": (
+        ("--username", "me", "--transcription", "--bake"),
+        {"MODEL_REVISION": "main"},
+        "set MODEL_REVISION",
+    ),
+    "no-id": (
+        ("--username", "me", "--transcription", "--bake"),
+        {"MODEL_ID": "a b", "MODEL_REVISION": COMMIT},
+        "MODEL_ID=a b is no",
+    ),
 }
 
 
 @pytest.mark.parametrize(("arguments", "environment", "said"), REFUSED.values(), ids=REFUSED)
-def test_a_wrong_argument_is_refused_in_one_line(arguments: tuple[str, ...], environment: dict[str, str], said: str) -> None:
+def test_a_wrong_argument_is_refused_in_one_line(
+    arguments: tuple[str, ...], environment: dict[str, str], said: str
+) -> None:
     """Exit code 2, before anything is done."""
     done = script(*arguments, **environment)
     assert done.returncode == 2
@@ -132,13 +164,25 @@ def test_a_wrong_argument_is_refused_in_one_line(arguments: tuple[str, ...], env
 
 
 def test_a_build_that_fails_ends_it_and_the_token_is_gone(tmp_path: Path) -> None:
-    """With the client's exit code; later images are not tried, and the file with the token, which nobody else could read, is removed."""
+    """With the client's exit code; later images are not tried, and the file with the token, which
+    nobody else could read, is removed.
+    """
     client = tmp_path / "client"
     client.write_text(
-        '#!/bin/sh\nfor a; do case $a in *src=*) f=${a#*src=}; stat -c %a "$f"; cat "$f"; echo; echo "$f";; esac; done\nexit 3\n'
+        '#!/bin/sh\nfor a; do case $a in *src=*) f=${a#*src=}; stat -c %a "$f"; cat "$f"; echo; '
+        'echo "$f";; esac; done\nexit 3\n'
     )
     client.chmod(0o755)
-    done = script("--username", "me", "--single", "--diarization", "--bake", DOCKER=str(client), HF_TOKEN="hf_marker", **PINNED)
+    done = script(
+        "--username",
+        "me",
+        "--single",
+        "--diarization",
+        "--bake",
+        DOCKER=str(client),
+        HF_TOKEN="hf_marker",
+        **PINNED,
+    )
     assert done.returncode == 3
     _, mode, token, file = done.stdout.splitlines()
     assert (mode, token) == ("600", "hf_marker")

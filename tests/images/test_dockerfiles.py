@@ -1,4 +1,7 @@
-"""What the Dockerfiles say, and the locks that their shared layers are made of. No engine is needed."""
+"""What the Dockerfiles say, and the locks that their shared layers are made of.
+
+No engine is needed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,11 @@ LOCKS = {role: (ROOT / "requirements" / f"{role}.txt").read_text() for role in G
 
 def test_the_gpu_images_have_the_same_steps_down_to_the_mark() -> None:
     """Word for word but the title: only so are their heavy layers the same."""
-    heads = {role: text.partition(MARK)[0].splitlines()[1:] for role, text in TEXTS.items() if role in GPU_ROLES}
+    heads = {
+        role: text.partition(MARK)[0].splitlines()[1:]
+        for role, text in TEXTS.items()
+        if role in GPU_ROLES
+    }
     assert all(len(head) > 20 for head in heads.values())
     for one, other in itertools.pairwise(heads.values()):
         assert one == other
@@ -39,7 +46,10 @@ def test_the_base_can_be_exchanged_and_nothing_else_comes_from_a_registry(role: 
     """No frontend, no second base: `FROM` names the base or a stage."""
     assert "ARG BASE_IMAGE=python:3.12-slim-bookworm" in TEXTS[role]
     assert "# syntax=" not in TEXTS[role]
-    assert set(re.findall(r"^FROM (\S+)", TEXTS[role], re.MULTILINE)) <= {"${BASE_IMAGE}", "dependencies"}
+    assert set(re.findall(r"^FROM (\S+)", TEXTS[role], re.MULTILINE)) <= {
+        "${BASE_IMAGE}",
+        "dependencies",
+    }
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -53,12 +63,16 @@ def test_all_that_is_installed_is_pinned_by_hash(role: str) -> None:
 def test_the_code_comes_last() -> None:
     """So that a change of it leaves all layers that weigh anything."""
     for text in TEXTS.values():
-        layers = re.findall(r"^(?:RUN|COPY) .*$", text.rpartition("FROM dependencies\n")[2], re.MULTILINE)
+        layers = re.findall(
+            r"^(?:RUN|COPY) .*$", text.rpartition("FROM dependencies\n")[2], re.MULTILINE
+        )
         assert layers[-1] == "COPY --from=code /app ."
 
 
 def test_the_shared_locks_are_what_all_locks_have() -> None:
-    """Each requirement with its hashes stands in every lock as it is; torch and CUDA on their own."""
+    """Each requirement with its hashes stands in every lock as it is; torch and CUDA on their
+    own.
+    """
     heavy, others = SHARED["split"](list(LOCKS.values()))
     for requirement in heavy + others:
         assert all(requirement in lock for lock in LOCKS.values())
@@ -73,7 +87,13 @@ def test_a_requirement_that_one_lock_has_otherwise_is_not_shared() -> None:
     """Another version, another marker or another hash: it is left to the role's own layer."""
     linux = "b==1 ; sys_platform == 'linux' \\\n    --hash=sha256:bb"
     pinned = f"a==1 \\\n    --hash=sha256:aa\n{linux}\ntorch==2 \\\n    --hash=sha256:cc\n"
-    assert SHARED["split"]([pinned, pinned]) == (["torch==2 \\\n    --hash=sha256:cc"], ["a==1 \\\n    --hash=sha256:aa", linux])
+    assert SHARED["split"]([pinned, pinned]) == (
+        ["torch==2 \\\n    --hash=sha256:cc"],
+        ["a==1 \\\n    --hash=sha256:aa", linux],
+    )
     for other in (pinned.replace("a==1", "a==2"), pinned.replace("sha256:aa", "sha256:ab")):
         assert [requirement[0] for requirement in SHARED["split"]([pinned, other])[1]] == ["b"]
-    assert [requirement[0] for requirement in SHARED["split"]([pinned, pinned.replace("linux", "win32")])[1]] == ["a"]
+    assert [
+        requirement[0]
+        for requirement in SHARED["split"]([pinned, pinned.replace("linux", "win32")])[1]
+    ] == ["a"]

@@ -28,8 +28,13 @@ CODE = "/app"
 
 WEIGH = """
 import importlib.metadata, json, os, pathlib
-def weight(folder): return sum(path.lstat().st_size for path in pathlib.Path(folder).rglob('*') if not path.is_dir())
-files = {pathlib.Path(found.locate_file(file)).resolve() for found in importlib.metadata.distributions() for file in found.files or ()}
+def weight(folder):
+    files = (path for path in pathlib.Path(folder).rglob('*') if not path.is_dir())
+    return sum(path.lstat().st_size for path in files)
+files = {
+    pathlib.Path(found.locate_file(file)).resolve()
+    for found in importlib.metadata.distributions() for file in found.files or ()
+}
 installed = [path for path in files if path.suffix != '.pyc' and path.is_file()]
 print(json.dumps({
     'dependencies': sum(path.stat().st_size for path in installed),
@@ -49,7 +54,9 @@ print(sorted(spec.name for spec in specs if spec.cached and not os.path.exists(s
 
 def inside(engine: Engine, image: str, program: str, *arguments: str) -> str:
     """Run a Python program in an image; returns what it prints."""
-    return engine.do("run", "--rm", "--network", "none", *LOCKED, image, "python", "-c", program, *arguments)
+    return engine.do(
+        "run", "--rm", "--network", "none", *LOCKED, image, "python", "-c", program, *arguments
+    )
 
 
 def above_base(engine: Engine, image: str, base: str) -> int:
@@ -67,12 +74,16 @@ def test_the_orchestrator_is_small(engine: Engine, images: dict[str, str], base:
 def test_a_gpu_image_weighs_what_its_dependencies_weigh(
     engine: Engine, images: dict[str, str], base: str, role: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And a third more at most; where the rest goes is printed, and nearly nothing is unaccounted for."""
+    """And a third more at most; where the rest goes is printed, and nearly nothing is unaccounted
+    for.
+    """
     weights = json.loads(inside(engine, images[role], WEIGH))
     whole = above_base(engine, images[role], base)
     rest = whole - weights["venv"] - weights["models"] - weights["code"]
     with capsys.disabled():
-        said = ", ".join(f"{name} {weight / MB:.0f}" for name, weight in {**weights, "rest": rest}.items())
+        said = ", ".join(
+            f"{name} {weight / MB:.0f}" for name, weight in {**weights, "rest": rest}.items()
+        )
         print(f"\n{role}: {whole / MB:.0f} MB above its base; {said}")
     assert whole <= GPU_MAX_RATIO * weights["dependencies"]
     assert weights["venv"] - weights["dependencies"] - weights["bytecode"] <= 0.02 * whole
@@ -80,13 +91,20 @@ def test_a_gpu_image_weighs_what_its_dependencies_weigh(
 
 
 def test_the_gpu_images_share_their_heavy_layers(engine: Engine, images: dict[str, str]) -> None:
-    """Of each, at least 85 % of the bytes are layers that all three have: an engine or a registry keeps them once."""
+    """Of each, at least 85 % of the bytes are layers that all three have: an engine or a registry
+    keeps them once.
+    """
     layers = {role: engine.image(images[role])["RootFS"]["Layers"] for role in GPU_ROLES}
     first = next(iter(layers.values()))
     common = sum(1 for digests in zip(*layers.values(), strict=False) if len(set(digests)) == 1)
     assert common < len(first)
     for role in GPU_ROLES:
-        sizes = [parse_size(line) for line in engine.do("history", "--human=false", "--format", "{{.Size}}", images[role]).split()]
+        sizes = [
+            parse_size(line)
+            for line in engine.do(
+                "history", "--human=false", "--format", "{{.Size}}", images[role]
+            ).split()
+        ]
         shared = [size for size in reversed(sizes) if size][:common]
         assert sum(shared) >= 0.85 * sum(sizes)
 
@@ -97,7 +115,9 @@ def parse_size(text: str) -> int:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_an_image_says_what_it_is_and_how_it_is_run(engine: Engine, images: dict[str, str], role: str) -> None:
+def test_an_image_says_what_it_is_and_how_it_is_run(
+    engine: Engine, images: dict[str, str], role: str
+) -> None:
     """Its user, its command, its labels; nobody is told what it does."""
     config = engine.image(images[role])["Config"]
     assert config["User"] == "10001:10001"
@@ -105,46 +125,87 @@ def test_an_image_says_what_it_is_and_how_it_is_run(engine: Engine, images: dict
     assert not config.get("Entrypoint")
     assert config["Healthcheck"]["Test"] == ["NONE"]
     assert config["Labels"]["org.opencontainers.image.title"] == f"parakeet-{role}"
-    assert {"org.opencontainers.image.version", "org.opencontainers.image.revision"} <= config["Labels"].keys()
+    assert {"org.opencontainers.image.version", "org.opencontainers.image.revision"} <= config[
+        "Labels"
+    ].keys()
     environment = dict(entry.split("=", 1) for entry in config["Env"])
     assert environment["PYTHONUNBUFFERED"] == "1"
     assert "HF_HUB_OFFLINE" not in environment
     if role in GPU_ROLES:
-        assert (environment["PYANNOTE_METRICS_ENABLED"], environment["HF_HUB_DISABLE_TELEMETRY"]) == ("0", "1")
+        assert (
+            environment["PYANNOTE_METRICS_ENABLED"],
+            environment["HF_HUB_DISABLE_TELEMETRY"],
+        ) == ("0", "1")
         assert environment["NVIDIA_VISIBLE_DEVICES"] == "all"
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_nothing_has_to_be_compiled_when_a_worker_starts(engine: Engine, images: dict[str, str], role: str) -> None:
-    """Of Python's own modules, the libraries and ours: with a read-only root it would be done at each start."""
+def test_nothing_has_to_be_compiled_when_a_worker_starts(
+    engine: Engine, images: dict[str, str], role: str
+) -> None:
+    """Of Python's own modules, the libraries and ours: with a read-only root it would be done at
+    each start.
+    """
     heavy = {
         "transcription": ["nemo.collections.asr"],
         "diarization": ["pyannote.audio"],
         "single": ["nemo.collections.asr", "pyannote.audio"],
     }
-    # pyannote looks for ffmpeg's shared libraries at its import and warns without them; it is given waveforms here, never files.
-    assert inside(engine, images[role], COMPILED, f"handlers.{role}", *heavy.get(role, ())).splitlines()[-1] == "[]"
+    # pyannote looks for ffmpeg's shared libraries at its import and warns without them; it is given
+    # waveforms here, never files.
+    assert (
+        inside(
+            engine, images[role], COMPILED, f"handlers.{role}", *heavy.get(role, ())
+        ).splitlines()[-1]
+        == "[]"
+    )
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_an_image_holds_what_its_role_needs_and_no_more(engine: Engine, images: dict[str, str], role: str) -> None:
+def test_an_image_holds_what_its_role_needs_and_no_more(
+    engine: Engine, images: dict[str, str], role: str
+) -> None:
     """No tests, no tools, no emulator, no installer; models in those that run some."""
-    listed = inside(engine, images[role], "import os; print(*sorted(os.listdir('/app')), *os.listdir('/opt/venv/bin'), sep='\\n')").split()
+    listed = inside(
+        engine,
+        images[role],
+        "import os; print(*sorted(os.listdir('/app')), *os.listdir('/opt/venv/bin'), sep='\\n')",
+    ).split()
     assert {"core", "handlers", "LICENSE"} <= set(listed)
     assert ("models" in listed) == (role in GPU_ROLES)
-    assert not {"tests", "tools", "emulator", "bench", "pip", "uv", "Makefile", "requirements"} & set(listed)
+    assert not {
+        "tests",
+        "tools",
+        "emulator",
+        "bench",
+        "pip",
+        "uv",
+        "Makefile",
+        "requirements",
+    } & set(listed)
 
 
 def test_the_context_is_small(engine: Engine, base: str, tmp_path: Path) -> None:
     """What the engine is sent of this working tree: 5 MB, and the embedded models."""
     (tmp_path / "Dockerfile").write_text(f"FROM {base}\nCOPY . /context\n")
     engine.build(tmp_path / "Dockerfile", "parakeet-test/context")
-    program = "from pathlib import Path\nprint(*(f'{p.stat().st_size} {p}' for p in Path('/context').rglob('*') if p.is_file()), sep='\\n')"
-    listed = engine.do("run", "--rm", "--network", "none", "parakeet-test/context", "python3", "-c", program)
+    program = (
+        "from pathlib import Path\n"
+        "files = (p for p in Path('/context').rglob('*') if p.is_file())\n"
+        "print(*(f'{p.stat().st_size} {p}' for p in files), sep='\\n')"
+    )
+    listed = engine.do(
+        "run", "--rm", "--network", "none", "parakeet-test/context", "python3", "-c", program
+    )
     engine.do("rmi", "parakeet-test/context")
     sizes = {path: int(size) for size, path in (line.split(" ", 1) for line in listed.splitlines())}
     assert sum(sizes.values()) < 40 * MB
-    assert sum(size for path, size in sizes.items() if not path.startswith("/context/models/embedded/")) < 5 * MB
+    assert (
+        sum(
+            size for path, size in sizes.items() if not path.startswith("/context/models/embedded/")
+        )
+        < 5 * MB
+    )
     assert not any("__pycache__" in path or "/.git" in path for path in sizes)
 
 
@@ -175,7 +236,10 @@ def test_a_change_of_the_code_is_an_image_in_seconds(
         with capsys.disabled():
             print(f"\n{role}: {built.seconds:.1f} s after a change of the code")
         assert built.seconds <= REBUILD_MAX_S
-        assert inside(engine, built.tag, "from core import errors; print(errors.CHANGED_FOR)").strip() == role
+        assert (
+            inside(engine, built.tag, "from core import errors; print(errors.CHANGED_FOR)").strip()
+            == role
+        )
     finally:
         engine.do("rmi", built.tag)
 
@@ -195,14 +259,27 @@ class Baked:
 
 @pytest.fixture(scope="module")
 def baked(engine: Engine, base: str, copy: Path) -> Iterator[Baked]:
-    """The diarization image with a model from a hub that shows it to the bearer of the token alone; the hub is gone by now."""
-    files = {str(path.relative_to(EMBEDDED_PIPELINE)): path.read_bytes() for path in EMBEDDED_PIPELINE.rglob("*") if path.is_file()}
+    """The diarization image with a model from a hub that shows it to the bearer of the token alone;
+    the hub is gone by now.
+    """
+    files = {
+        str(path.relative_to(EMBEDDED_PIPELINE)): path.read_bytes()
+        for path in EMBEDDED_PIPELINE.rglob("*")
+        if path.is_file()
+    }
     secret = copy.parent / "token"
     secret.write_text(TOKEN)
     with hub.serve(hub.Hub({GATED: files}, gated=True, accepted=TOKEN)) as served:
-        arguments = ("--build-arg", f"BAKE_MODELS={GATED}@{hub.COMMIT}", "--build-arg", f"HF_ENDPOINT={served.url}")
+        arguments = (
+            "--build-arg",
+            f"BAKE_MODELS={GATED}@{hub.COMMIT}",
+            "--build-arg",
+            f"HF_ENDPOINT={served.url}",
+        )
         options = (*arguments, "--secret", f"id=hf_token,src={secret}")
-        name = build(engine, "diarization", base, copy, name="parakeet-test/baked", options=options).tag
+        name = build(
+            engine, "diarization", base, copy, name="parakeet-test/baked", options=options
+        ).tag
         assert any(authorization == f"Bearer {TOKEN}" for _, _, authorization in served.requests)
     yield Baked(name, options)
     engine.do("rmi", name)
@@ -218,11 +295,15 @@ def test_a_baked_image_needs_no_hub(baked: Baked, running: Platform) -> None:
         assert f"speaker model {GATED}: the image" in worker.logs()
 
 
-def test_a_change_of_the_code_does_not_fetch_the_weights_again(baked: Baked, engine: Engine, base: str, copy: Path) -> None:
+def test_a_change_of_the_code_does_not_fetch_the_weights_again(
+    baked: Baked, engine: Engine, base: str, copy: Path
+) -> None:
     """The hub need not answer for it, and the layer of the weights is the same."""
     with (copy / "core" / "merging.py").open("a") as file:
         file.write("CHANGED = True\n")
-    changed = build(engine, "diarization", base, copy, name="parakeet-test/baked-changed", options=baked.options).tag
+    changed = build(
+        engine, "diarization", base, copy, name="parakeet-test/baked-changed", options=baked.options
+    ).tag
     try:
         before, after = (engine.image(tag)["RootFS"]["Layers"] for tag in (baked.tag, changed))
         assert (before[:-1], len(before)) == (after[:-1], len(after))
@@ -232,7 +313,9 @@ def test_a_change_of_the_code_does_not_fetch_the_weights_again(baked: Baked, eng
 
 
 def test_no_layer_holds_a_secret(baked: Baked, engine: Engine) -> None:
-    """Neither a file of any layer nor the image's description and history hold the token that the build was given."""
+    """Neither a file of any layer nor the image's description and history hold the token that the
+    build was given.
+    """
     searched = 0
     with engine.stream("save", baked.tag) as saved:
         assert saved.stdout is not None
@@ -253,11 +336,20 @@ def search(file: Any, name: str) -> int:
     return size
 
 
-def test_a_model_that_the_token_does_not_open_ends_the_build(engine: Engine, base: str, copy: Path) -> None:
-    """With the sentence that says what to do; an image without the weights that were asked for is not made."""
+def test_a_model_that_the_token_does_not_open_ends_the_build(
+    engine: Engine, base: str, copy: Path
+) -> None:
+    """With the sentence that says what to do; an image without the weights that were asked for is
+    not made.
+    """
     files: Mapping[str, bytes] = {"config.yaml": b"x"}
     with hub.serve(hub.Hub({GATED: files}, gated=True)) as served:
-        options = ("--build-arg", f"BAKE_MODELS={GATED}@{hub.COMMIT}", "--build-arg", f"HF_ENDPOINT={served.url}")
+        options = (
+            "--build-arg",
+            f"BAKE_MODELS={GATED}@{hub.COMMIT}",
+            "--build-arg",
+            f"HF_ENDPOINT={served.url}",
+        )
         with pytest.raises(EngineError, match="is gated: accept its conditions"):
             build(engine, "diarization", base, copy, name="parakeet-test/refused", options=options)
     assert not engine.has("parakeet-test/refused")

@@ -20,7 +20,9 @@ from tests.images.platform import EMBEDDED, LOCKED, Platform, Worker
 
 pytestmark = pytest.mark.images
 
-DIALOGUE = {"audio_base64": base64.b64encode((ROOT / "examples" / "dialogue.mp3").read_bytes()).decode()}
+DIALOGUE = {
+    "audio_base64": base64.b64encode((ROOT / "examples" / "dialogue.mp3").read_bytes()).decode()
+}
 REFERENCE = json.loads((ROOT / "examples" / "dialogue.json").read_text())
 
 
@@ -40,8 +42,12 @@ def plain(text: str) -> str:
 
 
 @pytest.mark.parametrize("role", ["orchestrator", "single"])
-def test_the_sample_comes_back_with_its_words_and_speakers(running: Platform, workers: dict[str, Worker], role: str) -> None:
-    """Out of the orchestrator's container, which has the other two do it, and out of the single worker's."""
+def test_the_sample_comes_back_with_its_words_and_speakers(
+    running: Platform, workers: dict[str, Worker], role: str
+) -> None:
+    """Out of the orchestrator's container, which has the other two do it, and out of the single
+    worker's.
+    """
     assert workers
     answer = running.run(role, {**DIALOGUE, "response_format": "verbose_json"})
     spoken = " ".join(word["text"] for word in REFERENCE["words"])
@@ -54,12 +60,20 @@ def test_the_sample_comes_back_with_its_words_and_speakers(running: Platform, wo
 def test_a_worker_has_no_rights(workers: dict[str, Worker], role: str) -> None:
     """Python is process 1 and belongs to nobody special; it has no capability and can get none."""
     worker = workers[role]
-    status = dict(line.split(":\t", 1) for line in worker.do("cat", "/proc/1/status").splitlines() if ":\t" in line)
+    status = dict(
+        line.split(":\t", 1)
+        for line in worker.do("cat", "/proc/1/status").splitlines()
+        if ":\t" in line
+    )
     assert set(status["Uid"].split()) == {"10001"}
     assert "0" not in status["Gid"].split()
     assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
     assert status["NoNewPrivs"] == "1"
-    assert worker.do("cat", "/proc/1/cmdline").split("\0")[:3] == ["python", "-m", f"handlers.{role}"]
+    assert worker.do("cat", "/proc/1/cmdline").split("\0")[:3] == [
+        "python",
+        "-m",
+        f"handlers.{role}",
+    ]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -81,7 +95,9 @@ def test_no_worker_was_short_of_memory(workers: dict[str, Worker], engine: Engin
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_worker_that_is_told_to_end_finishes_its_job(running: Platform, workers: dict[str, Worker], role: str) -> None:
+def test_a_worker_that_is_told_to_end_finishes_its_job(
+    running: Platform, workers: dict[str, Worker], role: str
+) -> None:
     """SIGTERM in the middle of a job: the answer is posted, then the container ends with code 0."""
     job_id = running.submit(role, DIALOGUE)
     running.until(lambda: running.status(role, job_id)["status"] == "IN_PROGRESS", 60)
@@ -94,7 +110,9 @@ def test_a_worker_that_is_told_to_end_finishes_its_job(running: Platform, worker
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_what_a_worker_prints_has_no_word_of_the_transcript(workers: dict[str, Worker], role: str) -> None:
+def test_what_a_worker_prints_has_no_word_of_the_transcript(
+    workers: dict[str, Worker], role: str
+) -> None:
     """Nor a traceback, nor a warning about a folder that it could not write to."""
     printed = workers[role].logs()
     assert "Traceback" not in printed
@@ -110,16 +128,27 @@ WRONG = [
     ("transcription", {}, "nvidia/parakeet-tdt-0.6b-v2"),
     ("diarization", {"DIARIZATION_MODEL_ID": "not an id"}, "not an id"),
     ("diarization", {}, "pyannote/speaker-diarization-community-1"),
-    ("orchestrator", {"RUNPOD_API_KEY": "any", "DIARIZATION_ENDPOINT_ID": "d"}, "TRANSCRIPTION_ENDPOINT_ID"),
+    (
+        "orchestrator",
+        {"RUNPOD_API_KEY": "any", "DIARIZATION_ENDPOINT_ID": "d"},
+        "TRANSCRIPTION_ENDPOINT_ID",
+    ),
     ("orchestrator", {"JOB_TIMEOUT": "-1"}, "JOB_TIMEOUT"),
 ]
 
 
-@pytest.mark.parametrize(("role", "variables", "named"), WRONG, ids=[f"{role}-{named.replace('/', '-')}" for role, _, named in WRONG])
+@pytest.mark.parametrize(
+    ("role", "variables", "named"),
+    WRONG,
+    ids=[f"{role}-{named.replace('/', '-')}" for role, _, named in WRONG],
+)
 def test_a_wrong_or_missing_setting_ends_in_one_line(
     engine: Engine, images: dict[str, str], role: str, variables: dict[str, str], named: str
 ) -> None:
-    """That names it; the exit code is 1. A model that is nowhere, with no network to fetch it by, ends the same way."""
+    """That names it; the exit code is 1.
+
+    A model that is nowhere, with no network to fetch it by, ends the same way.
+    """
     settings = [part for name, value in variables.items() for part in ("--env", f"{name}={value}")]
     done = engine.attempt("run", "--rm", "--network", "none", *LOCKED, *settings, images[role])
     assert done.returncode == 1
@@ -128,7 +157,9 @@ def test_a_wrong_or_missing_setting_ends_in_one_line(
     assert done.stdout == ""
 
 
-def test_a_worker_that_is_told_to_end_while_it_starts_ends(running: Platform, images: dict[str, str]) -> None:
+def test_a_worker_that_is_told_to_end_while_it_starts_ends(
+    running: Platform, images: dict[str, str]
+) -> None:
     """Also as process 1, for which Linux drops signals that nobody handles."""
     assert images
     with running.worker("single") as worker:
@@ -142,7 +173,9 @@ def test_an_image_can_be_tried_without_the_platform(engine: Engine, images: dict
     written = re.search(r"docker (run [^\n]*) \\\n  \S+ (python -m handlers.single [^\n]*)", page)
     assert written
     options, command = map(shlex.split, written.groups())
-    options = [option.replace("8000:8000", "127.0.0.1::8000") for option in options if option != "--rm"]
+    options = [
+        option.replace("8000:8000", "127.0.0.1::8000") for option in options if option != "--rm"
+    ]
     container = engine.do(*options, "--detach", images["single"], *command).strip()
     try:
         port = engine.container(container)["NetworkSettings"]["Ports"]["8000/tcp"][0]["HostPort"]

@@ -1,7 +1,8 @@
-"""The exact architectures of the production models, with random weights, through the code that runs the real ones.
+"""The exact architectures of the production models, with random weights, through the code that runs
+the real ones.
 
-What they say is nonsense; that they load, run, fit and answer is what is shown. Run alone, and with `-s` to see time and memory:
-python -m pytest -m slow -s tests/slow/test_full_size_models.py
+What they say is nonsense; that they load, run, fit and answer is what is shown. Run alone, and with
+`-s` to see time and memory: python -m pytest -m slow -s tests/slow/test_full_size_models.py
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.audio import SAMPLE_RATE, Waveform
-from core.chunking import utterances
-from core.diarization import PyannoteDiarizer
+from core.media.audio import SAMPLE_RATE, Waveform
+from core.media.cutting import utterances
 from core.modelstore import find_diarization_model, find_speech_model
-from core.schema import SpeakerCount
-from core.transcription import ParakeetTranscriber
+from core.speakers.pyannote import PyannoteDiarizer
+from core.speech.transcriber import ParakeetTranscriber
+from core.wire.job_input import SpeakerCount
 from tests import golden, models
 
 pytestmark = pytest.mark.slow
@@ -47,7 +48,8 @@ def minute() -> Waveform:
 def parakeet_tdt_0_6b_v2(folder: Path) -> Path:
     """FastConformer XL with a TDT decoder, random weights.
 
-    The sizes are the row «XLarge» of NeMo's `examples/asr/conf/fastconformer/fast-conformer_transducer_bpe.yaml`; 128 mel features, the
+    The sizes are the row «XLarge» of NeMo's
+    `examples/asr/conf/fastconformer/fast-conformer_transducer_bpe.yaml`; 128 mel features, the
     durations 0 to 4 and 1024 tokens are those of the model card.
     """
     import torch
@@ -55,25 +57,41 @@ def parakeet_tdt_0_6b_v2(folder: Path) -> Path:
     from omegaconf import OmegaConf
 
     tokenizer = models.train_tokenizer(folder / "tokenizer", 1024)
-    config = models.speech_config("tdt", tokenizer, width=1024, layers=24, heads=8, channels=256, features=128, predictor=640)
+    config = models.speech_config(
+        "tdt", tokenizer, width=1024, layers=24, heads=8, channels=256, features=128, predictor=640
+    )
     torch.manual_seed(0)
     model = EncDecRNNTBPEModel(OmegaConf.create(config))
-    assert sum(parameter.numel() for parameter in model.parameters()) == pytest.approx(616e6, rel=0.01)
+    assert sum(parameter.numel() for parameter in model.parameters()) == pytest.approx(
+        616e6, rel=0.01
+    )
     path = folder / "parakeet-tdt-0.6b-v2.nemo"
     model.save_to(str(path))
     return path
 
 
 def community_1(folder: Path) -> Path:
-    """Segmentation-3.0's PyanNet, WeSpeaker's ResNet34 and a PLDA from 256 to 128 dimensions, random weights, VBx clustering."""
+    """Segmentation-3.0's PyanNet, WeSpeaker's ResNet34 and a PLDA from 256 to 128 dimensions,
+    random weights, VBx clustering.
+    """
     segmentation = models.segmentation_model(
         sincnet={"stride": 10},
-        lstm={"hidden_size": 128, "num_layers": 4, "bidirectional": True, "monolithic": True, "dropout": 0.5},
+        lstm={
+            "hidden_size": 128,
+            "num_layers": 4,
+            "bidirectional": True,
+            "monolithic": True,
+            "dropout": 0.5,
+        },
         linear={"hidden_size": 128, "num_layers": 2},
     )
     embedding = models.embedding_model("WeSpeakerResNet34")
-    assert sum(parameter.numel() for parameter in segmentation.parameters()) == pytest.approx(1.47e6, rel=0.01)
-    assert sum(parameter.numel() for parameter in embedding.parameters()) == pytest.approx(6.63e6, rel=0.01)
+    assert sum(parameter.numel() for parameter in segmentation.parameters()) == pytest.approx(
+        1.47e6, rel=0.01
+    )
+    assert sum(parameter.numel() for parameter in embedding.parameters()) == pytest.approx(
+        6.63e6, rel=0.01
+    )
     assert embedding.dimension == 256
     return models.speaker_pipeline(folder / "pipeline", segmentation, embedding, lda_dimension=128)
 
@@ -88,7 +106,11 @@ def test_speech_model_of_full_size_transcribes_a_minute(tmp_path, minute):
     fractions: list[float] = []
     with measured(f"transcribing {DURATION_S} s"):
         answer = transcriber.transcribe(
-            utterances([minute.samples]), language=None, progress=fractions.append, cancelled=lambda: False, duration_s=DURATION_S
+            utterances([minute.samples]),
+            language=None,
+            progress=fractions.append,
+            cancelled=lambda: False,
+            duration_s=DURATION_S,
         )
     assert fractions[-1] == 1
     assert [word.start for word in answer.words] == sorted(word.start for word in answer.words)
@@ -98,12 +120,22 @@ def test_speech_model_of_full_size_transcribes_a_minute(tmp_path, minute):
 
 
 def test_speaker_models_of_full_size_diarize_a_minute(tmp_path, minute):
-    """Segmentation, embeddings, PLDA and VBx of community-1's sizes give turns inside the recording."""
+    """Segmentation, embeddings, PLDA and VBx of community-1's sizes give turns inside the
+    recording.
+    """
     with measured("building community-1"):
         folder = community_1(tmp_path)
     with measured("loading it"):
         diarizer = PyannoteDiarizer(find_diarization_model(str(folder)))
     with measured(f"diarizing {DURATION_S} s"):
-        answer = diarizer.diarize(minute, speakers=SpeakerCount(at_most=4), progress=lambda _: None, cancelled=lambda: False)
+        answer = diarizer.diarize(
+            minute,
+            speakers=SpeakerCount(at_most=4),
+            progress=lambda _: None,
+            cancelled=lambda: False,
+        )
     assert 1 <= answer.num_speakers <= 4
-    assert all(0 <= turn.start < turn.end <= DURATION_S for turn in (*answer.turns, *answer.exclusive_turns))
+    assert all(
+        0 <= turn.start < turn.end <= DURATION_S
+        for turn in (*answer.turns, *answer.exclusive_turns)
+    )

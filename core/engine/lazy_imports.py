@@ -1,0 +1,211 @@
+"""Imports that wait until somebody needs what they bring.
+
+NeMo and pyannote import libraries that no worker calls: a compiler, plots, tables, measures of
+other fields. Together these take more than half of the time in which the two are imported. Inside
+of `deferred(...)` the import of one gives a stand-in, and so does what is taken from it or called
+of it. The first use after the `with` imports the library and goes on with the real thing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, Union
+
+LIGHTNING_EXTRAS = (
+    "torch._dynamo",
+    "torch._inductor",
+    "scipy.signal",
+    "matplotlib",
+    "transformers",
+    "pandas",
+)
+"""What Lightning and torchmetrics, which NeMo and pyannote are built on, import for what no worker
+does.
+"""
+
+
+@contextlib.contextmanager
+def deferred(*libraries: str) -> Iterator[None]:
+    """Inside of the `with`, in this thread, the import of one of these packages or of a module in
+    it gives a stand-in.
+
+    Packages that are imported already stay as they are, and what is not installed is missed as
+    ever. A class that is derived from a stand-in imports the real one at once. After the `with` no
+    stand-in is left in `sys.modules`.
+    """
+    finder = _Finder(
+        [
+            name
+            for name in libraries
+            if name not in sys.modules and find_spec(name.partition(".")[0])
+        ]
+    )
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        finder.close()
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Makes the stand-ins of one `with`, and takes them away."""
+
+    def __init__(self, libraries: Sequence[str]) -> None:
+        self._libraries = set(libraries)
+        self._thread = threading.get_ident()
+        self._made: dict[str, ModuleType] = {}
+        self._is_open = True
+
+    def is_open(self) -> bool:
+        """Whether the caller is inside of the `with`."""
+        return self._is_open and threading.get_ident() == self._thread
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+        """See `MetaPathFinder`."""
+        if not self.is_open() or self._library_of(fullname) is None:
+            return None
+        return ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """See `Loader`."""
+        self._made[spec.name] = _Module(spec.name, self)
+        return self._made[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """See `Loader`; a stand-in has nothing to run."""
+
+    def real(self, name: str) -> ModuleType:
+        """Import a module itself; from now on nothing of its library is stood in for."""
+        library = self._library_of(name)
+        if library is not None:
+            self._give_up(library)
+        return importlib.import_module(name)
+
+    def close(self) -> None:
+        """Take all stand-ins away."""
+        self._is_open = False
+        for library in tuple(self._libraries):
+            self._give_up(library)
+
+    def _library_of(self, name: str) -> str | None:
+        return next((library for library in self._libraries if _is_inside(name, library)), None)
+
+    def _give_up(self, library: str) -> None:
+        self._libraries.discard(library)
+        for name, module in self._made.items():
+            if _is_inside(name, library) and sys.modules.get(name) is module:
+                del sys.modules[name]
+                parent, _, child = name.rpartition(".")
+                if parent in sys.modules and vars(sys.modules[parent]).get(child) is module:
+                    delattr(sys.modules[parent], child)
+
+
+def _is_inside(name: str, package: str) -> bool:
+    return f"{name}.".startswith(f"{package}.")
+
+
+class _Module(ModuleType):
+    """Stands in for a module."""
+
+    def __init__(self, name: str, finder: _Finder) -> None:
+        super().__init__(name)
+        self.__finder = finder
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__version__":
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                return importlib.metadata.version(self.__name__)
+            return self.__get(name)
+        if _is_special(name):
+            raise AttributeError(name)
+        return _now_or_later(self.__finder, lambda: self.__get(name))
+
+    def __get(self, name: str) -> Any:
+        module = self.__finder.real(self.__name__)
+        with contextlib.suppress(ModuleNotFoundError):
+            # `from package import module` imports a module that the package itself does not.
+            return (
+                getattr(module, name)
+                if hasattr(module, name)
+                else importlib.import_module(f"{self.__name__}.{name}")
+            )
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+
+class _Deferred:
+    """Stands in for a thing of such a module, or for what a call of one gives.
+
+    Arithmetic and order are not passed on: they raise TypeError.
+    """
+
+    def __init__(self, finder: _Finder, make: Callable[[], Any]) -> None:
+        self.__finder = finder
+        self.__real = cache(make)
+
+    def __getattr__(self, name: str) -> Any:
+        if _is_special(name):
+            raise AttributeError(name)
+        return _now_or_later(self.__finder, lambda: getattr(self.__real(), name))
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return _now_or_later(self.__finder, lambda: self.__real()(*arguments, **named))
+
+    def __getitem__(self, key: Any) -> Any:
+        return _now_or_later(self.__finder, lambda: self.__real()[key])
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        real = self.__real()
+        return real.__get__(instance, owner) if hasattr(type(real), "__get__") else real
+
+    def __mro_entries__(self, _: object) -> tuple[Any]:
+        return (self.__real(),)
+
+    def __or__(self, other: Any) -> Any:
+        return Union[self, other]  # noqa: UP007  `|` is what is being defined
+
+    __ror__ = __or__
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, self.__real())
+
+    def __subclasscheck__(self, kind: type) -> bool:
+        return issubclass(kind, self.__real())
+
+    def __eq__(self, other: object) -> bool:
+        return self is other if self.__finder.is_open() else bool(self.__real() == other)
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        return bool(self.__real())
+
+    def __len__(self) -> int:
+        return len(self.__real())
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.__real())
+
+    def __contains__(self, item: object) -> bool:
+        return item in self.__real()
+
+    def __str__(self) -> str:
+        return str(self.__real())
+
+
+def _now_or_later(finder: _Finder, make: Callable[[], Any]) -> Any:
+    return _Deferred(finder, make) if finder.is_open() else make()
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")

@@ -1,0 +1,1 @@
+"""The roles' work, from a request to a transcript."""

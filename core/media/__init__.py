@@ -1,0 +1,1 @@
+"""From wherever a recording is to samples and utterances."""

@@ -1,0 +1,149 @@
+"""From where the caller says the recording is to a local file.
+
+`fetch` chooses the place by the scheme, and holds what is the same for all: one deadline for
+everything from the name lookup to the last byte, one cap on the bytes, one look at whether anybody
+still wants it.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from core.domain.watch import IsCancelled
+from core.errors import Cancelled, DownloadFailed, DownloadTimedOut, EmptyAudio, InvalidUrl
+from core.media.bucket import Bucket
+from core.media.inline import Inline
+from core.media.origin import Origin, too_large
+from core.media.web import Web
+from core.settings import Settings
+from core.wire.job_input import Source
+
+_POLL_S = 0.1
+
+
+@contextmanager
+def job_folder(temp_dir: Path) -> Iterator[Path]:
+    """Give a fresh folder that only this user can enter, and remove it with all that is in it,
+    whatever happens.
+    """
+    temp_dir.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="job-", dir=temp_dir, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def check(source: Source, settings: Settings) -> None:
+    """Find what is wrong with a source without fetching it: for whoever passes it on.
+
+    Raises InvalidUrl, InvalidBase64, EmptyAudio, SourceTooLarge. Whether s3 can be had is not
+    looked at: its settings are the fetcher's.
+    """
+    if source.scheme == "s3":
+        return
+    origin = _origin(source, settings)
+    if isinstance(origin, Inline) and not any(origin.chunks()):
+        raise _empty()
+
+
+def fetch(
+    source: Source, folder: Path, *, settings: Settings, cancelled: IsCancelled = lambda: False
+) -> Path:
+    """Bring the recording into `folder` and return the file.
+
+    Raises InvalidUrl, BlockedAddress, DownloadFailed, DownloadTimedOut, StorageNotConfigured,
+    SourceTooLarge, InvalidBase64, EmptyAudio, Cancelled.
+    """
+    origin = _origin(source, settings)
+    path = folder / "recording"
+    stopped = threading.Event()
+
+    def save() -> None:
+        _save(origin.chunks(), path, settings.max_audio_bytes, stopped)
+
+    def stop() -> None:
+        stopped.set()
+        origin.cut()
+
+    _run_within(save, settings.download_timeout, cancelled, stop)
+    return path
+
+
+def _origin(source: Source, settings: Settings) -> Origin:
+    scheme = source.scheme
+    if scheme in ("http", "https"):
+        return Web(
+            source.value, max_bytes=settings.max_audio_bytes, timeout_s=settings.download_timeout
+        )
+    if scheme == "s3":
+        return Bucket(source.value, settings)
+    if scheme in (None, "data"):
+        return Inline(source.value, max_bytes=settings.max_audio_bytes)
+    raise InvalidUrl(
+        f"{scheme[:20]}: is not fetched; give an http(s):// or s3:// URL, a data: URI or base64 "
+        "text"
+    )
+
+
+def _empty() -> EmptyAudio:
+    return EmptyAudio("the recording has no bytes; check that the upload was complete")
+
+
+def _save(chunks: Iterator[bytes], path: Path, max_bytes: int, stopped: threading.Event) -> None:
+    size = 0
+    try:
+        with path.open("wb") as file:
+            for chunk in chunks:
+                size += len(chunk)
+                if size > max_bytes:
+                    raise too_large(max_bytes)
+                if stopped.is_set():
+                    return
+                file.write(chunk)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DownloadFailed(
+                "the worker's disk is full; try again later", retryable=True
+            ) from None
+        raise
+    if not size:
+        raise _empty()
+
+
+def _run_within(
+    work: Callable[[], None], timeout_s: float, cancelled: IsCancelled, stop: Callable[[], None]
+) -> None:
+    """Run `work` in a thread of its own; leave it behind, stopped, at the deadline.
+
+    A thread, because no timeout of a socket library is total: each holds for one read, and a host
+    that drips never runs into it.
+    """
+    done: Future[None] = Future()
+    deadline = time.monotonic() + timeout_s
+    threading.Thread(target=_fulfil, args=(done, work), name="fetch", daemon=True).start()
+    try:
+        while not wait([done], timeout=min(_POLL_S, max(0.0, deadline - time.monotonic()))).done:
+            if cancelled():
+                raise Cancelled("the job was cancelled while the recording was fetched")
+            if time.monotonic() >= deadline:
+                raise DownloadTimedOut(
+                    f"the recording did not arrive within {timeout_s:g} s; try again, or host it "
+                    "closer"
+                )
+    finally:
+        stop()
+    done.result()
+
+
+def _fulfil(promise: Future[None], work: Callable[[], None]) -> None:
+    try:
+        work()
+    except BaseException as error:
+        promise.set_exception(error)
+    else:
+        promise.set_result(None)

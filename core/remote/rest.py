@@ -1,0 +1,205 @@
+"""What goes over the wire to the platform's REST API and what it answers, parsed once, here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from core.errors import DeadlineExceeded, JobFailed, SourceTooLarge, WorkerError
+
+MAX_REQUEST_BYTES = 10_000_000
+"""What the platform takes by `/run`."""
+# The bounds that the platform sets on a job's policy, in milliseconds.
+_EXECUTION_MS = (5_000, 604_800_000)
+_TTL_MS = (10_000, 604_800_000)
+
+_ID = r"[A-Za-z0-9_.-]{1,200}"
+"""What a job's id may look like: it becomes a part of URLs."""
+_CUT_OFF_ID = re.compile(rb'\s*\{[^{}]*?"id"\s*:\s*"(' + _ID.encode() + rb')"')
+_CODED = re.compile(r"([a-z][a-z0-9]*(?:_[a-z0-9]+)*): (\S.*)")
+_MAX_SENTENCE = 500
+
+
+class Malformed(ValueError):
+    """An answer that is not what the API is documented to give."""
+
+
+class Status(StrEnum):
+    """A job's state."""
+
+    IN_QUEUE = "IN_QUEUE"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMED_OUT = "TIMED_OUT"
+
+    @property
+    def is_final(self) -> bool:
+        """The job will not change any more."""
+        return self not in (Status.IN_QUEUE, Status.IN_PROGRESS)
+
+
+def _status(value: object) -> object:
+    return Status.IN_PROGRESS if value == "RUNNING" else value  # the console's word for it
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Submitted(_Answer):
+    """Of `/run`."""
+
+    id: Annotated[str, StringConstraints(pattern=f"^{_ID}$")]
+
+
+class JobState(_Answer):
+    """Of `/status`."""
+
+    status: Annotated[Status, BeforeValidator(_status)]
+    output: Any = None
+    error: Any = None
+
+
+class _Progress(_Answer):
+    stage: str
+    percent: Annotated[float, Field(allow_inf_nan=False)]
+
+
+_Kind = TypeVar("_Kind", bound=_Answer)
+
+
+def request_body(job_input: Mapping[str, object], *, timeout_s: float) -> bytes:
+    """Give the body for `/run`: after `timeout_s` the platform forgets the job, whatever state it
+    is in.
+
+    Raises SourceTooLarge where the platform would not take it.
+    """
+    milliseconds = round(1000 * timeout_s)
+    policy = {
+        "executionTimeout": _within(milliseconds, *_EXECUTION_MS),
+        "ttl": _within(milliseconds, *_TTL_MS),
+    }
+    body = json.dumps({"input": dict(job_input), "policy": policy}, allow_nan=False).encode()
+    if len(body) > MAX_REQUEST_BYTES:
+        raise SourceTooLarge(
+            f"the request has {len(body) / 1e6:.1f} MB and the platform carries "
+            f"{MAX_REQUEST_BYTES / 1e6:.0f} MB from the orchestrator "
+            "to its endpoints; put the recording where a URL leads to it and give that"
+        )
+    return body
+
+
+def _within(value: int, least: int, most: int) -> int:
+    return max(least, min(most, value))
+
+
+def read_id(content: bytes) -> str:
+    """Give the id of a job that was submitted, also from an answer that was cut off behind it;
+    raises Malformed.
+    """
+    try:
+        return _read(Submitted, content).id
+    except Malformed:
+        if found := _CUT_OFF_ID.match(content):
+            return found[1].decode()
+        raise
+
+
+def read_state(content: bytes) -> JobState:
+    """Give the state of a job; raises Malformed."""
+    return _read(JobState, content)
+
+
+def _read(kind: type[_Kind], content: bytes) -> _Kind:
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError:
+        raise Malformed(kind.__name__) from None
+
+
+def progress_of(state: JobState) -> tuple[str, float] | None:
+    """Give the stage and how much of it is done, 0..1, where a worker of ours tells."""
+    if state.status is not Status.IN_PROGRESS or not isinstance(state.output, dict):
+        return None
+    try:
+        told = _Progress.model_validate(state.output)
+    except ValidationError:
+        return None
+    return told.stage, min(1.0, max(0.0, told.percent / 100))
+
+
+def output_of(state: JobState, name: str) -> object:
+    """Give the output of a job that ended; raises JobFailed or DeadlineExceeded where there is
+    none. `name` is that of the endpoint.
+    """
+    if state.status is Status.COMPLETED and not _is_failure(state):
+        if state.output is None:
+            raise JobFailed(
+                f"the {name} job ended without an answer, perhaps because it was too large; ask "
+                "for a range with start and end"
+            )
+        return state.output
+    raise _failure(state, name)
+
+
+def _is_failure(state: JobState) -> bool:
+    """Whether a job says that it failed: the platform completes it where it cannot read the
+    error.
+    """
+    return bool(state.error) or (
+        isinstance(state.output, dict) and state.output.get("success") is False
+    )
+
+
+def _failure(state: JobState, name: str) -> WorkerError:
+    if state.status is Status.CANCELLED:
+        return JobFailed(
+            f"the {name} job was cancelled in its endpoint by somebody else; try again"
+        )
+    if state.status is Status.TIMED_OUT:
+        return DeadlineExceeded(
+            f"the {name} job took longer than its endpoint allows; try again, or ask for a range "
+            "with start and end"
+        )
+    error = state.error if isinstance(state.error, str) else ""
+    if coded := _CODED.fullmatch(error):
+        code, sentence = coded[1], coded[2]
+        return JobFailed(
+            sentence[:_MAX_SENTENCE], code=code, retryable=_is_retryable(code, state.output)
+        )
+    if re.fullmatch(r"job timed out after \d+ retries", error):
+        return JobFailed(
+            f"the workers of the {name} endpoint died or gave no answer; try again later"
+        )
+    # What else there is was not written by a worker of ours: it may hold anything.
+    return JobFailed(
+        f"the {name} job failed and gave no reason that can be passed on; look at the log of its "
+        "endpoint"
+    )
+
+
+def _is_retryable(code: str, said: object) -> bool:
+    """What the worker says; where the platform dropped that, what is usual for the code."""
+    if isinstance(said, dict) and isinstance(said.get("retryable"), bool):
+        return bool(said["retryable"])
+    return any(kind.code == code and kind.retryable for kind in _kinds(WorkerError))
+
+
+def _kinds(kind: type[WorkerError]) -> Iterator[type[WorkerError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _kinds(narrower)

@@ -1,0 +1,1 @@
+"""A waveform to turns."""

@@ -1,0 +1,1 @@
+"""Words and turns put together: labels, segments, seams and parts."""

@@ -1,0 +1,114 @@
+"""What the split workers answer, as values of `core.domain.timeline` again: `core.wire.render`
+backwards, for the two forms asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
+from core.errors import JobFailed
+from core.wire.openai import UNKNOWN_LANGUAGE
+
+_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Share = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class _Word(_Part):
+    word: str
+    start: _Seconds
+    end: _Seconds
+    confidence: _Share | None = None
+
+
+class _Character(_Part):
+    char: str
+    start: _Seconds
+    end: _Seconds
+
+
+class _Timestamps(_Part):
+    char: tuple[_Character, ...] = ()
+
+
+class _Turn(_Part):
+    start: _Seconds
+    end: _Seconds
+    speaker: str
+
+
+class _VerboseJson(_Part):
+    language: str
+    duration: _Seconds
+    warnings: tuple[str, ...] = ()
+    words: tuple[_Word, ...]
+    timestamps: _Timestamps = _Timestamps()
+
+
+class _Turns(_Part):
+    warnings: tuple[str, ...] = ()
+    segments: tuple[_Turn, ...]
+    exclusive_segments: tuple[_Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionAnswer:
+    """What a transcription worker answers."""
+
+    transcription: Transcription
+    """With the warnings about the recording in front of those about the words."""
+    duration: float
+    """Seconds of the whole file, or up to where the range ended."""
+
+
+_Kind = TypeVar("_Kind", bound=_Part)
+
+
+def read_transcription(output: object, *, language: str | None) -> TranscriptionAnswer:
+    """Read a `verbose_json` answer, with the characters where timestamps were asked for.
+
+    `language` is what was asked for: where that is nothing, the unknown language of OpenAI's shape
+    is None again. Raises JobFailed.
+    """
+    said = _read(_VerboseJson, output, "transcription")
+    return TranscriptionAnswer(
+        Transcription(
+            words=tuple(Word(one.start, one.end, one.word, one.confidence) for one in said.words),
+            characters=tuple(
+                Character(one.start, one.end, one.char) for one in said.timestamps.char
+            ),
+            language=None
+            if language is None and said.language == UNKNOWN_LANGUAGE
+            else said.language,
+            warnings=said.warnings,
+        ),
+        said.duration,
+    )
+
+
+def read_diarization(output: object) -> Diarization:
+    """Read the `json` answer of a diarization worker; raises JobFailed."""
+    said = _read(_Turns, output, "diarization")
+    return Diarization(_turns(said.segments), _turns(said.exclusive_segments), said.warnings)
+
+
+def _turns(said: tuple[_Turn, ...]) -> tuple[Turn, ...]:
+    return tuple(Turn(one.start, one.end, one.speaker) for one in said)
+
+
+def _read(kind: type[_Kind], output: object, name: str) -> _Kind:
+    try:
+        return kind.model_validate(output)
+    except ValidationError:
+        raise JobFailed(
+            f"the answer of the {name} endpoint is not that of a {name} worker of this version; "
+            f"check {name.upper()}_ENDPOINT_ID",
+            retryable=False,
+        ) from None

@@ -1,0 +1,16 @@
+"""How text becomes a field of an answer."""
+
+from __future__ import annotations
+
+import unicodedata
+
+Answer = dict[str, object]
+"""Plain JSON, ready for `json.dumps`."""
+
+
+def one_line(text: str) -> str:
+    """Return the text with single blanks for all white space and without control characters."""
+    kept = (
+        char for char in text if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs")
+    )
+    return " ".join("".join(kept).split())

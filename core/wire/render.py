@@ -1,0 +1,116 @@
+"""Transcript → the answer on the wire: one small renderer per format, all on the same common part.
+
+Times are seconds with three decimals. Everything is plain JSON: dicts, lists, strings, finite
+numbers, booleans and None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from core.domain.rounding import seconds
+from core.domain.timeline import Diarization, Segment, Transcript, Turn
+from core.wire import openai, subtitles
+from core.wire.fields import Answer, one_line
+from core.wire.job_input import DiarizationFormat, TranscriptFormat
+
+__all__ = ["Answer", "render", "render_diarization"]
+
+
+def render(
+    transcript: Transcript, response_format: TranscriptFormat, *, timestamps: bool
+) -> Answer:
+    """The answer of a worker that transcribes, ready for `json.dumps`.
+
+    `timestamps` adds the times of words, segments and characters to whichever format was asked for.
+    """
+    answer: Answer = {
+        "success": True,
+        "text": transcript.text,
+        "language": transcript.language,
+        "duration": seconds(transcript.duration),
+        "warnings": list(transcript.warnings),
+    }
+    if transcript.diarized:
+        answer["num_speakers"] = transcript.num_speakers
+    answer |= _RENDERERS[response_format](transcript)
+    if timestamps:
+        answer["timestamps"] = _timestamps(transcript)
+    return answer
+
+
+def render_diarization(
+    diarization: Diarization, duration: float, response_format: DiarizationFormat
+) -> Answer:
+    """The answer of the worker that only finds speakers, ready for `json.dumps`; `duration` is that
+    of the file, in seconds.
+    """
+    answer: Answer = {
+        "success": True,
+        "duration": seconds(duration),
+        "num_speakers": diarization.num_speakers,
+        "warnings": list(diarization.warnings),
+    }
+    if response_format is DiarizationFormat.RTTM:
+        return answer | {"rttm": _rttm(diarization.turns)}
+    return answer | {
+        "segments": _turns(diarization.turns),
+        "exclusive_segments": _turns(diarization.exclusive_turns),
+    }
+
+
+def _timestamps(transcript: Transcript) -> Answer:
+    def timed(start: float, end: float, name: str, text: str) -> Answer:
+        return {"start": seconds(start), "end": seconds(end), name: text}
+
+    return {
+        "word": [timed(word.start, word.end, "text", word.text) for word in transcript.words],
+        "segment": [
+            timed(segment.start, segment.end, "segment", segment.text)
+            for segment in transcript.segments
+        ],
+        "char": [timed(char.start, char.end, "char", char.text) for char in transcript.characters],
+    }
+
+
+def _json(transcript: Transcript) -> Answer:
+    if not transcript.diarized:
+        return {}
+    return {
+        "segments": [_spoken(segment) | {"text": segment.text} for segment in transcript.segments]
+    }
+
+
+def _spoken(spoken: Segment | Turn) -> Answer:
+    return {"start": seconds(spoken.start), "end": seconds(spoken.end), "speaker": spoken.speaker}
+
+
+def _nothing_more(_: Transcript) -> Answer:
+    return {}
+
+
+def _turns(turns: Iterable[Turn]) -> list[Answer]:
+    return [_spoken(turn) for turn in turns]
+
+
+def _rttm(turns: Iterable[Turn]) -> str:
+    """NIST's Rich Transcription Time Marked lines, one a turn; what is shorter than its three
+    decimals show is left out.
+    """
+    times = ((round(turn.start, 3), round(turn.end, 3), turn.speaker) for turn in turns)
+    return "".join(
+        f"SPEAKER recording 1 {start:.3f} {end - start:.3f} <NA> <NA> "
+        f"{'_'.join(one_line(speaker).split())} <NA> <NA>\n"
+        for start, end, speaker in times
+        if end > start
+    )
+
+
+_RENDERERS: dict[TranscriptFormat, Callable[[Transcript], Answer]] = {
+    TranscriptFormat.JSON: _json,
+    TranscriptFormat.VERBOSE_JSON: openai.verbose_json,
+    TranscriptFormat.DIARIZED_JSON: openai.diarized_json,
+    TranscriptFormat.TEXT: _nothing_more,
+    TranscriptFormat.SRT: subtitles.srt,
+    TranscriptFormat.VTT: subtitles.vtt,
+}

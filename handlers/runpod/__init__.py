@@ -1,0 +1,1 @@
+"""All that is the RunPod SDK's."""

@@ -1,0 +1,99 @@
+"""What a failure on the device means, and who may call a model."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from core.engine.accelerator import ModelThread, choose_device, is_device_fault, is_out_of_memory
+from core.errors import ModelFailed, OutOfMemory
+
+
+def allocate_too_much() -> None:
+    """Ask torch's allocator for a petabyte."""
+    torch.empty(1 << 50)
+
+
+def test_torch_allocator_that_gives_up_is_out_of_memory():
+    """The real error of the CPU's allocator is known by its text."""
+    with pytest.raises(RuntimeError) as caught:
+        allocate_too_much()
+    assert is_out_of_memory(caught.value)
+    assert not is_device_fault(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "memory", "fault"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True, False),
+        (MemoryError("batch_size (32) is probably too large"), True, False),
+        (RuntimeError("CUDA error: out of memory"), True, False),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"), True, False),
+        (
+            torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+            False,
+            True,
+        ),
+        (RuntimeError("CUDA error: device-side assert triggered"), False, True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), False, True),
+        (RuntimeError("shape mismatch"), False, False),
+        (ValueError("CUDA error in a text of somebody else's"), False, False),
+    ],
+)
+def test_errors_are_told_apart(error, memory, fault):
+    """Memory can be had again, a faulty device cannot, and everything else is neither."""
+    assert (is_out_of_memory(error), is_device_fault(error)) == (memory, fault)
+
+
+def test_calls_run_one_at_a_time_on_one_thread():
+    """Many callers, one thread, never two calls at once, every result to its own caller."""
+    thread = ModelThread("model")
+    lock, names = threading.Lock(), set()
+
+    def work(number: int) -> int:
+        assert lock.acquire(blocking=False)
+        names.add(threading.current_thread().name)
+        lock.release()
+        return number
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda number: thread.call(lambda: work(number)), range(200))) == list(
+            range(200)
+        )
+    assert names == {"model_0"}
+
+
+def test_what_is_begun_runs_on_the_same_thread_after_what_came_before():
+    """Nobody waits for it."""
+    thread, goes, names = ModelThread("model"), threading.Event(), []
+    thread.begin(goes.wait)
+    thread.begin(lambda: names.append(threading.current_thread().name))
+    assert names == []
+    goes.set()
+    assert thread.call(lambda: threading.current_thread().name) == "model_0"
+    assert names == ["model_0"]
+
+
+def test_fault_of_the_device_becomes_an_error_that_replaces_the_worker():
+    """The text of the cause, which can hold anything, is not passed on."""
+
+    def fail() -> None:
+        raise torch.AcceleratorError("CUDA error: secret")
+
+    with pytest.raises(ModelFailed) as caught:
+        ModelThread("model").call(fail)
+    assert caught.value.refresh_worker
+    assert "secret" not in str(caught.value)
+
+
+def test_model_that_does_not_fit_is_out_of_memory_at_load():
+    """Loading has no smaller batch to try."""
+    with pytest.raises(OutOfMemory, match="does not fit"):
+        ModelThread("model").load(allocate_too_much)
+
+
+def test_device_is_the_one_asked_for_or_what_the_machine_has():
+    """A name is taken as it is."""
+    assert choose_device("cuda:1") == "cuda:1"
+    assert choose_device(None) == ("cuda" if torch.cuda.is_available() else "cpu")

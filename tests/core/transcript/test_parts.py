@@ -1,0 +1,69 @@
+"""Shares of a recording: together they hold every word once."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.domain.timeline import Span, Transcription, Word
+from core.transcript.parts import Share
+from core.wire.job_input import Part
+
+
+@st.composite
+def cuts(draw: st.DrawFn) -> list[Span]:
+    """The spans of consecutive utterances; neighbours touch or overlap by 2.5 s, as chunking makes
+    them.
+    """
+    spans, start = [], 0.0
+    for length, is_forced in draw(
+        st.lists(st.tuples(st.floats(12, 30), st.booleans()), min_size=1, max_size=20)
+    ):
+        spans.append(Span(start, start + length))
+        start += length - 2.5 * is_forced
+    return spans
+
+
+@given(spans=cuts(), of=st.integers(1, 8), steps=st.lists(st.floats(0.1, 3), max_size=100))
+def test_every_word_belongs_to_exactly_one_share(
+    spans: list[Span], of: int, steps: list[float]
+) -> None:
+    """Wherever a word lies, one share keeps it and all others drop it."""
+    words, at = [], 0.0
+    for step in steps:
+        at += step
+        if at < spans[-1].end:
+            words.append(Word(at - 0.05, at + 0.05, "word"))
+    kept = [
+        word
+        for i in range(of)
+        for word in Share.of(Part(index=i, of=of), spans).trim(Transcription(tuple(words))).words
+    ]
+    assert kept == words
+
+
+@given(spans=cuts(), of=st.integers(1, 8))
+def test_every_utterance_is_heard_and_shares_only_share_what_overlaps(
+    spans: list[Span], of: int
+) -> None:
+    """All utterances are heard by somebody; one that two shares hear overlaps its neighbour across
+    the seam.
+    """
+    heard = [Share.of(Part(index=i, of=of), spans).heard for i in range(of)]
+    assert sorted({index for indices in heard for index in indices}) == list(range(len(spans)))
+    for left, right in pairwise([indices for indices in heard if indices]):
+        twice = sorted(set(left) & set(right))
+        assert all(spans[a].overlap(spans[b]) > 0 for a, b in pairwise(twice))
+        assert len(twice) <= 2 or of > len(spans)
+
+
+@given(spans=cuts(), of=st.integers(1, 8))
+def test_a_share_hears_all_of_its_own_time(spans: list[Span], of: int) -> None:
+    """What lies between a share's seams is covered by the utterances that it hears."""
+    for index in range(of):
+        share = Share.of(Part(index=index, of=of), spans)
+        if share.heard:
+            assert spans[share.heard.start].start <= max(0.0, share.own.start)
+            assert spans[share.heard.stop - 1].end >= min(spans[-1].end, share.own.end)
