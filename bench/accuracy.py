@@ -36,13 +36,14 @@ import jiwer
 from meeteval.io import SegLST
 from meeteval.wer import cp_word_error_rate, time_constrained_minimum_permutation_word_error_rate
 
+from core.domain.request import Decoding, SpeakerCount
 from core.domain.timeline import Diarization, Transcript
 from core.domain.timeline import Word as FoundWord
-from core.domain.watch import Watch
-from core.flows import pipeline
+from core.domain.watch import Stage, Watch
+from core.flows.load import load_diarization, load_transcription
 from core.media import audio, cutting
 from core.settings import Settings
-from core.wire.job_input import SpeakerCount
+from core.transcript.assembly import assemble
 from training.dialogues import FIRST_HELD_OUT_SEED, SpokenWord, read_reference, write_set
 from training.diarization_scores import DiarizationScore, annotation, score
 from training.diarization_scores import total as total_diarization
@@ -99,10 +100,8 @@ class System:
         os.environ.setdefault("DIARIZATION_MODEL_ID", "embedded")
         settings = Settings.from_environment()
         self._ffmpeg = audio.find_ffmpeg(settings.ffmpeg_binary)
-        self._diarizer = pipeline.load_diarization(settings).diarizer
-        self._transcriber = (
-            None if only_diarization else pipeline.load_transcription(settings).transcriber
-        )
+        self._diarizer = load_diarization(settings).diarizer
+        self._transcriber = None if only_diarization else load_transcription(settings).transcriber
 
     def run(self, path: Path) -> tuple[Diarization, Transcript | None]:
         """Turns of a recording and, unless only those are wanted, its transcript."""
@@ -111,19 +110,19 @@ class System:
         diarization = self._diarizer.diarize(
             waveform,
             speakers=SpeakerCount(),
-            progress=watch.stage("diarizing"),
+            progress=watch.stage(Stage.DIARIZING),
             cancelled=watch.cancelled,
         )
         if self._transcriber is None:
             return diarization, None
         transcription = self._transcriber.transcribe(
             cutting.utterances([waveform.samples], start_s=waveform.start),
-            language=None,
-            progress=watch.stage("transcribing"),
+            decoding=self._transcriber.prepared(Decoding()),
+            progress=watch.stage(Stage.TRANSCRIBING),
             cancelled=watch.cancelled,
             duration_s=waveform.duration,
         )
-        return diarization, pipeline.assemble(transcription, diarization, duration_s=waveform.end)
+        return diarization, assemble(transcription, diarization, duration_s=waveform.end)
 
 
 # --- scores ---

@@ -95,14 +95,14 @@ def start_worker(role: str, clock: Clock) -> None:
     if role == "orchestrator":
         from core.flows.orchestrated import load
     else:
-        from core.flows import pipeline
+        from core.flows import load as loading
         from core.speakers import pyannote
         from core.speech import parakeet
 
         parakeet.import_nemo = clock.around("import", parakeet.import_nemo)  # type: ignore[assignment]
         pyannote.import_pyannote = clock.around("import", pyannote.import_pyannote)  # type: ignore[assignment]
         parakeet.ParakeetModel._probe = clock.around("first decode", parakeet.ParakeetModel._probe)  # type: ignore[method-assign]
-        load = getattr(pipeline, f"load_{role}")
+        load = getattr(loading, f"load_{role}")
     clock.lap("import")
     flow = load(Settings.from_environment())
     clock.lap("load")

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bench.roles import KEY
 from bench.system import running
-from core.wire.job_input import TranscriptFormat
+from core.wire.form import TranscriptFormat
 from emulator.server import Server
 from examples import client
 from training.dialogues import FIRST_HELD_OUT_SEED, write_set

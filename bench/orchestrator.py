@@ -5,8 +5,8 @@
 (nothing)            simulated workers that take exactly so long, equal and unequal; no processor is
                      needed, so the machine may be busy
 --models             the real workers on the embedded models; the single worker beside them
---fanout N           a recording in 1 and in N shares, simulated workers
---models --fanout N  the same with real workers: how the words of 1 … N shares differ from those of
+--fanout N           a recording in 1 and in N parts, simulated workers
+--models --fanout N  the same with real workers: how the words of 1 … N parts differ from those of
 the whole, and where
 
 The orchestrator's flow runs in this process, and as the real worker behind an endpoint of its own,
@@ -122,7 +122,7 @@ def show_ways(title: str, ways: Sequence[Way]) -> float:
 
 
 def fan_out_simulated(seconds: Sequence[float], count: int, repetitions: int) -> None:
-    """Words alone, in 1 and in `count` shares, with as many workers; a share takes its share of the
+    """Words alone, in 1 and in `count` parts, with as many workers; a part takes its share of the
     time.
     """
     with Server() as server:
@@ -135,11 +135,11 @@ def fan_out_simulated(seconds: Sequence[float], count: int, repetitions: int) ->
         observer.run_in_turns(ways, 1)  # does not count
         print(
             f"\nfan-out, simulated: words alone, {count} workers, {repetitions} runs each, in "
-            "turns; a share needs its share of the time"
+            "turns; a part needs its share of the time"
         )
         print(
             "  "
-            f"{'whole takes':>12}{'shares':>9}{'wall, median':>14}"
+            f"{'whole takes':>12}{'parts':>9}{'wall, median':>14}"
             f"{'÷ (whole ÷ n)':>15}{'requests':>10} "
             " text"
         )
@@ -159,7 +159,7 @@ def fan_out_simulated(seconds: Sequence[float], count: int, repetitions: int) ->
 
 
 def fan_out_models(items: Sequence[Item], count: int, threads: int) -> None:
-    """Words alone, in 1 … `count` shares: what differs from the whole, and whether that is at a
+    """Words alone, in 1 … `count` parts: what differs from the whole, and whether that is at a
     seam.
     """
     from bench import seams
@@ -279,7 +279,7 @@ def main() -> None:
     )
     parser.add_argument("--models", action="store_true", help="real workers on the embedded models")
     parser.add_argument(
-        "--fanout", type=int, metavar="N", help="compare 1 and N shares instead of the ways"
+        "--fanout", type=int, metavar="N", help="compare 1 and N parts instead of the ways"
     )
     parser.add_argument(
         "--services",

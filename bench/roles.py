@@ -13,8 +13,9 @@ from typing import Any
 
 from core.domain.timeline import Diarization, Transcription, Turn, Word
 from core.transcript.assembly import assemble
-from core.wire.job_input import DiarizationRequest, TranscriptionRequest, parse
-from core.wire.render import Answer, render, render_diarization
+from core.wire.fields import Answer
+from core.wire.job_input import DiarizationInput, TranscriptionInput, parse
+from core.wire.render import render
 from emulator.endpoint import Endpoint
 from emulator.scaler import Bounds
 from emulator.server import Server
@@ -45,7 +46,7 @@ class Simulated:
     """Both models' workers: they take exactly as long as they are told, and answer with the
     reference of a dialogue, in the real shape.
 
-    A share of the recording takes its share of the time.
+    A part of the recording takes its share of the time.
     """
 
     def __init__(self, reference: Path) -> None:
@@ -59,16 +60,15 @@ class Simulated:
         self._turns = tuple(Turn(one["start"], one["end"], one["speaker"]) for one in said["turns"])
 
     async def diarize(self, job: dict[str, Any], line: Line) -> Answer:
-        """Answer a `DiarizationRequest`."""
-        request = parse(DiarizationRequest, job["input"])
+        """Answer what a `DiarizationInput` asks."""
+        request = parse(DiarizationInput, job["input"])
         await _wait("diarizing", self.service.diarization_s, line)
-        return render_diarization(
-            Diarization(self._turns, self._turns), self._duration_s, request.response_format
-        )
+        found = Diarization(self._turns, self._turns, duration=self._duration_s)
+        return render(found, request.form)
 
     async def transcribe(self, job: dict[str, Any], line: Line) -> Answer:
-        """Answer a `TranscriptionRequest`."""
-        request = parse(TranscriptionRequest, job["input"])
+        """Answer what a `TranscriptionInput` asks."""
+        request = parse(TranscriptionInput, job["input"])
         words = self._words
         if request.part is not None:
             step_s = self._duration_s / request.part.of
@@ -86,7 +86,7 @@ class Simulated:
             diarization,
             duration_s=self._duration_s,
         )
-        return render(transcript, request.response_format, timestamps=request.timestamps)
+        return render(transcript, request.form)
 
     def open(self, server: Server, transcription_workers: int = 1) -> list[Endpoint]:
         """Open both endpoints."""

@@ -1,4 +1,4 @@
-"""How the words of a recording transcribed in shares differ from those of the whole, and where: for
+"""How the words of a recording transcribed in parts differ from those of the whole, and where: for
 `bench.orchestrator --fanout`.
 """
 
@@ -14,11 +14,11 @@ from pathlib import Path
 import jiwer
 
 from bench.accuracy import normalise
+from core.domain.request import Part
 from core.domain.timeline import Word
 from core.media import audio, cutting
 from core.settings import Settings
-from core.transcript.parts import Share
-from core.wire.job_input import Part
+from core.transcript.parts import Assignment
 
 NEAR_S = 1.0
 """What is so near to a seam counts as at the seam."""
@@ -26,7 +26,7 @@ NEAR_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """Where the shares of a recording meet, in seconds."""
+    """Where the parts of a recording meet, in seconds."""
 
     at: tuple[float, ...]
     forced: int
@@ -43,7 +43,7 @@ class Difference:
 
     changed: int
     lost: int
-    """In the whole's transcript and not in the shares'."""
+    """In the whole's transcript and not in the parts'."""
     added: int
     at_seams: int
     """Of all these, those at a seam."""
@@ -55,7 +55,7 @@ class Difference:
 
 
 def find_seams(recording: Path, count: int) -> Seams:
-    """Cut a recording as the workers do, with the default settings, and give where `count` shares
+    """Cut a recording as the workers do, with the default settings, and give where `count` parts
     of it meet.
     """
     stream = audio.Stream(recording, ffmpeg=audio.find_ffmpeg(), max_duration_s=100 * 3600)
@@ -65,28 +65,25 @@ def find_seams(recording: Path, count: int) -> Seams:
             stream, piece_s=Settings.model_fields["chunk_duration"].default
         )
     ]
-    shares = [
-        share
-        for share in (Share.of(Part(index=index, of=count), spans) for index in range(count))
-        if share.heard
-    ]
-    at = tuple(share.own.start for share in shares if math.isfinite(share.own.start))
-    return Seams(at, sum(left.heard.stop > right.heard.start for left, right in pairwise(shares)))
+    everyone = [Assignment.of(Part(index, count), spans) for index in range(count)]
+    parts = [part for part in everyone if part.heard]
+    at = tuple(part.own.start for part in parts if math.isfinite(part.own.start))
+    return Seams(at, sum(left.heard.stop > right.heard.start for left, right in pairwise(parts)))
 
 
-def compare(whole: Sequence[Word], shares: Sequence[Word], seams: Seams) -> Difference:
+def compare(whole: Sequence[Word], parts: Sequence[Word], seams: Seams) -> Difference:
     """Align two transcripts and count what differs."""
     counts = {"replace": 0, "delete": 0, "insert": 0}
     at_seams = 0
     matcher = SequenceMatcher(
-        None, [word.text for word in whole], [word.text for word in shares], autojunk=False
+        None, [word.text for word in whole], [word.text for word in parts], autojunk=False
     )
     for kind, i1, i2, j1, j2 in matcher.get_opcodes():
         if kind == "equal":
             continue
         differing = max(i2 - i1, j2 - j1)
         counts[kind] += differing
-        at_seams += differing if all(map(seams.is_near, [*whole[i1:i2], *shares[j1:j2]])) else 0
+        at_seams += differing if all(map(seams.is_near, [*whole[i1:i2], *parts[j1:j2]])) else 0
     return Difference(counts["replace"], counts["delete"], counts["insert"], at_seams)
 
 

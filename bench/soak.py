@@ -28,7 +28,7 @@ import psutil
 
 from bench.roles import KEY
 from bench.system import process, running
-from core.wire.job_input import TranscriptFormat
+from core.wire.form import TranscriptFormat
 from emulator.endpoint import Endpoint
 from emulator.server import Server
 from examples import client

@@ -24,6 +24,8 @@ from core.flows.orchestrated import load
 from core.remote import Address, Pace, connect, request_body
 from core.remote import Endpoint as RemoteEndpoint
 from core.settings import Settings
+from core.wire.job_input import OrchestratorInput, parse
+from core.wire.render import render
 from emulator.endpoint import Endpoint
 from emulator.exchange import Exchange
 from emulator.faults import Moment
@@ -111,7 +113,13 @@ class Caller:
             transcription_fanout=fanout,
             job_timeout=JOB_S,
         )
-        return partial(load(settings).answer, {**self._recording, **more}, Watch())
+        flow = load(settings)
+
+        def ask() -> Answer:
+            asked = parse(OrchestratorInput, {**self._recording, **more})
+            return render(flow.run(asked.request, Watch()), asked.form)
+
+        return ask
 
     async def _in_turn(self, steps: Sequence[tuple[str, Callable[[Answer], Answer]]]) -> Answer:
         """Run jobs one after the other, each with what it makes of the answer before."""

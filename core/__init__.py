@@ -1,4 +1,3 @@
-"""Speech to text with speaker labels: the work, free of any SDK.
+"""Speech to text with speaker labels. A tour of the floors: docs/architecture/00-overview.md."""
 
-The floors and the way of the data: docs/architecture/00-overview.md.
-"""
+__version__ = "0.2.0"

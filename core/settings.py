@@ -21,6 +21,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsError
 
+MAX_CONCURRENCY = 64
+"""Jobs that one worker may take at a time."""
+
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -68,7 +71,7 @@ class Settings(BaseSettings):
     """A larger file is refused."""
     download_timeout: float = Field(default=600, gt=0, allow_inf_nan=False)
     """Seconds for the whole download."""
-    worker_concurrency: int = Field(default=1, ge=1, le=64)
+    worker_concurrency: int = Field(default=1, ge=1, le=MAX_CONCURRENCY)
     """Jobs that one worker takes at a time."""
     ffmpeg_binary: str | None = None
     """The ffmpeg to use; else the one on PATH, else the one that ships in the imageio-ffmpeg wheel.

@@ -3,8 +3,8 @@
     python -m examples.split https://example.com/meeting.mp3 --transcription ID \
         --diarization ID --format vtt
 
-As long as the slower of the two, not as long as both. `core.transcript.labelling` needs the
-standard library only; `core.wire.render` needs pydantic.
+It takes as long as the slower of the two, not as long as both. What it uses of `core` needs
+pydantic and nothing else.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from core.domain.timeline import Diarization, Transcript, Turn, Word
-from core.transcript.labelling import label_words
-from core.transcript.segments import split_segments
-from core.wire.job_input import TranscriptFormat
-from core.wire.openai import UNKNOWN_LANGUAGE
+from core.domain.timeline import Transcript
+from core.transcript.assembly import assemble
+from core.wire.answers import read_diarization, read_transcription
+from core.wire.form import Form, TranscriptFormat
 from core.wire.render import render
 from examples.client import Endpoint, Job
 from examples.command import add_endpoint, add_format, connect, parser, show, start
@@ -45,7 +44,7 @@ async def transcribe(arguments: argparse.Namespace) -> None:
         said, spoken = await both(
             words, {**audio, "response_format": "verbose_json"}, turns, {**audio, **known}
         )
-    output = render(merge(said, spoken), TranscriptFormat(arguments.format), timestamps=False)
+    output = render(merge(said, spoken), Form(TranscriptFormat(arguments.format)))
     show(output, arguments.format)
 
 
@@ -64,24 +63,8 @@ async def both(
 
 def merge(said: Job, spoken: Job) -> Transcript:
     """Label the words of a `verbose_json` answer with the turns of a diarization."""
-    diarization = Diarization(_turns(spoken["segments"]), _turns(spoken["exclusive_segments"]))
-    words = label_words(
-        [Word(one["start"], one["end"], one["word"], one["confidence"]) for one in said["words"]],
-        diarization,
-    )
-    return Transcript(
-        duration=said["duration"],
-        words=words,
-        segments=split_segments(words),
-        language=None if said["language"] == UNKNOWN_LANGUAGE else said["language"],
-        diarized=True,
-        num_speakers=diarization.num_speakers,
-        warnings=tuple(dict.fromkeys([*said["warnings"], *spoken["warnings"]])),
-    )
-
-
-def _turns(segments: list[Job]) -> tuple[Turn, ...]:
-    return tuple(Turn(one["start"], one["end"], one["speaker"]) for one in segments)
+    words, turns = read_transcription(said, language=None), read_diarization(spoken)
+    return assemble(words.transcription, turns, duration_s=words.duration)
 
 
 if __name__ == "__main__":

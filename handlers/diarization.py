@@ -1,12 +1,15 @@
 """The diarization worker: python -m handlers.diarization"""
 
-from core.flows import pipeline
+from functools import partial
+
+from core.flows.load import load_diarization
+from core.wire.job_input import DiarizationInput, parse
 from handlers.runpod import worker
 
 
 def main() -> None:
-    """Load the models, then take jobs."""
-    worker.start(pipeline.load_diarization)
+    """Load the model, then take jobs."""
+    worker.start(load_diarization, partial(parse, DiarizationInput))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """The orchestrator: python -m handlers.orchestrator"""
 
-from core.flows import orchestrated
+from functools import partial
+
+from core.flows.orchestrated import load
+from core.wire.job_input import OrchestratorInput, parse
 from handlers.runpod import worker
 
 
 def main() -> None:
     """Find the endpoints, then take jobs."""
-    worker.start(orchestrated.load)
+    worker.start(load, partial(parse, OrchestratorInput))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from core.domain.request import Part
 from core.domain.timeline import Character, Diarization, Span, Transcription, Turn, Word
 from core.transcript.assembly import assemble
-from core.wire.job_input import DiarizationFormat, Part, TranscriptFormat, TranscriptionRequest
-from core.wire.render import Answer, render, render_diarization
+from core.wire.fields import Answer
+from core.wire.form import DiarizationFormat, Form, TranscriptFormat
+from core.wire.job_input import TranscriptionInput
+from core.wire.render import render
 
 _REFERENCE = Path(__file__).parent / "golden" / "dialogue.json"
 _LEAST_WORDS = 8
@@ -29,18 +32,19 @@ class Recording:
     diarization: Diarization
     duration_s: float
 
-    def words(self, request: TranscriptionRequest) -> Answer:
+    def words(self, request: TranscriptionInput) -> Answer:
         """The transcription worker's answer: of the whole, or of the part that is asked for."""
         heard = self.transcription if request.part is None else self._share(request.part)
         return render(
             assemble(heard, None, duration_s=self.duration_s),
-            request.response_format,
-            timestamps=request.timestamps,
+            request.form,
         )
 
     def turns(self) -> Answer:
         """The diarization worker's answer."""
-        return render_diarization(self.diarization, self.duration_s, DiarizationFormat.JSON)
+        return render(
+            replace(self.diarization, duration=self.duration_s), Form(DiarizationFormat.JSON)
+        )
 
     def whole(
         self, response_format: TranscriptFormat, *, timestamps: bool, warnings: tuple[str, ...] = ()
@@ -49,7 +53,7 @@ class Recording:
         transcript = assemble(
             self.transcription, self.diarization, duration_s=self.duration_s, warnings=warnings
         )
-        return render(transcript, response_format, timestamps=timestamps)
+        return render(transcript, Form(response_format, timestamps=timestamps))
 
     def words_alone(
         self, response_format: TranscriptFormat, *, timestamps: bool, warnings: tuple[str, ...] = ()
@@ -58,7 +62,7 @@ class Recording:
         transcript = assemble(
             self.transcription, None, duration_s=self.duration_s, warnings=warnings
         )
-        return render(transcript, response_format, timestamps=timestamps)
+        return render(transcript, Form(response_format, timestamps=timestamps))
 
     def _share(self, part: Part) -> Transcription:
         step = self.duration_s / part.of

@@ -120,6 +120,8 @@ class Diarization:
     exclusive_turns: tuple[Turn, ...]
     """Sorted by start; at any time at most one speaker. For labelling words."""
     warnings: tuple[str, ...] = ()
+    duration: float = 0.0
+    """Seconds of the whole file, or up to where the caller's range or the limit ended."""
 
     @property
     def num_speakers(self) -> int:

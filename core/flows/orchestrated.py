@@ -1,50 +1,48 @@
-"""The orchestrator's flow: the same answer as the single worker's, from two endpoints that work at
-the same time.
+"""The orchestrator's flow: the single worker's answer, from two endpoints that work side by side.
 
-It never sees the recording. What it asks of the endpoints is `verbose_json` of the transcription
-worker and `json` of the diarization worker; with those the single worker's last steps,
-`core.transcript.assembly` and `core.wire.render`, are its own.
+It never sees the recording. The transcription worker answers in the form of `core.wire.compact`,
+the diarization worker in `json`; with those the single worker's last step,
+`core.transcript.assembly`, is its own.
 """
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Final
 
 import anyio
 import httpx2
 
-from core.domain.timeline import Diarization, Transcript
-from core.domain.watch import IsCancelled, Watch
-from core.errors import Cancelled, SettingsError, WorkerError
-from core.media import fetch as sources
-from core.remote import (
-    Address,
-    Endpoint,
-    Pace,
-    Report,
-    TranscriptionAnswer,
-    connect,
-    read_diarization,
-    read_transcription,
-    request_body,
+from core.domain.request import (
+    DiarizationRequest,
+    OnDiarizationError,
+    OrchestratedRequest,
+    Part,
+    TranscriptionRequest,
+    narrowed,
 )
+from core.domain.timeline import Diarization, Transcript
+from core.domain.watch import IsCancelled, Report, Stage, Watch
+from core.errors import Cancelled, JobFailed, SettingsError, WorkerError
+from core.flows.progress import JobProgress
+from core.media import fetch
+from core.remote import Address, Endpoint, Pace, connect, request_body
 from core.settings import Settings
 from core.transcript.assembly import assemble
 from core.transcript.parts import join_parts
-from core.wire import render as rendering
-from core.wire.job_input import OnDiarizationError, OrchestratorRequest, TranscriptFormat, parse
+from core.wire.answers import TranscriptionAnswer, read_diarization, read_transcription
+from core.wire.form import TranscriptFormat, WorkerFormat
+from core.wire.forwarding import job_input
+
+log = logging.getLogger("parakeet.orchestrator")
 
 _LOOK_S = 0.1
 """How often a job looks whether its caller still wants it."""
-
-_RECORDING = {"audio", "audio_url", "audio_base64", "audio_format", "start", "end"}
-_SPEAKERS = {"num_speakers", "min_speakers", "max_speakers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class _Found:
     parts: dict[int, TranscriptionAnswer] = field(default_factory=dict)
     speakers: Diarization | None = None
     no_speakers: str | None = None
-    """The code with which diarization failed, where the caller can do without."""
+    """The code with which diarization failed, if the caller can do without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +77,23 @@ class OrchestratedFlow:
     tls: ssl.SSLContext
     pace: Pace = field(default_factory=Pace)
 
-    def answer(self, job_input: object, watch: Watch) -> dict[str, object]:
-        """Answer an `OrchestratorRequest`."""
-        request = parse(OrchestratorRequest, job_input)
-        sources.check(request.source, self.settings)
-        bodies = self._bodies(request)
-        found = anyio.run(self._ask, request, bodies, watch)
-        watch.report("merging", 1.0)
-        return rendering.render(
-            _merged(found), request.response_format, timestamps=request.timestamps
-        )
+    def run(self, request: OrchestratedRequest, watch: Watch) -> Transcript:
+        """See `Flow`."""
+        fetch.check(request.recording.source, self.settings)
+        questions = self._questions(request)
+        bodies = self._bodies(request, questions)
+        found = anyio.run(self._ask, request, questions, bodies, watch)
+        watch.report(Stage.MERGING, 1.0)
+        return _merged(found)
 
     def rehearse(self, recording: Path) -> None:  # noqa: ARG002  no model of its own could hear it
-        """Ask how both endpoints are: only a key that they do not take is reason not to start, all
-        else may pass before a job comes.
+        """Ask both endpoints how they are.
+
+        Only a key that they do not take is reason not to start: all else may pass before a job
+        comes.
         """
         failures: list[WorkerError] = []
-        # The SDK calls this on its event loop, where no other can run.
+        # The SDK calls this on its event loop, which no other can run inside of.
         thread = Thread(target=anyio.run, args=(self._check, failures), name="rehearsal")
         thread.start()
         thread.join()
@@ -117,70 +115,104 @@ class OrchestratedFlow:
         key = self.settings.runpod_api_key
         return connect(key.get_secret_value() if key else "", pace=self.pace, tls=self.tls)
 
-    def _bodies(self, request: OrchestratorRequest) -> _Bodies:
-        """Write all that will be asked, so that nothing is submitted where a part cannot be."""
-        recording = request.model_dump(include=_RECORDING, exclude_none=True)
-        words = {"response_format": TranscriptFormat.VERBOSE_JSON, "timestamps": request.timestamps}
-        words |= (
-            recording if request.language is None else recording | {"language": request.language}
-        )
-        speakers = recording | request.model_dump(include=_SPEAKERS, exclude_none=True)
-        body = partial(request_body, timeout_s=self.settings.job_timeout)
+    def _questions(self, request: OrchestratedRequest) -> tuple[TranscriptionRequest, ...]:
         count = self._count_parts(request)
-        parts = (
-            [words]
-            if count == 1
-            else [words | {"part": {"index": index, "of": count}} for index in range(count)]
-        )
-        return _Bodies(tuple(map(body, parts)), body(speakers) if request.diarize else None)
+        parts = [None] if count == 1 else [Part(index, count) for index in range(count)]
+        return tuple(narrowed(request, TranscriptionRequest, part=part) for part in parts)
 
-    def _count_parts(self, request: OrchestratorRequest) -> int:
-        """A range is a part already; and what stands in the request would be carried once for
-        each.
-        """
-        is_whole = request.start is None and request.end is None
-        return (
-            self.settings.transcription_fanout
-            if is_whole and request.source.scheme in ("http", "https", "s3")
-            else 1
-        )
+    def _count_parts(self, request: OrchestratedRequest) -> int:
+        """A range is a part already, and inline data would be carried once for each part."""
+        recording = request.recording
+        can_be_parted = recording.range.is_whole and recording.source.scheme in _BY_REFERENCE
+        return self.settings.transcription_fanout if can_be_parted else 1
 
-    async def _ask(self, request: OrchestratorRequest, bodies: _Bodies, watch: Watch) -> _Found:
+    def _bodies(
+        self, request: OrchestratedRequest, questions: tuple[TranscriptionRequest, ...]
+    ) -> _Bodies:
+        """Write all that will be asked, so that nothing is submitted if one of it cannot be."""
+        words = tuple(self._body(question, WorkerFormat.COMPACT) for question in questions)
+        if request.speakers is None:
+            return _Bodies(words, None)
+        return _Bodies(words, self._body(narrowed(request, DiarizationRequest)))
+
+    def _body(
+        self,
+        question: TranscriptionRequest | DiarizationRequest,
+        response_format: TranscriptFormat | WorkerFormat | None = None,
+    ) -> bytes:
+        asked = job_input(question)
+        if response_format is not None:
+            asked["response_format"] = response_format
+        return request_body(asked, timeout_s=self.settings.job_timeout)
+
+    async def _ask(
+        self,
+        request: OrchestratedRequest,
+        questions: tuple[TranscriptionRequest, ...],
+        bodies: _Bodies,
+        watch: Watch,
+    ) -> _Found:
         """Run all jobs side by side.
 
-        Where one fails the others are cancelled, and the first cause is raised.
+        If one fails the others are cancelled, and the first cause is raised.
         """
         deadline = anyio.current_time() + self.settings.job_timeout
         found = _Found()
-        progress = _Progress(watch)
         async with self._connect() as client:
             words = Endpoint(self.transcription, client, self.pace)
             turns = Endpoint(self.diarization, client, self.pace)
 
-            async def transcribe(index: int, body: bytes, report: Report) -> None:
-                output = await words.run(body, deadline=deadline, report=report)
-                found.parts[index] = read_transcription(output, language=request.language)
+            async def transcribe(index: int, report: Report) -> None:
+                run = partial(words.run, deadline=deadline, report=report)
+                output = await self._words(questions[index], bodies.transcription[index], run)
+                language = request.decoding.language
+                found.parts[index] = read_transcription(output, language=language)
 
             async def diarize(body: bytes, report: Report) -> None:
                 try:
-                    found.speakers = read_diarization(
-                        await turns.run(body, deadline=deadline, report=report)
-                    )
+                    output = await turns.run(body, deadline=deadline, report=report)
+                    found.speakers = read_diarization(output)
                 except WorkerError as error:
                     if request.on_diarization_error is OnDiarizationError.FAIL:
                         raise
                     found.no_speakers = error.code
 
-            jobs: list[_Job] = [
-                partial(transcribe, index, body) for index, body in enumerate(bodies.transcription)
-            ]
+            jobs: list[_Job] = [partial(transcribe, index) for index in range(len(questions))]
             jobs += [partial(diarize, bodies.diarization)] if bodies.diarization else []
-            await _all_or_none([progress.follow(job) for job in jobs], watch.cancelled)
+            await _all_or_none(_followed(jobs, watch), watch.cancelled)
         return found
 
+    async def _words(
+        self,
+        question: TranscriptionRequest,
+        body: bytes,
+        run: Callable[[bytes], Awaitable[object]],
+    ) -> object:
+        """Ask for the compact form; a worker of the version before, which has none, once more."""
+        try:
+            return await run(body)
+        except JobFailed as refusal:
+            if not str(refusal).startswith("response_format:"):
+                raise
+        log.info("the transcription endpoint runs a version before 0.2; update its image")
+        return await run(self._body(question, TranscriptFormat.VERBOSE_JSON))
 
+
+_BY_REFERENCE = ("http", "https", "s3")
+"""The schemes of recordings that a request only names."""
 _Job = Callable[[Report], Awaitable[None]]
 """Runs one job in an endpoint and keeps what it answers."""
+
+
+def _followed(jobs: list[_Job], watch: Watch) -> list[Callable[[], Awaitable[None]]]:
+    """Return the jobs as one of which the caller hears: see `JobProgress`."""
+    progress = JobProgress(watch, ways=len(jobs))
+
+    async def run(index: int, job: _Job) -> None:
+        await job(partial(progress.move, index))
+        progress.end(index)
+
+    return [partial(run, index, job) for index, job in enumerate(jobs)]
 
 
 def _merged(found: _Found) -> Transcript:
@@ -222,50 +254,6 @@ async def _all_or_none(tasks: list[Callable[[], Awaitable[None]]], cancelled: Is
         everything.cancel_scope.cancel()
     if causes:
         raise causes[0]
-
-
-_QUEUED = "queued"
-_STAGES: Final = {
-    "downloading": (0.0, 0.05),
-    "decoding": (0.05, 0.1),
-    "transcribing": (0.1, 1.0),
-    "diarizing": (0.1, 1.0),
-}
-"""Which part of a job each stage of a worker is."""
-
-
-class _Progress:
-    """That of several jobs as one: the caller waits for the one that is furthest behind.
-
-    It never goes back.
-    """
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-        self._at: list[tuple[float, str]] = []
-        self._shown = 0.0
-
-    def follow(self, job: _Job) -> Callable[[], Awaitable[None]]:
-        """Let a job report here."""
-        index = len(self._at)
-        self._at.append((0.0, _QUEUED))
-
-        def report(stage: str, fraction: float) -> None:
-            if stage in _STAGES:
-                start, end = _STAGES[stage]
-                self._move(index, stage, start + (end - start) * fraction)
-
-        async def run() -> None:
-            await job(report)
-            self._move(index, self._at[index][1], 1.0)
-
-        return run
-
-    def _move(self, index: int, stage: str, fraction: float) -> None:
-        self._at[index] = (fraction, stage)
-        behind, stage = min(self._at)
-        self._shown = max(self._shown, behind)
-        self._watch.report(stage, self._shown)
 
 
 def load(settings: Settings) -> OrchestratedFlow:

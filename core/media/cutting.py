@@ -6,7 +6,7 @@ the utterances overlap, and `core.transcript.seams` merges what they heard.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +65,7 @@ class Utterance:
 
 def utterances(
     blocks: Iterable[Samples], *, start_s: float = 0.0, piece_s: float = 500.0
-) -> Iterator[Utterance]:
+) -> Generator[Utterance]:
     """Cut samples, float32, shape (samples,), that come in blocks of any length, into utterances
     that cover every one of them.
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from core.domain.request import Source
 from core.domain.watch import IsCancelled
 from core.errors import Cancelled, DownloadFailed, DownloadTimedOut, EmptyAudio, InvalidUrl
 from core.media.bucket import Bucket
@@ -23,7 +24,6 @@ from core.media.inline import Inline
 from core.media.origin import Origin, too_large
 from core.media.web import Web
 from core.settings import Settings
-from core.wire.job_input import Source
 
 _POLL_S = 0.1
 

@@ -19,6 +19,7 @@ import anyio
 import httpx2
 import stamina
 
+from core.domain.watch import Report
 from core.errors import (
     DeadlineExceeded,
     EndpointRefused,
@@ -30,8 +31,6 @@ from core.remote.rest import JobState, Malformed, output_of, progress_of, read_i
 
 log = logging.getLogger("parakeet.remote")
 
-Report = Callable[[str, float], None]
-"""Called with a stage's name and how much of it is done, 0..1."""
 _T = TypeVar("_T")
 
 _TRANSIENT = (408, 425, 429)

@@ -17,10 +17,10 @@ from pydantic import (
     ValidationError,
 )
 
+from core.domain.watch import Stage
 from core.errors import DeadlineExceeded, JobFailed, SourceTooLarge, WorkerError
+from core.wire.limits import MAX_RUN_BYTES
 
-MAX_REQUEST_BYTES = 10_000_000
-"""What the platform takes by `/run`."""
 # The bounds that the platform sets on a job's policy, in milliseconds.
 _EXECUTION_MS = (5_000, 604_800_000)
 _TTL_MS = (10_000, 604_800_000)
@@ -75,7 +75,7 @@ class JobState(_Answer):
 
 
 class _Progress(_Answer):
-    stage: str
+    stage: Stage
     percent: Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -94,10 +94,10 @@ def request_body(job_input: Mapping[str, object], *, timeout_s: float) -> bytes:
         "ttl": _within(milliseconds, *_TTL_MS),
     }
     body = json.dumps({"input": dict(job_input), "policy": policy}, allow_nan=False).encode()
-    if len(body) > MAX_REQUEST_BYTES:
+    if len(body) > MAX_RUN_BYTES:
         raise SourceTooLarge(
             f"the request has {len(body) / 1e6:.1f} MB and the platform carries "
-            f"{MAX_REQUEST_BYTES / 1e6:.0f} MB from the orchestrator "
+            f"{MAX_RUN_BYTES / 1e6:.0f} MB from the orchestrator "
             "to its endpoints; put the recording where a URL leads to it and give that"
         )
     return body
@@ -131,8 +131,8 @@ def _read(kind: type[_Kind], content: bytes) -> _Kind:
         raise Malformed(kind.__name__) from None
 
 
-def progress_of(state: JobState) -> tuple[str, float] | None:
-    """Give the stage and how much of it is done, 0..1, where a worker of ours tells."""
+def progress_of(state: JobState) -> tuple[Stage, float] | None:
+    """Return the stage and how much of the job is done, 0..1; None if no worker of ours says."""
     if state.status is not Status.IN_PROGRESS or not isinstance(state.output, dict):
         return None
     try:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from core.domain.request import SpeakerCount
 from core.domain.timeline import Diarization, Turn
 from core.domain.watch import IsCancelled, Progress
 from core.engine.accelerator import (
@@ -24,7 +25,6 @@ from core.engine.lazy_imports import LIGHTNING_EXTRAS, deferred
 from core.errors import Cancelled, ModelNotFound, OutOfMemory
 from core.media.audio import SAMPLE_RATE, Waveform
 from core.modelstore import ModelLocation
-from core.wire.job_input import SpeakerCount
 
 # How much of the time each step takes, by its end: embeddings are 60 to 85 % of it (research on
 # pyannote issues 1992 and 1996).

@@ -1,8 +1,9 @@
 """The queue before one speech model: the utterances of all jobs that wait for it share its batches.
 
 The jobs take turns. The one whose turn it is fills the next batch with its utterances, longest
-first; the room it leaves goes to utterances of like length of the others. So a job waits for no
-more than one batch of each job before it, and no batch waits for company.
+first; the room it leaves goes to the others' utterances of like length that are decoded in the
+same way. So a job waits for no more than one batch of each job before it, and no batch waits for
+company.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from core.domain.request import Decoding
 from core.domain.watch import IsCancelled
 from core.engine.accelerator import (
     ModelThread,
@@ -27,7 +29,7 @@ from core.engine.accelerator import (
 from core.errors import Cancelled, OutOfMemory
 from core.media.audio import Samples
 from core.media.cutting import Utterance
-from core.speech.parakeet import Recognition
+from core.speech.engine import Recognition
 
 CANCEL_POLL_S = 0.5
 """How often a job that waits asks whether it is still wanted: on a CPU a batch of a large model
@@ -46,13 +48,14 @@ class Batcher:
 
     def __init__(
         self,
-        recognise: Callable[[Sequence[Samples]], list[Recognition]],
+        recognise: Callable[[Sequence[Samples], Decoding], list[Recognition]],
         thread: ModelThread,
         *,
         batch_s: float,
     ) -> None:
-        """Take the function that decodes one batch, and the thread to call it on; `batch_s` is
-        seconds of audio, padding included.
+        """Take the function that decodes one batch, and the thread to call it on.
+
+        `batch_s` is seconds of audio, padding included.
         """
         self._recognise = recognise
         self._thread = thread
@@ -62,19 +65,18 @@ class Batcher:
         self._is_running = False
 
     def decode(
-        self, utterances: Iterable[Utterance], cancelled: IsCancelled
+        self, utterances: Iterable[Utterance], decoding: Decoding, cancelled: IsCancelled
     ) -> Iterator[list[Decoded]]:
-        """Decode a job's utterances, longest first; those that shared a batch come together, each
-        utterance once.
+        """Decode a job's utterances, longest first; yield together those that shared a batch.
 
-        What has not been decoded when the caller turns away is dropped. A batch that memory does
-        not hold is cut in two, and one that fails is tried again job by job, so that a job fails
-        only by its own utterances.
+        Each utterance comes once; what has not been decoded when the caller turns away is dropped.
+        A batch that memory does not hold is cut in two, and one that fails is tried again job by
+        job, so that a job fails only by its own utterances.
 
-        Raises Cancelled, OutOfMemory where one utterance is too much, ModelFailed where the device
-        failed, and what the model raises.
+        Raise Cancelled, OutOfMemory if one utterance is too much, ModelFailed if the device failed,
+        and what the model raises.
         """
-        job = _Job(utterances, cancelled)
+        job = _Job(utterances, decoding, cancelled)
         left = len(job.waiting)
         try:
             self._join(job)
@@ -115,16 +117,18 @@ class Batcher:
                 job.results.put(error)
 
     def _next_batch(self) -> list[_Item]:
-        """Take a batch out of the queue; its first utterance is of the job whose turn it is.
+        """Take a batch out of the queue; it is empty if nobody waits.
 
-        Empty where nobody waits.
+        Its first utterance is of the job whose turn it is, and all are decoded as that one is.
         """
         with self._lock:
             waiting = [job for job in self._jobs if job.waiting and not job.cancelled()]
             self._is_running = bool(waiting)
             if not waiting:
                 return []
-            batch = _fill(waiting[0].waiting, [job.waiting for job in waiting[1:]], self._batch_s)
+            first, *others = waiting
+            alike = [job.waiting for job in others if job.decoding == first.decoding]
+            batch = _fill(first.waiting, alike, self._batch_s)
             taken = set(batch)
             for job in waiting:
                 job.waiting = [item for item in job.waiting if item not in taken]
@@ -149,12 +153,11 @@ class Batcher:
             return job in self._jobs and not job.cancelled()
 
     def _attempt(self, batch: list[_Item]) -> list[list[_Item]]:
-        """Decode a batch and give each job its own; where that fails, return the smaller ones to
-        try instead.
-        """
+        """Decode a batch and give each job its own; if that fails, return smaller ones to try."""
         try:
-            recognitions = self._recognise([item.utterance.samples for item in batch])
-            heard = dict(zip(batch, recognitions, strict=True))
+            samples = [item.utterance.samples for item in batch]
+            recognitions = self._recognise(samples, batch[0].job.decoding)
+            found = dict(zip(batch, recognitions, strict=True))
         except Exception as error:
             if is_device_fault(error):
                 raise
@@ -165,7 +168,7 @@ class Batcher:
                 pieces = []
         else:
             for own in _by_job(batch):
-                own[0].job.results.put([(item.utterance, heard[item]) for item in own])
+                own[0].job.results.put([(item.utterance, found[item]) for item in own])
             return []
         release_memory()
         return pieces
@@ -194,14 +197,18 @@ class _Item:
 class _Job:
     """What one caller waits for."""
 
-    def __init__(self, utterances: Iterable[Utterance], cancelled: IsCancelled) -> None:
+    def __init__(
+        self, utterances: Iterable[Utterance], decoding: Decoding, cancelled: IsCancelled
+    ) -> None:
+        self.decoding = decoding
         self.cancelled = cancelled
         self.waiting = _longest_first(_Item(self, utterance) for utterance in utterances)
         self.results: queue.SimpleQueue[list[Decoded] | Exception] = queue.SimpleQueue()
 
     def result(self) -> list[Decoded]:
-        """Wait for what the next batch gives; raises Cancelled, whether or not a batch is running,
-        and what the batch failed with.
+        """Wait for the next decoded utterances.
+
+        Raise Cancelled at once, even mid-batch, or the batch's error.
         """
         while not self.cancelled():
             with contextlib.suppress(queue.Empty):

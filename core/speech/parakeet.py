@@ -19,12 +19,14 @@ from typing import Any
 
 import numpy as np
 
+from core.domain.request import Decoding
 from core.domain.timeline import Character, Word
 from core.engine.accelerator import choose_device, is_device_fault, is_out_of_memory, silence_nemo
 from core.engine.lazy_imports import LIGHTNING_EXTRAS, deferred
 from core.errors import ModelNotFound
 from core.media.audio import SAMPLE_RATE, Samples
 from core.speech import nemo_archive
+from core.speech.engine import Recognition
 
 MIN_SAMPLES = SAMPLE_RATE
 """NeMo pads what is shorter, on both sides."""
@@ -47,18 +49,6 @@ _MARKS = frozenset(".,?!;:…")
 """A model may emit one of them alone, into silence: that is no word."""
 
 log = logging.getLogger("parakeet.model")
-
-
-@dataclass(frozen=True, slots=True)
-class Recognition:
-    """What was heard in one array.
-
-    Times are seconds from the start of the array, sorted, inside of it.
-    """
-
-    words: tuple[Word, ...] = ()
-    characters: tuple[tuple[Character, ...], ...] = ()
-    """One tuple per word; empty where the tokens do not spell the text letter by letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +98,12 @@ class ParakeetModel:
         _set_decoding(self._model)
         self._probe()
 
-    def recognise(self, arrays: Sequence[Samples]) -> list[Recognition]:
-        """Decode arrays as one batch: float32, shape (samples,), 16 kHz mono, -1..1; the answers
-        come in the same order.
-        """
+    def recognise(
+        self,
+        arrays: Sequence[Samples],
+        decoding: Decoding,  # noqa: ARG002  the language is a label
+    ) -> list[Recognition]:
+        """See `core.speech.engine.SpeechEngine`."""
         padded = [np.pad(samples, (0, max(0, MIN_SAMPLES - len(samples)))) for samples in arrays]
         with self._autocast():
             hypotheses = self._model.transcribe(
@@ -165,7 +157,7 @@ class ParakeetModel:
             np.float32
         ) * np.float32(1e-3)
         try:
-            self.recognise([noise])
+            self.recognise([noise], Decoding())
         except Exception as error:
             if not self._model.disable_cuda_graphs():
                 raise
@@ -175,7 +167,7 @@ class ParakeetModel:
             )
         else:
             return
-        self.recognise([noise])
+        self.recognise([noise], Decoding())
 
 
 def recognition(

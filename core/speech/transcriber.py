@@ -1,38 +1,24 @@
-"""Utterances to words: any number of utterances, of any number of recordings at once, through one
-speech model.
-"""
+"""Utterances to words: any number of recordings at once through one speech model."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol
+from dataclasses import replace
+from typing import Protocol, TypeVar
 
 import numpy as np
 
+from core.domain.request import Decoding
 from core.domain.timeline import Character, Span, Transcription, Word
 from core.domain.watch import IsCancelled, Progress
 from core.engine.accelerator import ModelThread
-from core.errors import UnsupportedLanguage
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import Utterance
-from core.modelstore import EMBEDDED, display_name
 from core.speech.batching import Batcher
-from core.speech.parakeet import ParakeetModel, Recognition
-from core.transcript.seams import join_words
-
-ENGLISH = frozenset({"en"})
-EUROPEAN = frozenset(
-    {"bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it"}
-) | frozenset({"lt", "lv", "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk"})
-"""The 25 languages on the model card of nvidia/parakeet-tdt-0.6b-v3."""
-LANGUAGES = {EMBEDDED: ENGLISH, "parakeet-tdt-0.6b-v2": ENGLISH, "parakeet-tdt-0.6b-v3": EUROPEAN}
-"""ISO 639-1 codes, by the last part of the model's id.
-
-Other models take any language: it is a label.
-"""
+from core.speech.engine import Recognition, SpeechEngine
+from core.speech.languages import language_code
+from core.transcript.seams import UtteranceWords, join_words
 
 GPU_BATCH_S = 400.0
 CPU_BATCH_S = 100.0
@@ -50,22 +36,13 @@ Speech in a recording of usual level is at -30..-15 dBFS.
 """
 
 
-def languages_of(model_id: str) -> frozenset[str] | None:
-    """Look up what a model knows; None where its name does not tell."""
-    return LANGUAGES.get(display_name(model_id).rpartition("/")[2].removesuffix(".nemo"))
-
-
 class Transcriber(Protocol):
-    """A speech model."""
+    """A speech model that many jobs may use at once."""
 
-    model_id: str
-    languages: frozenset[str] | None
-    """ISO 639-1 codes; None: any."""
+    def prepared(self, decoding: Decoding) -> Decoding:
+        """Return the decoding as the model will do it. Raise UnsupportedLanguage.
 
-    def check_language(self, language: str | None) -> str | None:
-        """Give the language's code; raises UnsupportedLanguage.
-
-        Cheap: meant to be asked before the recording is fetched.
+        Cheap: ask before the recording is fetched.
         """
         ...
 
@@ -73,39 +50,24 @@ class Transcriber(Protocol):
         self,
         utterances: Iterable[Utterance],
         *,
-        language: str | None,
+        decoding: Decoding,
         progress: Progress,
         cancelled: IsCancelled,
         duration_s: float | None = None,
     ) -> Transcription:
-        """Say what was said in the utterances of one recording, in time's order; times are those of
-        the recording.
+        """Return the words of one recording's utterances, which come in order of time.
 
-        They may come from a generator: only a few batches of them are held. `duration_s` is how
-        many seconds are to come in all, for the progress; of a sequence it is known.
+        Times are those of the recording. The utterances may come from a generator: only a few
+        batches of them are held. `decoding` is one that `prepared` returned. `duration_s` is how
+        many seconds will come in all, for the progress; of a sequence it is known.
 
-        Raises UnsupportedLanguage, Cancelled, OutOfMemory, ModelFailed, and what the generator
-        raises.
-        """
-        ...
-
-
-class SpeechModel(Protocol):
-    """What decodes one batch of utterances. One thread calls it."""
-
-    device: str
-    """The torch device it runs on."""
-
-    def recognise(self, arrays: Sequence[Samples]) -> list[Recognition]:
-        """Decode arrays of float32 samples, shape (samples,), 16 kHz mono, -1..1; the answers come
-        in the same order.
+        Raise Cancelled, OutOfMemory, ModelFailed, and what the generator raises.
         """
         ...
 
 
 class BatchTranscriber:
-    """Fills batches for a model. May be called from many threads: the utterances of their jobs then
-    share batches.
+    """Fills batches for an engine; jobs that come from many threads share them.
 
     What an utterance is batched with, of its own job or another, changes the last bits of what the
     model computes: it may tip one of two equally likely frames, or words. With the embedded model
@@ -113,97 +75,57 @@ class BatchTranscriber:
     """
 
     def __init__(
-        self, load: Callable[[], SpeechModel], *, model_id: str, batch_s: float | None = None
+        self,
+        load: Callable[[], SpeechEngine],
+        *,
+        name: str,
+        languages: frozenset[str] | None = None,
+        batch_s: float | None = None,
     ) -> None:
-        """Load a model; raises what `load` raises, OutOfMemory where the model does not fit,
-        ModelFailed.
-        """
-        self.model_id = model_id
-        self.languages = languages_of(model_id)
-        thread = ModelThread("speech")
-        model = thread.load(load)
-        batch_s = batch_s or (CPU_BATCH_S if model.device == "cpu" else GPU_BATCH_S)
-        self._window_s = WINDOW_BATCHES * batch_s
-        self._batcher = Batcher(model.recognise, thread, batch_s=batch_s)
+        """Load an engine; `name` is the model's in messages, `languages` are ISO 639-1 codes.
 
-    def check_language(self, language: str | None) -> str | None:
-        """Give the language's code: `en` for `en`, `EN` or `en-US`. See `Transcriber`."""
-        if language is None:
-            return (
-                next(iter(self.languages))
-                if self.languages is not None and len(self.languages) == 1
-                else None
-            )
-        code = language.strip().lower().replace("_", "-").partition("-")[0]
-        if self.languages is not None and code not in self.languages:
-            known = ", ".join(sorted(self.languages))
-            raise UnsupportedLanguage(
-                f"language {language[:20]!r} is not known to {display_name(self.model_id)}: "
-                f"leave it out, or give one of {known}"
-            )
-        return code
+        Raise what `load` raises, OutOfMemory if the model does not fit, ModelFailed.
+        """
+        self._name = name
+        self._languages = languages
+        thread = ModelThread("speech")
+        engine = thread.load(load)
+        batch_s = batch_s or (CPU_BATCH_S if engine.device == "cpu" else GPU_BATCH_S)
+        self._window_s = WINDOW_BATCHES * batch_s
+        self._batcher = Batcher(engine.recognise, thread, batch_s=batch_s)
+
+    def prepared(self, decoding: Decoding) -> Decoding:
+        """See `Transcriber`."""
+        code = language_code(decoding.language, self._languages, self._name)
+        return replace(decoding, language=code)
 
     def transcribe(
         self,
         utterances: Iterable[Utterance],
         *,
-        language: str | None,
+        decoding: Decoding,
         progress: Progress,
         cancelled: IsCancelled,
         duration_s: float | None = None,
     ) -> Transcription:
         """See `Transcriber`."""
-        code = self.check_language(language)
         if duration_s is None and isinstance(utterances, Sequence):
             duration_s = sum(utterance.duration for utterance in utterances)
-        heard: list[Heard] = []
+        words: list[UtteranceWords] = []
+        missed: list[Span] = []
         done_s = 0.0
         for window in _windows(utterances, self._window_s):
-            for decoded in self._batcher.decode(window, cancelled):
-                heard += [_heard(utterance, recognition) for utterance, recognition in decoded]
+            for decoded in self._batcher.decode(window, decoding, cancelled):
+                words += [_in_the_recording(*one) for one in decoded]
+                missed += [one.span for one, found in decoded if _is_missed(one, found)]
                 done_s += sum(utterance.duration for utterance, _ in decoded)
                 if duration_s:
                     progress(min(1.0, done_s / duration_s))
         progress(1.0)
-        return _join(heard, code)
+        return _joined(words, missed, decoding.language)
 
 
-class ParakeetTranscriber(BatchTranscriber):
-    """NeMo's TDT, RNNT and CTC models."""
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        model_id: str,
-        device: str | None = None,
-        batch_s: float | None = None,
-        attention_context: tuple[int, int] | None = None,
-        precision: str = "float32",
-    ) -> None:
-        """Load a `.nemo` file and try it out; for the last two arguments see `ParakeetModel`.
-
-        Raises ModelNotFound where the file is no such model, OutOfMemory, ModelFailed.
-        """
-        super().__init__(
-            lambda: ParakeetModel(
-                path, device=device, attention_context=attention_context, precision=precision
-            ),
-            model_id=model_id,
-            batch_s=batch_s,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What one utterance says, in the recording's time."""
-
-    span: Span
-    words: tuple[Word, ...]
-    characters: tuple[tuple[Character, ...], ...]
-    """One tuple per word."""
-    is_missed: bool
-    """There is sound and no word."""
+_Timed = TypeVar("_Timed", Word, Character)
 
 
 def _windows(utterances: Iterable[Utterance], window_s: float) -> Iterator[list[Utterance]]:
@@ -220,20 +142,17 @@ def _windows(utterances: Iterable[Utterance], window_s: float) -> Iterator[list[
         yield window
 
 
-def _heard(utterance: Utterance, recognition: Recognition) -> Heard:
-    start = utterance.start
-    return Heard(
-        utterance.span,
-        tuple(
-            replace(word, start=start + word.start, end=start + word.end)
-            for word in recognition.words
-        ),
-        tuple(
-            tuple(replace(one, start=start + one.start, end=start + one.end) for one in spelled)
-            for spelled in recognition.characters
-        ),
-        not recognition.words and _has_sound(utterance.samples),
-    )
+def _in_the_recording(utterance: Utterance, recognition: Recognition) -> UtteranceWords:
+    def moved(one: _Timed) -> _Timed:
+        return replace(one, start=utterance.start + one.start, end=utterance.start + one.end)
+
+    words = tuple(map(moved, recognition.words))
+    characters = tuple(tuple(map(moved, spelled)) for spelled in recognition.characters)
+    return UtteranceWords(utterance.span, words, characters)
+
+
+def _is_missed(utterance: Utterance, recognition: Recognition) -> bool:
+    return not recognition.words and _has_sound(utterance.samples)
 
 
 def _has_sound(samples: Samples) -> bool:
@@ -243,18 +162,19 @@ def _has_sound(samples: Samples) -> bool:
     return bool(np.count_nonzero(level > 10 ** (SOUND_DBFS / 10)) * 0.01 > SOUND_S)
 
 
-def _join(heard: Iterable[Heard], language: str | None) -> Transcription:
-    in_order = sorted(heard, key=lambda one: one.span.start)
-    words, characters = join_words(in_order)
-    return Transcription(words, characters, language, tuple(_warnings(in_order)))
+def _joined(
+    words: Iterable[UtteranceWords], missed: Sequence[Span], language: str | None
+) -> Transcription:
+    in_order = sorted(words, key=lambda one: one.span.start)
+    joined, characters = join_words(in_order)
+    warnings = tuple(_warnings([one.span for one in in_order], frozenset(missed)))
+    return Transcription(joined, characters, language, warnings)
 
 
-def _warnings(heard: Iterable[Heard]) -> Iterator[str]:
-    """Name the stretches of sound in which no word was found; decoding them anew belongs here
-    too.
-    """
-    for is_missed, group in itertools.groupby(heard, key=lambda one: one.is_missed):
-        spans = [one.span for one in group]
+def _warnings(spans: Iterable[Span], missed: frozenset[Span]) -> Iterator[str]:
+    """Name the stretches of sound in which no word was found."""
+    for is_missed, group in itertools.groupby(spans, key=missed.__contains__):
+        stretch = list(group)
         if is_missed:
-            where = f"between {spans[0].start:.1f} s and {spans[-1].end:.1f} s"
+            where = f"between {stretch[0].start:.1f} s and {stretch[-1].end:.1f} s"
             yield f"no words were found {where}, where there is sound; it may be music or noise"

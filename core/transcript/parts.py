@@ -1,7 +1,7 @@
-"""One of n equal shares of a recording: which utterances a worker hears, and which words of them
+"""One of n equal parts of a recording: which utterances a worker hears, and which words of them
 are its own.
 
-All workers cut the same recording at the same places, so shares meet where utterances do. At a
+All workers cut the same recording at the same places, so parts meet where utterances do. At a
 forced cut, where neighbours overlap, both sides hear both utterances and part the words in the
 middle of the overlap.
 """
@@ -13,23 +13,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import islice
+from typing import TypeVar
 
+from core.domain.request import Part
 from core.domain.timeline import Character, Span, Transcription, Word
-from core.media.cutting import Utterance
-from core.wire.job_input import Part
+
+_Utterance = TypeVar("_Utterance")
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Assignment:
     """What one worker of several does."""
 
     heard: range
     """Indices of the utterances to transcribe."""
     own: Span
-    """The words whose midpoint lies in it are this share's."""
+    """The words whose midpoint lies in it are this part's."""
+    duration_s: float
+    """Seconds of audio in the utterances to transcribe."""
 
     @classmethod
-    def of(cls, part: Part, spans: Sequence[Span]) -> Share:
+    def of(cls, part: Part, spans: Sequence[Span]) -> Assignment:
         """Choose the utterances whose midpoint lies in the part, given all utterances' spans in
         order.
         """
@@ -40,18 +44,19 @@ class Share:
             else []
         )
         if not inside:
-            return cls(range(0), Span(0.0, 0.0))
+            return cls(range(0), Span(0.0, 0.0), 0.0)
         first, last = inside[0], inside[-1]
         left, right = _seam(spans, first - 1), _seam(spans, last)
         heard = range(first - left.is_forced, last + 1 + right.is_forced)
-        return cls(heard, Span(left.at, right.at))
+        duration_s = sum(spans[index].duration for index in heard)
+        return cls(heard, Span(left.at, right.at), duration_s)
 
-    def pick(self, utterances: Iterable[Utterance]) -> Iterator[Utterance]:
-        """Give the utterances to transcribe out of all of them."""
+    def pick(self, utterances: Iterable[_Utterance]) -> Iterator[_Utterance]:
+        """Return those of all utterances that are to be transcribed."""
         return islice(utterances, self.heard.start, self.heard.stop)
 
     def trim(self, transcription: Transcription) -> Transcription:
-        """Drop the words and characters that are another share's."""
+        """Drop the words and characters that are another part's."""
         return replace(
             transcription,
             words=tuple(filter(self._is_own, transcription.words)),
@@ -81,11 +86,10 @@ def _seam(spans: Sequence[Span], index: int) -> _Seam:
 
 
 def join_parts(parts: Sequence[Transcription]) -> Transcription:
-    """Put the equal shares of one recording, in their order, one after the other; of a word that
-    two of them kept, the first.
+    """Put the equal parts of one recording, in their order, one after the other.
 
-    Shares part their words in the middle of what both hear, so that happens only where two workers
-    differ about a word's time.
+    Of a word that two of them kept, the first is taken: parts divide their words in the middle of
+    what both hear, so that happens only if two workers differ about a word's time.
     """
     joined = reduce(_joined, parts)
     language = next((part.language for part in parts if part.language), None)

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise, takewhile
-from typing import Protocol
 
 from core.domain.timeline import Character, Span, Word
 
@@ -26,26 +26,19 @@ _RENAMED = 1.5
 """What a pair of different words costs: less than two words that only one side heard."""
 
 
-class Heard(Protocol):
-    """What the model heard in one utterance; all times are seconds from the start of the file."""
+@dataclass(frozen=True, slots=True)
+class UtteranceWords:
+    """The words of one utterance; all times are seconds from the start of the file."""
 
-    @property
-    def span(self) -> Span:
-        """That of the utterance."""
-        ...
-
-    @property
-    def words(self) -> tuple[Word, ...]:
-        """In the order in which they were said."""
-        ...
-
-    @property
-    def characters(self) -> tuple[tuple[Character, ...], ...]:
-        """Those of each word, one tuple per word; or none at all."""
-        ...
+    span: Span
+    """That of the utterance."""
+    words: tuple[Word, ...]
+    """In the order in which they were said."""
+    characters: tuple[tuple[Character, ...], ...] = ()
+    """Those of each word, one tuple per word; or none at all."""
 
 
-def join_words(heard: Sequence[Heard]) -> tuple[tuple[Word, ...], tuple[Character, ...]]:
+def join_words(heard: Sequence[UtteranceWords]) -> tuple[tuple[Word, ...], tuple[Character, ...]]:
     """Merge what was heard in consecutive utterances into one sequence, each word, with its
     characters, once.
 
@@ -69,7 +62,7 @@ def join_words(heard: Sequence[Heard]) -> tuple[tuple[Word, ...], tuple[Characte
     return tuple(words), tuple(characters)
 
 
-def _seam(left: Heard, right: Heard) -> tuple[int, int]:
+def _seam(left: UtteranceWords, right: UtteranceWords) -> tuple[int, int]:
     """Return how many of the left's words to take, and from which one on to take the right's."""
     middle = (right.span.start + left.span.end) / 2
     left_end = len(list(takewhile(lambda word: word.end < right.span.start - _PAIR_S, left.words)))

@@ -1,5 +1,7 @@
-"""What the split workers answer, as values of `core.domain.timeline` again: `core.wire.render`
-backwards, for the two forms asked for.
+"""What the split workers answer, as values of the domain again.
+
+The transcription worker's form is `core.wire.compact`; a worker of the version before, 0.1, answers
+`verbose_json` instead.
 """
 
 from __future__ import annotations
@@ -11,40 +13,41 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
 from core.errors import JobFailed
+from core.wire.compact import Compact
 from core.wire.openai import UNKNOWN_LANGUAGE
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
+class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-class _Word(_Part):
+class _Word(_Answer):
     word: str
     start: _Seconds
     end: _Seconds
     confidence: _Share | None = None
 
 
-class _Character(_Part):
+class _Character(_Answer):
     char: str
     start: _Seconds
     end: _Seconds
 
 
-class _Timestamps(_Part):
+class _Timestamps(_Answer):
     char: tuple[_Character, ...] = ()
 
 
-class _Turn(_Part):
+class _Turn(_Answer):
     start: _Seconds
     end: _Seconds
     speaker: str
 
 
-class _VerboseJson(_Part):
+class _VerboseJson(_Answer):
     language: str
     duration: _Seconds
     warnings: tuple[str, ...] = ()
@@ -52,7 +55,8 @@ class _VerboseJson(_Part):
     timestamps: _Timestamps = _Timestamps()
 
 
-class _Turns(_Part):
+class _Turns(_Answer):
+    duration: _Seconds = 0.0
     warnings: tuple[str, ...] = ()
     segments: tuple[_Turn, ...]
     exclusive_segments: tuple[_Turn, ...]
@@ -68,25 +72,30 @@ class TranscriptionAnswer:
     """Seconds of the whole file, or up to where the range ended."""
 
 
-_Kind = TypeVar("_Kind", bound=_Part)
+_Kind = TypeVar("_Kind", bound=BaseModel)
 
 
 def read_transcription(output: object, *, language: str | None) -> TranscriptionAnswer:
-    """Read a `verbose_json` answer, with the characters where timestamps were asked for.
+    """Return a `compact` or `verbose_json` answer, with its characters if it has any.
 
-    `language` is what was asked for: where that is nothing, the unknown language of OpenAI's shape
-    is None again. Raises JobFailed.
+    `language` is what was asked for. Raise JobFailed if the answer is neither.
     """
-    said = _read(_VerboseJson, output, "transcription")
+    if isinstance(output, dict) and "text" in output:
+        return _of_verbose_json(_read(_VerboseJson, output, "transcription"), language)
+    compact = _read(Compact, output, "transcription")
+    return TranscriptionAnswer(compact.transcription, compact.duration)
+
+
+def _of_verbose_json(said: _VerboseJson, language: str | None) -> TranscriptionAnswer:
+    """OpenAI's shape has no word for «not known»: what nobody asked for is None again."""
+    is_unknown = language is None and said.language == UNKNOWN_LANGUAGE
     return TranscriptionAnswer(
         Transcription(
             words=tuple(Word(one.start, one.end, one.word, one.confidence) for one in said.words),
             characters=tuple(
                 Character(one.start, one.end, one.char) for one in said.timestamps.char
             ),
-            language=None
-            if language is None and said.language == UNKNOWN_LANGUAGE
-            else said.language,
+            language=None if is_unknown else said.language,
             warnings=said.warnings,
         ),
         said.duration,
@@ -94,9 +103,11 @@ def read_transcription(output: object, *, language: str | None) -> Transcription
 
 
 def read_diarization(output: object) -> Diarization:
-    """Read the `json` answer of a diarization worker; raises JobFailed."""
+    """Return the `json` answer of a diarization worker. Raise JobFailed if it is none."""
     said = _read(_Turns, output, "diarization")
-    return Diarization(_turns(said.segments), _turns(said.exclusive_segments), said.warnings)
+    return Diarization(
+        _turns(said.segments), _turns(said.exclusive_segments), said.warnings, said.duration
+    )
 
 
 def _turns(said: tuple[_Turn, ...]) -> tuple[Turn, ...]:

@@ -1,4 +1,4 @@
-"""Requests: `job["input"]` parsed once, at the edge, into one typed model per role.
+"""A JSON object to a request, for every front that takes JSON: one typed model per role.
 
 The table of the fields: docs/API.md.
 """
@@ -6,9 +6,7 @@ The table of the fields: docs/API.md.
 from __future__ import annotations
 
 import difflib
-import re
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
@@ -18,67 +16,29 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
+from core.domain.request import (
+    Decoding,
+    DiarizationRequest,
+    OnDiarizationError,
+    OrchestratedRequest,
+    Part,
+    Range,
+    Recording,
+    SingleRequest,
+    Source,
+    SpeakerCount,
+    TranscriptionRequest,
+)
 from core.domain.timeline import Turn
 from core.errors import InvalidRequest
+from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=1, le=100)]
-
-
-class TranscriptFormat(StrEnum):
-    """What an answer with words can look like."""
-
-    JSON = "json"
-    VERBOSE_JSON = "verbose_json"
-    DIARIZED_JSON = "diarized_json"
-    TEXT = "text"
-    SRT = "srt"
-    VTT = "vtt"
-
-
-class DiarizationFormat(StrEnum):
-    """What an answer with speakers alone can look like."""
-
-    JSON = "json"
-    RTTM = "rttm"
-
-
-class OnDiarizationError(StrEnum):
-    """What the orchestrator does where the words could be had and the speakers could not."""
-
-    FAIL = "fail"
-    TRANSCRIPT_ONLY = "transcript_only"
-
-
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where the recording is: an http(s) or s3 URL, a `data:` URI, or base64 text."""
-
-    value: str
-
-    @property
-    def scheme(self) -> str | None:
-        """What stands before the first colon, in lower case; None for base64 text."""
-        match = _SCHEME.match(self.value)
-        return match[1].lower() if match else None
-
-    def __repr__(self) -> str:
-        return "Source(…)"  # a presigned URL is a secret
-
-
-@dataclass(frozen=True, slots=True)
-class SpeakerCount:
-    """What the caller knows about how many speakers there are; None is «not known»."""
-
-    exact: int | None = None
-    at_least: int | None = None
-    at_most: int | None = None
 
 
 class _Strict(BaseModel):
@@ -89,13 +49,14 @@ def _is_url(text: str) -> bool:
     return "://" in text or text.lstrip().startswith("data:")
 
 
-class AudioRequest(_Strict):
-    """What every role is asked: a recording and, if wanted, a range of it."""
+class AudioInput(_Strict):
+    """What every role takes: a recording and, if wanted, a range of it."""
 
     audio: str | None = Field(default=None, repr=False)
     audio_url: str | None = Field(default=None, repr=False)
     audio_base64: str | None = Field(default=None, repr=False)
     audio_format: str | None = None
+    """Ignored: the content decides."""
     start: _Seconds | None = None
     end: _Seconds | None = None
 
@@ -130,35 +91,41 @@ class AudioRequest(_Strict):
         return self
 
     @property
-    def source(self) -> Source:
-        """The one source that was given."""
-        return Source((self.audio or self.audio_url or self.audio_base64 or "").strip())
+    def recording(self) -> Recording:
+        """The one source that was given, and the range."""
+        given = self.audio or self.audio_url or self.audio_base64 or ""
+        return Recording(Source(given.strip()), Range(self.start or 0.0, self.end))
 
 
-class _Transcribing(AudioRequest):
+class _Transcribing(AudioInput):
     language: str | None = None
     response_format: TranscriptFormat = Field(default=TranscriptFormat.JSON, strict=False)
     timestamps: bool = Field(
         default=False, validation_alias=AliasChoices("timestamps", "timestamp")
     )
 
+    @property
+    def decoding(self) -> Decoding:
+        """How speech is turned into text."""
+        return Decoding(language=self.language)
 
-class _Diarizing(AudioRequest):
+    @property
+    def form(self) -> Form:
+        """How the answer is written."""
+        return Form(self.response_format, timestamps=self.timestamps)
+
+
+class _Diarizing(AudioInput):
     num_speakers: _Count | None = None
     min_speakers: _Count | None = None
     max_speakers: _Count | None = None
 
     @model_validator(mode="after")
     def _counts_agree(self) -> Self:
-        if self.num_speakers is not None and (
-            self.min_speakers is not None or self.max_speakers is not None
-        ):
+        least, most = self.min_speakers, self.max_speakers
+        if self.num_speakers is not None and (least is not None or most is not None):
             raise ValueError("give num_speakers, or min_speakers and max_speakers, not both")
-        if (
-            self.min_speakers is not None
-            and self.max_speakers is not None
-            and self.min_speakers > self.max_speakers
-        ):
+        if least is not None and most is not None and least > most:
             raise ValueError("min_speakers is larger than max_speakers")
         return self
 
@@ -168,22 +135,51 @@ class _Diarizing(AudioRequest):
         return SpeakerCount(self.num_speakers, self.min_speakers, self.max_speakers)
 
 
-class SingleRequest(_Transcribing, _Diarizing):
-    """What the single worker is asked."""
+class SingleInput(_Transcribing, _Diarizing):
+    """What the single worker takes."""
 
     diarize: bool = True
 
+    @property
+    def request(self) -> SingleRequest:
+        """What is asked."""
+        return SingleRequest(**self._asked)
 
-class OrchestratorRequest(SingleRequest):
-    """What the orchestrator is asked."""
+    @property
+    def _asked(self) -> dict[str, Any]:
+        return {
+            "recording": self.recording,
+            "decoding": self.decoding,
+            "characters": self.timestamps,
+            "speakers": self.speakers if self.diarize else None,
+        }
+
+
+class OrchestratorInput(SingleInput):
+    """What the orchestrator takes."""
 
     on_diarization_error: OnDiarizationError = Field(default=OnDiarizationError.FAIL, strict=False)
 
+    @property
+    def request(self) -> OrchestratedRequest:
+        """What is asked."""
+        return OrchestratedRequest(**self._asked, on_diarization_error=self.on_diarization_error)
 
-class DiarizationRequest(_Diarizing):
-    """What the diarization worker is asked."""
+
+class DiarizationInput(_Diarizing):
+    """What the diarization worker takes."""
 
     response_format: DiarizationFormat = Field(default=DiarizationFormat.JSON, strict=False)
+
+    @property
+    def request(self) -> DiarizationRequest:
+        """What is asked."""
+        return DiarizationRequest(self.recording, self.speakers)
+
+    @property
+    def form(self) -> Form:
+        """How the answer is written."""
+        return Form(self.response_format)
 
 
 class TurnField(_Strict):
@@ -200,8 +196,8 @@ class TurnField(_Strict):
         return self
 
 
-class Part(_Strict):
-    """The i-th of n equal shares of the recording."""
+class PartField(_Strict):
+    """The i-th of n equal parts of the recording."""
 
     index: int = Field(ge=0)
     of: int = Field(ge=1, le=1000)
@@ -213,11 +209,11 @@ class Part(_Strict):
         return self
 
 
-class TranscriptionRequest(_Transcribing):
-    """What the transcription worker is asked."""
+class TranscriptionInput(_Transcribing):
+    """What the transcription worker takes."""
 
     diarization_segments: tuple[TurnField, ...] | None = Field(default=None, strict=False)
-    part: Part | None = None
+    part: PartField | None = None
 
     @model_validator(mode="after")
     def _part_or_range(self) -> Self:
@@ -225,23 +221,43 @@ class TranscriptionRequest(_Transcribing):
             raise ValueError("give part, or start and end, not both")
         return self
 
+    @field_validator("response_format", mode="wrap")
+    @classmethod
+    def _or_compact(cls, value: object, parse: Callable[[object], object]) -> object:
+        return WorkerFormat.COMPACT if value == WorkerFormat.COMPACT else parse(value)
+
+    @model_validator(mode="after")
+    def _compact_has_no_speakers(self) -> Self:
+        if self.form.response_format is WorkerFormat.COMPACT and self.turns is not None:
+            raise ValueError("response_format compact has no speakers; leave diarization_segments")
+        return self
+
+    @property
+    def request(self) -> TranscriptionRequest:
+        """What is asked."""
+        part = None if self.part is None else Part(self.part.index, self.part.of)
+        return TranscriptionRequest(
+            self.recording, self.decoding, self.timestamps, part=part, turns=self.turns
+        )
+
     @property
     def turns(self) -> tuple[Turn, ...] | None:
-        """The caller's turns in order of start; None where none were given."""
+        """The caller's turns in order of start; None if none were given."""
         if self.diarization_segments is None:
             return None
         fields = sorted(self.diarization_segments, key=lambda field: (field.start, field.end))
         return tuple(Turn(field.start, field.end, field.speaker) for field in fields)
 
 
-_Request = TypeVar("_Request", bound=AudioRequest)
+_Input = TypeVar("_Input", bound=AudioInput)
 
 
-def parse(kind: type[_Request], job_input: object) -> _Request:
-    """Turn `job["input"]` into a request; a known field that is null counts as not given.
+def parse(kind: type[_Input], job_input: object) -> _Input:
+    """Return a JSON object, such as `job["input"]`, as what a role takes.
 
-    Raises InvalidRequest with a sentence that names the field, what is wrong, and for an unknown
-    field the nearest known one.
+    A known field that is null counts as not given. Raise
+    InvalidRequest with a sentence that names the field, what is wrong, and for an unknown field the
+    nearest known one.
     """
     if not isinstance(job_input, dict):
         raise InvalidRequest('input must be a JSON object, for example {"audio_url": "https://…"}')
@@ -257,7 +273,7 @@ def parse(kind: type[_Request], job_input: object) -> _Request:
         raise InvalidRequest("; ".join(_explain(kind, detail) for detail in details[:3])) from None
 
 
-def _explain(kind: type[AudioRequest], detail: Any) -> str:
+def _explain(kind: type[AudioInput], detail: Any) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return _unknown_field(kind, detail["loc"])
@@ -265,7 +281,7 @@ def _explain(kind: type[AudioRequest], detail: Any) -> str:
     return f"{where}: {reason[:1].lower()}{reason[1:]}" if where else reason
 
 
-def _unknown_field(kind: type[AudioRequest], location: tuple[str | int, ...]) -> str:
+def _unknown_field(kind: type[AudioInput], location: tuple[str | int, ...]) -> str:
     *outer, name = (str(part)[:60] for part in location)
     known = (_NESTED[outer[0]] if outer else kind).model_fields
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
@@ -273,4 +289,4 @@ def _unknown_field(kind: type[AudioRequest], location: tuple[str | int, ...]) ->
     return f"{'.'.join([*outer, name])}: unknown field; {hint}"
 
 
-_NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": Part}
+_NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": PartField}

@@ -1,4 +1,4 @@
-"""Transcript → the answer on the wire: one small renderer per format, all on the same common part.
+"""What a flow found as an answer: one small renderer per format, all on the same common part.
 
 Times are seconds with three decimals. Everything is plain JSON: dicts, lists, strings, finite
 numbers, booleans and None.
@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from core import __version__
 from core.domain.rounding import seconds
 from core.domain.timeline import Diarization, Segment, Transcript, Turn
-from core.wire import openai, subtitles
+from core.wire import compact, openai, subtitles
 from core.wire.fields import Answer, one_line
-from core.wire.job_input import DiarizationFormat, TranscriptFormat
-
-__all__ = ["Answer", "render", "render_diarization"]
+from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
 
 
-def render(
-    transcript: Transcript, response_format: TranscriptFormat, *, timestamps: bool
-) -> Answer:
-    """The answer of a worker that transcribes, ready for `json.dumps`.
+def render(result: Transcript | Diarization, form: Form) -> Answer:
+    """Return what a flow found as an answer, ready for `json.dumps`."""
+    if isinstance(result, Diarization):
+        answer = _of_speakers(result, form.response_format)
+    elif form.response_format is WorkerFormat.COMPACT:
+        answer = compact.write(result, characters=form.timestamps)
+    else:
+        answer = _of_words(result, form)
+    return answer | {"version": __version__}
 
-    `timestamps` adds the times of words, segments and characters to whichever format was asked for.
-    """
+
+def _of_words(transcript: Transcript, form: Form) -> Answer:
     answer: Answer = {
         "success": True,
         "text": transcript.text,
@@ -33,21 +37,16 @@ def render(
     }
     if transcript.diarized:
         answer["num_speakers"] = transcript.num_speakers
-    answer |= _RENDERERS[response_format](transcript)
-    if timestamps:
+    answer |= _RENDERERS[form.response_format](transcript)
+    if form.timestamps:
         answer["timestamps"] = _timestamps(transcript)
     return answer
 
 
-def render_diarization(
-    diarization: Diarization, duration: float, response_format: DiarizationFormat
-) -> Answer:
-    """The answer of the worker that only finds speakers, ready for `json.dumps`; `duration` is that
-    of the file, in seconds.
-    """
+def _of_speakers(diarization: Diarization, response_format: str) -> Answer:
     answer: Answer = {
         "success": True,
-        "duration": seconds(duration),
+        "duration": seconds(diarization.duration),
         "num_speakers": diarization.num_speakers,
         "warnings": list(diarization.warnings),
     }
@@ -106,7 +105,7 @@ def _rttm(turns: Iterable[Turn]) -> str:
     )
 
 
-_RENDERERS: dict[TranscriptFormat, Callable[[Transcript], Answer]] = {
+_RENDERERS: dict[str, Callable[[Transcript], Answer]] = {
     TranscriptFormat.JSON: _json,
     TranscriptFormat.VERBOSE_JSON: openai.verbose_json,
     TranscriptFormat.DIARIZED_JSON: openai.diarized_json,

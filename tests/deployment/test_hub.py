@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from core.media import audio
 from core.media import fetch as sources
 from core.settings import Settings
-from core.wire.job_input import SingleRequest, parse
+from core.wire.job_input import SingleInput, parse
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".runpod"
@@ -264,7 +264,7 @@ def test_every_job_is_a_request_with_real_speech_in_it(case: Case, tmp_path: Pat
     """The recording of the fitness check, whole; decoded by the worker's own code it has sound in
     it.
     """
-    request = parse(SingleRequest, case.input)
+    request = parse(SingleInput, case.input)
     assert (
         base64.b64decode(case.input["audio_base64"])
         == (ROOT / "handlers" / "fitness.flac").read_bytes()
@@ -277,7 +277,7 @@ def test_every_job_is_a_request_with_real_speech_in_it(case: Case, tmp_path: Pat
 
 def test_the_jobs_together_go_both_ways() -> None:
     """With speakers and without; the request as a whole is far below what the platform takes."""
-    requests = [parse(SingleRequest, case.input) for case in CASES.tests]
+    requests = [parse(SingleInput, case.input) for case in CASES.tests]
     assert {request.diarize for request in requests} == {True, False}
     assert len((FOLDER / "tests.json").read_bytes()) < 1_000_000
 

@@ -18,35 +18,34 @@ from typing import Any
 import pytest
 
 from core import errors
+from core.domain.request import Part
 from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
+from core.domain.watch import Stage
 from core.errors import InvalidRequest, WorkerError
-from core.flows import orchestrated, pipeline
 from core.transcript.labelling import label_words
 from core.transcript.segments import split_segments
+from core.wire.form import DiarizationFormat, Form, TranscriptFormat
 from core.wire.job_input import (
-    AudioRequest,
-    DiarizationFormat,
-    DiarizationRequest,
-    OrchestratorRequest,
-    Part,
-    SingleRequest,
-    TranscriptFormat,
-    TranscriptionRequest,
+    AudioInput,
+    DiarizationInput,
+    OrchestratorInput,
+    SingleInput,
+    TranscriptionInput,
     TurnField,
     parse,
 )
-from core.wire.render import render, render_diarization
+from core.wire.render import render
 from emulator.api import JobBody
 from emulator.job import Job, Status
 from tests.docs.pages import read, rows
 
 PAGE = read("API")
 
-ROLES: dict[str, type[AudioRequest]] = {
-    "single": SingleRequest,
-    "orchestrator": OrchestratorRequest,
-    "transcription": TranscriptionRequest,
-    "diarization": DiarizationRequest,
+ROLES: dict[str, type[AudioInput]] = {
+    "single": SingleInput,
+    "orchestrator": OrchestratorInput,
+    "transcription": TranscriptionInput,
+    "diarization": DiarizationInput,
 }
 
 DIALOGUE = Diarization(
@@ -83,19 +82,22 @@ def _plain() -> Transcript:
 
 
 ANSWERS: dict[str, dict[str, object]] = {
-    "json": render(_spoken(WORDS), TranscriptFormat.JSON, timestamps=False),
-    "timestamps": render(_plain(), TranscriptFormat.JSON, timestamps=True),
-    "verbose_json": render(_spoken(WORDS[2:4]), TranscriptFormat.VERBOSE_JSON, timestamps=False),
-    "diarized_json": render(_spoken(WORDS[2:4]), TranscriptFormat.DIARIZED_JSON, timestamps=False),
+    "json": render(_spoken(WORDS), Form(TranscriptFormat.JSON, timestamps=False)),
+    "timestamps": render(_plain(), Form(TranscriptFormat.JSON, timestamps=True)),
+    "verbose_json": render(
+        _spoken(WORDS[2:4]), Form(TranscriptFormat.VERBOSE_JSON, timestamps=False)
+    ),
+    "diarized_json": render(
+        _spoken(WORDS[2:4]), Form(TranscriptFormat.DIARIZED_JSON, timestamps=False)
+    ),
     "text": render(
         replace(_plain(), warnings=("the recording seems to be cut short",)),
-        TranscriptFormat.TEXT,
-        timestamps=False,
+        Form(TranscriptFormat.TEXT, timestamps=False),
     ),
-    "srt": render(_spoken(WORDS), TranscriptFormat.SRT, timestamps=False),
-    "vtt": render(_spoken(WORDS), TranscriptFormat.VTT, timestamps=False),
-    "diarization": render_diarization(DIALOGUE, 3.2, DiarizationFormat.JSON),
-    "rttm": render_diarization(DIALOGUE, 3.2, DiarizationFormat.RTTM),
+    "srt": render(_spoken(WORDS), Form(TranscriptFormat.SRT, timestamps=False)),
+    "vtt": render(_spoken(WORDS), Form(TranscriptFormat.VTT, timestamps=False)),
+    "diarization": render(replace(DIALOGUE, duration=3.2), Form(DiarizationFormat.JSON)),
+    "rttm": render(replace(DIALOGUE, duration=3.2), Form(DiarizationFormat.RTTM)),
 }
 
 
@@ -270,8 +272,7 @@ def test_the_tables_of_a_job_name_what_the_platform_takes_and_gives() -> None:
 
 def test_the_stages_of_progress_are_those_of_the_flows() -> None:
     """All that core reports, and no other."""
-    flows = "".join(inspect.getsource(module) for module in (pipeline, orchestrated))
-    reported = set(re.findall(r'(?:report|stage)\("(\w+)"', flows))
+    reported = {str(stage) for stage in Stage}
     (progress,) = [block.json for block in _blocks() if block.mark == "progress"]
     told = PAGE.split("`stage` is ")[1].split(";")[0]
     assert set(re.findall(r"`(\w+)`", told)) == reported

@@ -23,11 +23,11 @@ import pytest
 
 from core.flows import orchestrated
 from core.settings import Settings
-from core.wire.job_input import DiarizationRequest, TranscriptionRequest
+from core.wire.job_input import DiarizationInput, TranscriptionInput
 from emulator.scaler import Bounds
 from emulator.server import Server
 from emulator.simulated import Line
-from handlers.runpod.worker import make_handler
+from tests.asking import handler_of
 from tests.core.modelstore.test_modelstore import REPOSITORIES
 from tests.docs.pages import GUIDES, ROOT, Block, blocks, read
 from tests.examples.conftest import QUICK, TEXT, Platform, Worker
@@ -132,15 +132,15 @@ def shell(server: Server, hub: Hub, tmp_path: Path) -> Iterator[Shell]:
     opened = Platform(server)
     volume = tmp_path / "volume"
     volume.mkdir()
-    words = opened.open(Worker(TranscriptionRequest)).name
-    turns = opened.open(Worker(DiarizationRequest)).name
+    words = opened.open(Worker(TranscriptionInput)).name
+    turns = opened.open(Worker(DiarizationInput)).name
     settings = Settings(
         transcription_endpoint_id=words,
         diarization_endpoint_id=turns,
         runpod_endpoint_base_url=server.base_url,
         runpod_api_key="rpa_KEY",
     )
-    orchestrate = make_handler(orchestrated.load(settings))
+    orchestrate = handler_of(orchestrated.load(settings))
 
     async def handle(job: dict[str, Any], line: Line) -> object:
         del line

@@ -20,11 +20,11 @@ from core.errors import SettingsError, WorkerError
 from core.flows import orchestrated
 from core.settings import Settings
 from core.wire.job_input import (
-    AudioRequest,
-    DiarizationRequest,
-    OrchestratorRequest,
-    SingleRequest,
-    TranscriptionRequest,
+    AudioInput,
+    DiarizationInput,
+    OrchestratorInput,
+    SingleInput,
+    TranscriptionInput,
     parse,
 )
 from emulator.api import JobBody
@@ -32,11 +32,11 @@ from handlers.runpod import worker
 from tests.docs.pages import DOCS, GUIDES, ROOT, Block, anchors, blocks, prose, read, rows
 from tests.docs.test_settings import documented
 
-ROLES: dict[str, type[AudioRequest]] = {
-    "single": SingleRequest,
-    "orchestrator": OrchestratorRequest,
-    "transcription": TranscriptionRequest,
-    "diarization": DiarizationRequest,
+ROLES: dict[str, type[AudioInput]] = {
+    "single": SingleInput,
+    "orchestrator": OrchestratorInput,
+    "transcription": TranscriptionInput,
+    "diarization": DiarizationInput,
 }
 CHECKED = {
     ("sh", ""),  # tests/docs/test_commands.py

@@ -10,19 +10,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stamina
 
-from core.domain.timeline import Diarization, Transcription, Turn, Word
+from core.domain.timeline import Diarization, Transcript, Transcription, Turn, Word
 from core.domain.watch import Watch
 from core.errors import DownloadFailed
 from core.transcript.assembly import assemble
-from core.wire.job_input import AudioRequest, DiarizationRequest, SingleRequest, parse
-from core.wire.render import render, render_diarization
+from core.wire.job_input import AudioInput, DiarizationInput, SingleInput, parse
 from emulator.endpoint import Endpoint
 from emulator.faults import Schedule
 from emulator.rules import Rules
@@ -53,13 +52,13 @@ SPEAKERS = Diarization(
     warnings=("a speaker is heard for a second only",),
 )
 TEXT = "Are you ready? Yes. Let's go."
-Behaviour = Callable[[AudioRequest], None]
+Behaviour = Callable[[AudioInput], None]
 """Raises what a worker's job would raise, or waits."""
 
 
-def missing(request: AudioRequest) -> None:
+def missing(request: Any) -> None:
     """Fail for good where the URL says so."""
-    if "missing" in request.source.value:
+    if "missing" in request.recording.source.value:
         raise DownloadFailed(
             "example.com answered with HTTP status 404; check that the link is right"
         )
@@ -69,25 +68,24 @@ def missing(request: AudioRequest) -> None:
 class Worker:
     """The flow of one role with the models' answers given: parses, renders and fails as ours do."""
 
-    kind: type[AudioRequest] = SingleRequest
+    kind: type[AudioInput] = SingleInput
     behaviour: Behaviour = missing
     asked: list[Any] = field(default_factory=list)
     """The requests that came, parsed."""
 
-    def answer(self, job_input: object, watch: Watch) -> dict[str, object]:
+    def parse(self, job_input: object) -> Any:
+        """Parse as the role does, and keep what came."""
+        self.asked.append(parse(self.kind, job_input))
+        return self.asked[-1]
+
+    def run(self, request: Any, watch: Watch) -> Transcript | Diarization:
         """Answer as the role does."""
         del watch
-        request: Any = parse(self.kind, job_input)
-        self.asked.append(request)
         self.behaviour(request)
-        if self.kind is DiarizationRequest:
-            return render_diarization(SPEAKERS, DURATION_S, request.response_format)
-        speakers = SPEAKERS if self.kind is SingleRequest else None
-        return render(
-            assemble(SPOKEN, speakers, duration_s=DURATION_S),
-            request.response_format,
-            timestamps=request.timestamps,
-        )
+        if self.kind is DiarizationInput:
+            return replace(SPEAKERS, duration=DURATION_S)
+        speakers = SPEAKERS if self.kind is SingleInput else None
+        return assemble(SPOKEN, speakers, duration_s=DURATION_S)
 
     def rehearse(self, recording: Path) -> None:
         """Nothing to rehearse."""
@@ -112,7 +110,7 @@ class Platform:
         """Open an endpoint; its workers tell `stages` before they work, each once a poll can have
         seen the one before.
         """
-        handler = make_handler(worker)
+        handler = make_handler(worker, worker.parse)
 
         async def handle(job: dict[str, Any], line: Line) -> object:
             for stage in stages:

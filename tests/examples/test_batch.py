@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UnsupportedAudio
-from core.wire.job_input import AudioRequest
+from core.wire.job_input import AudioInput
 from emulator.job import Status
 from emulator.server import Server
 from examples import batch
@@ -44,9 +44,9 @@ def folder(tmp_path: Path) -> Path:
     return recordings
 
 
-def picky(request: AudioRequest) -> None:
+def picky(request: AudioInput) -> None:
     """Refuse what is no recording."""
-    if base64.b64decode(request.source.value) == BAD:
+    if base64.b64decode(request.recording.source.value) == BAD:
         raise UnsupportedAudio("not a recording in a supported format; send one of wav, mp3")
 
 
@@ -105,7 +105,7 @@ def test_no_more_jobs_run_at_a_time_than_asked_for(
     """Three at most, and three at times, though the workers could do more."""
     lock, now, most = threading.Lock(), 0, 0
 
-    def count(_: AudioRequest) -> None:
+    def count(_: AudioInput) -> None:
         nonlocal now, most
         with lock:
             now += 1
@@ -142,7 +142,7 @@ def test_a_list_may_hold_files_and_urls(
         platform.open(worker).name,
     )
     assert transcripts(tmp_path / "out").keys() == {"a.wav.txt", "example.com_call.mp3.txt"}
-    assert f"{URL}?signature=SECRET" in [request.source.value for request in worker.asked]
+    assert f"{URL}?signature=SECRET" in [request.recording.source.value for request in worker.asked]
     assert ended.err.endswith(f"1 failed:\n  {tmp_path / 'gone.wav'}: No such file or directory")
     assert "SECRET" not in ended.err
 

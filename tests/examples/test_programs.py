@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,9 @@ from hypothesis import strategies as st
 from core.domain.timeline import Diarization, Transcript, Transcription, Turn, Word
 from core.errors import DownloadFailed, InvalidBase64, InvalidUrl
 from core.transcript.assembly import assemble
-from core.wire.job_input import (
-    DiarizationFormat,
-    DiarizationRequest,
-    TranscriptFormat,
-    TranscriptionRequest,
-)
-from core.wire.render import render, render_diarization
+from core.wire.form import DiarizationFormat, Form, TranscriptFormat
+from core.wire.job_input import DiarizationInput, TranscriptionInput
+from core.wire.render import render
 from emulator import faults
 from emulator.job import Status
 from emulator.server import Server
@@ -52,7 +49,7 @@ WHOLE = assemble(SPOKEN, SPEAKERS, duration_s=DURATION_S)
 
 def shown(transcript: Transcript, response_format: str) -> str:
     """What a program prints of a transcript."""
-    answer = render(transcript, TranscriptFormat(response_format), timestamps=False)
+    answer = render(transcript, Form(TranscriptFormat(response_format), timestamps=False))
     text = (
         answer[response_format]
         if response_format in ("text", "srt", "vtt")
@@ -426,7 +423,7 @@ def test_split_prints_what_the_single_worker_would(
     response_format: str, platform: Platform, run: Run
 ) -> None:
     """To the byte, in every format."""
-    words, turns = Worker(TranscriptionRequest), Worker(DiarizationRequest)
+    words, turns = Worker(TranscriptionInput), Worker(DiarizationInput)
     _, _, options = split_endpoints(platform, words, turns)
     ended = run(split.main, URL, *options, "--format", response_format, "--num-speakers", 2)
     assert (ended.code, ended.out) == (0, shown(WHOLE, response_format))
@@ -435,7 +432,7 @@ def test_split_prints_what_the_single_worker_would(
 
 def test_split_asks_both_at_the_same_time(platform: Platform, run: Run) -> None:
     """Neither ends before both have begun."""
-    workers = [Worker(TranscriptionRequest), Worker(DiarizationRequest)]
+    workers = [Worker(TranscriptionInput), Worker(DiarizationInput)]
 
     def meet(_: object) -> None:
         until(lambda: all(worker.asked for worker in workers))
@@ -452,8 +449,8 @@ def test_split_cancels_the_sibling_of_a_job_that_failed(
 ) -> None:
     """And says why the other failed."""
     words, turns = (
-        Worker(TranscriptionRequest, behaviour=stuck),
-        Worker(DiarizationRequest, behaviour=stuck),
+        Worker(TranscriptionInput, behaviour=stuck),
+        Worker(DiarizationInput, behaviour=stuck),
     )
     guilty, innocent = (words, turns) if culprit == "transcription" else (turns, words)
 
@@ -482,8 +479,8 @@ def test_ctrl_c_cancels_both_jobs_of_split(
     """None is left to run for nobody."""
     transcription, diarization, options = split_endpoints(
         platform,
-        Worker(TranscriptionRequest, behaviour=stuck),
-        Worker(DiarizationRequest, behaviour=stuck),
+        Worker(TranscriptionInput, behaviour=stuck),
+        Worker(DiarizationInput, behaviour=stuck),
     )
     process = start("split", URL, *options)
     until(lambda: transcription.requests["status"] and diarization.requests["status"])
@@ -527,9 +524,8 @@ def test_merging_on_the_client_gives_what_core_gives(
     transcription, diarization = answers
     said = render(
         assemble(transcription, None, duration_s=40),
-        TranscriptFormat.VERBOSE_JSON,
-        timestamps=False,
+        Form(TranscriptFormat.VERBOSE_JSON, timestamps=False),
     )
-    spoken = render_diarization(diarization, 40, DiarizationFormat.JSON)
+    spoken = render(replace(diarization, duration=40), Form(DiarizationFormat.JSON))
     merged = split.merge(json.loads(json.dumps(said)), json.loads(json.dumps(spoken)))
     assert merged == assemble(transcription, diarization, duration_s=40)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.wire.job_input import DiarizationRequest, TranscriptionRequest
+from core.wire.job_input import DiarizationInput, TranscriptionInput
 from examples.recording import (
     BEST_KBPS,
     CONTAINER_SHARE,
@@ -51,11 +51,11 @@ def test_the_commands_work_as_printed(
     """With the printed environment, apart from the ports."""
     endpoints = {
         "RUNPOD_ENDPOINT_ID": Worker(),
-        "TRANSCRIPTION_ENDPOINT_ID": Worker(TranscriptionRequest),
+        "TRANSCRIPTION_ENDPOINT_ID": Worker(TranscriptionInput),
     }
     for variable, worker in {
         **endpoints,
-        "DIARIZATION_ENDPOINT_ID": Worker(DiarizationRequest),
+        "DIARIZATION_ENDPOINT_ID": Worker(DiarizationInput),
     }.items():
         assert f"{variable}=" in README
         monkeypatch.setenv(variable, platform.open(worker).name)

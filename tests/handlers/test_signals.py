@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from core.wire.job_input import TranscriptFormat, TranscriptionRequest, parse
+from core.wire.form import TranscriptFormat
+from core.wire.job_input import TranscriptionInput, parse
 from emulator.endpoint import Endpoint
 from emulator.rules import Rules
 from emulator.scaler import Bounds
@@ -30,7 +31,7 @@ QUESTION = {"audio_url": "https://example.com/1.mp3"}
 async def words(job: dict[str, Any], _line: Line) -> object:
     """Transcribe."""
     await asyncio.sleep(WORK_S)
-    return RECORDING.words(parse(TranscriptionRequest, job["input"]))
+    return RECORDING.words(parse(TranscriptionInput, job["input"]))
 
 
 async def turns(_job: dict[str, Any], _line: Line) -> object:

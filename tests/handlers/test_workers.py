@@ -17,12 +17,12 @@ from typing import Any
 import jiwer
 import pytest
 
-from core.domain.watch import Watch
 from core.flows.orchestrated import OrchestratedFlow, load
 from core.settings import Settings
-from core.wire.job_input import TranscriptFormat
+from core.wire.form import TranscriptFormat
 from emulator.server import Server
 from emulator.simulated import Handler, Line
+from tests.asking import ask
 from tests.media import ffmpeg
 from tests.platform import Worker, free_port, platform
 
@@ -172,7 +172,7 @@ def test_orchestrated_equals_single(
     workers: Workers, orchestrated: OrchestratedFlow, response_format: TranscriptFormat
 ) -> None:
     """To the last byte, in every format; on twenty other dialogues: `python -m bench.equality`."""
-    answer = orchestrated.answer({**AUDIO, "response_format": str(response_format)}, Watch())
+    answer = ask(orchestrated, {**AUDIO, "response_format": str(response_format)})
     assert json.dumps(answer) == json.dumps(
         workers.output("single", response_format=response_format)
     )

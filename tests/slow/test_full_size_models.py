@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.domain.request import SpeakerCount
 from core.media.audio import SAMPLE_RATE, Waveform
 from core.media.cutting import utterances
 from core.modelstore import find_diarization_model, find_speech_model
 from core.speakers.pyannote import PyannoteDiarizer
-from core.speech.transcriber import ParakeetTranscriber
-from core.wire.job_input import SpeakerCount
 from tests import golden, models
 
 pytestmark = pytest.mark.slow

@@ -289,7 +289,7 @@ def test_a_diarization_worker_starts_and_works_without_what_it_never_calls():
     """Speakers of a second of speech, found by a pipeline that was just loaded."""
     loaded = modules_after("""
         from handlers.runpod.worker import FITNESS_RECORDING
-        from core.flows.pipeline import load_diarization
+        from core.flows.load import load_diarization
         from core.settings import Settings
         load_diarization(Settings(diarization_model_id="embedded")).rehearse(FITNESS_RECORDING)
     """)

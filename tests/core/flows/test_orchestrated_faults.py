@@ -34,7 +34,8 @@ from core.errors import WorkerError
 from core.flows.orchestrated import OrchestratedFlow
 from core.remote import Address, Pace
 from core.settings import Settings
-from core.wire.job_input import DiarizationRequest, TranscriptFormat, TranscriptionRequest, parse
+from core.wire.form import TranscriptFormat
+from core.wire.job_input import DiarizationInput, TranscriptionInput, parse
 from emulator import faults
 from emulator.endpoint import Endpoint
 from emulator.faults import Schedule, Script, Seeded
@@ -43,6 +44,7 @@ from emulator.rules import Rules
 from emulator.scaler import Bounds
 from emulator.server import Server
 from emulator.simulated import Line
+from tests.asking import ask
 from tests.split import Recording, recording
 
 AT_ONCE = 12
@@ -250,8 +252,10 @@ class Case:
             endpoint.find = partial(self._find, endpoint.find)
         started = time.monotonic()
         try:
-            self.answer = flow.answer(
-                self.question, Watch(lambda _, fraction: self.shown.append(fraction), cancelled)
+            self.answer = ask(
+                flow,
+                self.question,
+                Watch(lambda _, fraction: self.shown.append(fraction), cancelled),
             )
         except WorkerError as error:
             self.code = error.code
@@ -269,20 +273,20 @@ class Case:
         """Answer as the transcription worker does, after a while in which it tells how far it
         is.
         """
-        request = parse(TranscriptionRequest, job["input"])
+        request = parse(TranscriptionInput, job["input"])
         await self._work(line, "transcribing", seconds)
         return self.recording.words(request)
 
     async def turns(self, job: dict[str, Any], line: Line, seconds: float) -> object:
         """The same for the diarization worker."""
-        parse(DiarizationRequest, job["input"])
+        parse(DiarizationInput, job["input"])
         await self._work(line, "diarizing", seconds)
         return self.recording.turns()
 
     async def _work(self, line: Line, stage: str, seconds: float) -> None:
         self.at_work += 1
         try:
-            await line.progress({"stage": "decoding", "percent": 100})
+            await line.progress({"stage": "decoding", "percent": 10})
             await asyncio.sleep(seconds / 2)
             await line.progress({"stage": stage, "percent": 50})
             await asyncio.sleep(seconds / 2)

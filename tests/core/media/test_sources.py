@@ -26,6 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import errors
+from core.domain.request import Source
 from core.errors import (
     BlockedAddress,
     Cancelled,
@@ -41,7 +42,6 @@ from core.errors import (
 from core.media.fetch import fetch, job_folder
 from core.media.web import Web, _is_never_fetched
 from core.settings import Settings
-from core.wire.job_input import Source
 from tests import media
 
 SWITCH = "RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS"

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 
+from core.domain.request import SpeakerCount
 from core.domain.timeline import Diarization
 from core.errors import Cancelled, ModelFailed, ModelNotFound, OutOfMemory
 from core.media.audio import SAMPLE_RATE, Waveform
 from core.modelstore import ModelLocation, Places, find_diarization_model
 from core.speakers.pyannote import PyannoteDiarizer
-from core.wire.job_input import SpeakerCount
 from tests import golden
 
 NOT_KNOWN = SpeakerCount()

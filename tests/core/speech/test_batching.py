@@ -14,13 +14,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.domain.request import Decoding
 from core.domain.timeline import Word
 from core.engine.accelerator import ModelThread
 from core.errors import Cancelled, ModelFailed, OutOfMemory
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import Utterance
 from core.speech.batching import CANCEL_POLL_S, LIKE, Batcher
-from core.speech.parakeet import Recognition
+from core.speech.engine import Recognition
 
 WAIT_S = 60.0
 """More than anything here takes, on a busy machine too."""
@@ -56,7 +57,7 @@ class Held:
         self.holds, self.goes = threading.Event(), threading.Event()
         self._fail = fail
 
-    def recognise(self, arrays: Sequence[Samples]) -> list[Recognition]:
+    def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
         """Decode a batch, or fail as told."""
         batch = [piece(samples) for samples in arrays]
         if batch[0][0] == HOLDER:
@@ -211,7 +212,7 @@ def test_a_batch_waits_for_no_company():
     batcher = Batcher(model.recognise, ModelThread("speech"), batch_s=40.0)
     assert [
         own.duration
-        for decoded in batcher.decode([utterance(0, 3.0)], lambda: False)
+        for decoded in batcher.decode([utterance(0, 3.0)], Decoding(), lambda: False)
         for own, _ in decoded
     ] == [3.0]
     assert model.batches == [[(0, 3.0)]]
@@ -259,11 +260,11 @@ def test_what_a_caller_no_longer_asks_for_is_not_decoded():
     turned_away = threading.Event()
     model = Held(lambda _: assert_set(turned_away) if model.batches else None)
     batcher = Batcher(model.recognise, ModelThread("speech"), batch_s=10.0)
-    answers = batcher.decode([utterance(1, 10.0)] * 5, lambda: False)
+    answers = batcher.decode([utterance(1, 10.0)] * 5, Decoding(), lambda: False)
     next(answers)
     answers.close()
     turned_away.set()
-    assert len(list(batcher.decode([utterance(2, 10.0)], lambda: False))) == 1
+    assert len(list(batcher.decode([utterance(2, 10.0)], Decoding(), lambda: False))) == 1
     assert [(1, 10.0)] in model.batches
     assert len(model.batches) <= 3
 
@@ -383,7 +384,9 @@ def three_windows(batcher: Batcher, job: int) -> int | None:
     count = 0
     for _ in range(3):
         try:
-            for decoded in batcher.decode([utterance(job, 1.0 + job % 7)] * 4, cancelled.is_set):
+            for decoded in batcher.decode(
+                [utterance(job, 1.0 + job % 7)] * 4, Decoding(), cancelled.is_set
+            ):
                 count += len(decoded)
                 if job % 8 == 0:
                     cancelled.set()

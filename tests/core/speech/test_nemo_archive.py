@@ -12,6 +12,7 @@ import pytest
 import torch
 from nemo.collections.asr.models import ASRModel
 
+from core.domain.request import Decoding
 from core.modelstore import find_speech_model
 from core.speech import nemo_archive
 from core.speech.parakeet import ParakeetModel
@@ -101,9 +102,9 @@ def test_words_times_and_confidences_are_those_of_nemos_own_way(archives, monkey
     """On real speech, exactly."""
     sentences = golden.load("sentences").waveform.samples
     arrays = [sentences[:80_000], sentences[80_000:160_000]]
-    ours = ParakeetModel(archives["embedded"], device="cpu").recognise(arrays)
+    ours = ParakeetModel(archives["embedded"], device="cpu").recognise(arrays, Decoding())
     monkeypatch.setattr(nemo_archive, "connector", lambda _: None)
-    theirs = ParakeetModel(archives["embedded"], device="cpu").recognise(arrays)
+    theirs = ParakeetModel(archives["embedded"], device="cpu").recognise(arrays, Decoding())
     assert any(found.words for found in ours)
     assert ours == theirs
 
@@ -136,7 +137,9 @@ def test_weights_in_half_precision_become_those_that_the_model_computes_with(arc
 def test_compressed_archive_is_restored_in_nemos_own_way(archives, tmp_path, said):
     """The log says so."""
     path = repacked(archives["tdt"], tmp_path, lambda _: None, "w:gz")
-    (found,) = ParakeetModel(path, device="cpu").recognise([np.zeros(16_000, np.float32)])
+    (found,) = ParakeetModel(path, device="cpu").recognise(
+        [np.zeros(16_000, np.float32)], Decoding()
+    )
     assert found.words
     assert [line for line in said if "own way" in line]
 

@@ -10,10 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.domain.request import Decoding
 from core.errors import ModelNotFound
 from core.media.audio import SAMPLE_RATE
 from core.modelstore import find_speech_model
-from core.speech.parakeet import ParakeetModel, Recognition, Token, recognition
+from core.speech.engine import Recognition
+from core.speech.parakeet import ParakeetModel, Token, recognition
 from tests import golden, models
 
 FRAME_S = 0.08
@@ -166,7 +168,7 @@ def test_models_of_every_kind_are_read(tmp_path, kind):
         rng.standard_normal(samples).astype(np.float32) * np.float32(0.1)
         for samples in (800, 16_000, 40_001)
     ]
-    found = model.recognise(arrays)
+    found = model.recognise(arrays, Decoding())
     for one, samples in zip(found, arrays, strict=True):
         check(one, len(samples) / SAMPLE_RATE)
     assert any(one.words for one in found)
@@ -178,7 +180,7 @@ def test_decoder_is_set_once(model):
     are toggled.
     """
     decoder = model._model.decoding.decoding
-    model.recognise([speech(1, 3)])
+    model.recognise([speech(1, 3)], Decoding())
     assert model._model.decoding.decoding is decoder
 
 
@@ -188,7 +190,10 @@ def test_array_under_a_second_keeps_its_times(model):
     """
     short = speech(1.1, 1.75)
     padded = np.pad(short, (0, SAMPLE_RATE - len(short)))
-    (alone,), (recorded,) = model.recognise([short]), model.recognise([padded])
+    (alone,), (recorded,) = (
+        model.recognise([short], Decoding()),
+        model.recognise([padded], Decoding()),
+    )
     assert alone.words
     assert [(word.text, word.start) for word in alone.words] == [
         (word.text, word.start) for word in recorded.words
@@ -199,15 +204,15 @@ def test_array_under_a_second_keeps_its_times(model):
 @pytest.mark.parametrize("samples", [1, 400, 15_999, 3 * SAMPLE_RATE])
 def test_silence_has_no_words(model, samples):
     """Digital silence of any length is silence."""
-    assert model.recognise([np.zeros(samples, np.float32)]) == [Recognition()]
+    assert model.recognise([np.zeros(samples, np.float32)], Decoding()) == [Recognition()]
 
 
 def test_batch_gives_what_its_arrays_give_alone(model):
     """Neither the neighbours in a batch nor their lengths change the words."""
     cuts = [0.9, 2.3, 3.8, 5.5]
     arrays = [speech(*span) for span in itertools.pairwise(cuts)]
-    together = model.recognise(arrays)
-    alone = [model.recognise([array])[0] for array in arrays]
+    together = model.recognise(arrays, Decoding())
+    alone = [model.recognise([array], Decoding())[0] for array in arrays]
     assert any(found.words for found in alone)
     for one, other in zip(together, alone, strict=True):
         assert [word.text for word in one.words] == [word.text for word in other.words]
@@ -234,14 +239,14 @@ def test_local_attention_and_bfloat16_hear_the_same_speech(model, precision):
     """Both save memory; on a few seconds of speech the first changes nothing and the second hardly
     anything.
     """
-    (usual,) = model.recognise([speech(0, 5)])
+    (usual,) = model.recognise([speech(0, 5)], Decoding())
     local = ParakeetModel(
         find_speech_model("embedded").path,
         device="cpu",
         attention_context=(128, 128),
         precision=precision,
     )
-    (other,) = local.recognise([speech(0, 5)])
+    (other,) = local.recognise([speech(0, 5)], Decoding())
     check(other, 5)
     same = sum(
         left.text == right.text for left, right in zip(usual.words, other.words, strict=False)
@@ -254,7 +259,7 @@ def test_model_says_nothing(model, capfd, caplog):
     logged.
     """
     capfd.readouterr()
-    (found,) = model.recognise([speech(0, 5)])
+    (found,) = model.recognise([speech(0, 5)], Decoding())
     assert found.words
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []

@@ -14,19 +14,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.domain.request import Decoding
 from core.domain.timeline import Transcription, Word
 from core.errors import Cancelled, ModelFailed, OutOfMemory, UnsupportedLanguage
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import Utterance, utterances
-from core.modelstore import find_speech_model
-from core.speech.parakeet import ParakeetModel, Recognition
-from core.speech.transcriber import (
-    EUROPEAN,
-    WINDOW_BATCHES,
-    BatchTranscriber,
-    ParakeetTranscriber,
-    SpeechModel,
-)
+from core.modelstore import display_name, find_speech_model
+from core.speech.engine import Recognition, SpeechEngine
+from core.speech.languages import EUROPEAN, languages_of
+from core.speech.parakeet import ParakeetModel
+from core.speech.transcriber import WINDOW_BATCHES, BatchTranscriber
 from tests import golden
 
 
@@ -41,7 +38,11 @@ def transcribe(
 ) -> Transcription:
     """Call with nobody watching unless told otherwise."""
     return transcriber.transcribe(
-        pieces, language=language, progress=progress, cancelled=cancelled, duration_s=duration_s
+        pieces,
+        decoding=transcriber.prepared(Decoding(language)),
+        progress=progress,
+        cancelled=cancelled,
+        duration_s=duration_s,
     )
 
 
@@ -59,12 +60,20 @@ def normalised(text: str) -> str:
 # --- the embedded model ---
 
 
-@pytest.fixture(scope="module")
-def parakeet() -> ParakeetTranscriber:
-    """The embedded model."""
-    return ParakeetTranscriber(
-        find_speech_model("embedded").path, model_id="embedded", device="cpu"
+def _embedded(batch_s: float | None = None) -> BatchTranscriber:
+    path = find_speech_model("embedded").path
+    return BatchTranscriber(
+        lambda: ParakeetModel(path, device="cpu"),
+        name="embedded",
+        languages=languages_of("embedded"),
+        batch_s=batch_s,
     )
+
+
+@pytest.fixture(scope="module")
+def parakeet() -> BatchTranscriber:
+    """The embedded model."""
+    return _embedded()
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +139,7 @@ def test_batches_do_not_change_the_words(parakeet, phrases, answer):
     than two frames apart.
     """
     for batch_s in (1.0, 16.0):
-        narrow = ParakeetTranscriber(
-            find_speech_model("embedded").path, model_id="embedded", device="cpu", batch_s=batch_s
-        )
-        found = transcribe(narrow, phrases)
+        found = transcribe(_embedded(batch_s), phrases)
         assert [word.text for word in found.words] == [word.text for word in answer.words]
         for times in (lambda word: word.start, lambda word: word.end):
             apart = np.abs(
@@ -156,11 +162,11 @@ class Sharing:
         self.goes = threading.Event()
         self._model = ParakeetModel(find_speech_model("embedded").path, device="cpu")
 
-    def recognise(self, arrays: Sequence[Samples]) -> list[Recognition]:
+    def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
         """Wait the first time, then decode."""
         self.sizes.append(len(arrays))
         assert self.goes.wait(60)
-        return self._model.recognise(arrays)
+        return self._model.recognise(arrays, decoding)
 
 
 def test_two_jobs_at_once_share_a_batch_and_hear_their_own_words(parakeet, phrases, answer):
@@ -219,7 +225,7 @@ class Counting:
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
 
-    def recognise(self, arrays: Sequence[Samples]) -> list[Recognition]:
+    def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
         """Say the number of samples in the middle of the utterance."""
         self.batches.append([len(samples) for samples in arrays])
         middles = [len(samples) / SAMPLE_RATE / 2 for samples in arrays]
@@ -232,9 +238,9 @@ class Counting:
 class Deaf(Counting):
     """A speech model that never hears anything."""
 
-    def recognise(self, arrays: Sequence[Samples]) -> list[Recognition]:
+    def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
         """Say nothing."""
-        super().recognise(arrays)
+        super().recognise(arrays, decoding)
         return [Recognition() for _ in arrays]
 
 
@@ -247,26 +253,28 @@ class Hungry(Counting):
         super().__init__()
         self.capacity = capacity
 
-    def recognise(self, arrays: Sequence[Samples]) -> list[Recognition]:
+    def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
         """Count, or ask for a petabyte."""
         if len(arrays) > self.capacity:
             torch.empty(1 << 50)
-        return super().recognise(arrays)
+        return super().recognise(arrays, decoding)
 
 
 class Faulty(Counting):
     """A speech model on a GPU that has failed."""
 
-    def recognise(self, arrays: Sequence[Samples]) -> list[Recognition]:
+    def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
         """Fail as CUDA does."""
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
 
 def around(
-    model: SpeechModel, *, batch_s: float = 10.0, model_id: str = "some/model"
+    model: SpeechEngine, *, batch_s: float = 10.0, model_id: str = "some/model"
 ) -> BatchTranscriber:
     """A transcriber around a model."""
-    return BatchTranscriber(lambda: model, model_id=model_id, batch_s=batch_s)
+    return BatchTranscriber(
+        lambda: model, name=model_id, languages=languages_of(model_id), batch_s=batch_s
+    )
 
 
 def pieces(durations_s: Iterable[float], level: float = 0.0) -> Iterator[Utterance]:
@@ -442,7 +450,7 @@ def test_language_is_the_one_given_or_the_only_one_there_is(model_id, language, 
     are given as a label.
     """
     transcriber = around(Counting(), model_id=model_id)
-    assert transcriber.check_language(language) == code
+    assert transcriber.prepared(Decoding(language)) == Decoding(code)
     assert transcribe(transcriber, [], language=language).language == code
 
 
@@ -458,13 +466,14 @@ def test_language_is_the_one_given_or_the_only_one_there_is(model_id, language, 
 def test_language_that_the_model_lacks_is_refused_with_the_ones_it_has(model_id, language, known):
     """The message lists what may be asked for."""
     with pytest.raises(UnsupportedLanguage, match=known):
-        around(Counting(), model_id=model_id).check_language(language)
+        around(Counting(), model_id=model_id).prepared(Decoding(language))
 
 
 def test_path_of_the_model_is_not_in_the_message():
     """A model that the operator gave by its path is named by its file alone."""
     with pytest.raises(UnsupportedLanguage) as caught:
-        around(Counting(), model_id="/srv/private/parakeet-tdt-0.6b-v2.nemo").check_language("de")
+        name = display_name("/srv/private/parakeet-tdt-0.6b-v2.nemo")
+        around(Counting(), model_id=name).prepared(Decoding("de"))
     assert "private" not in str(caught.value)
 
 

@@ -14,8 +14,8 @@ from core.domain.timeline import Character, Diarization, Transcription, Turn, Wo
 from core.remote import read_diarization, read_transcription
 from core.transcript.assembly import assemble
 from core.transcript.parts import join_parts
-from core.wire.job_input import DiarizationFormat, TranscriptFormat
-from core.wire.render import render, render_diarization
+from core.wire.form import DiarizationFormat, Form, TranscriptFormat
+from core.wire.render import render
 
 _TEXTS = st.one_of(
     st.sampled_from(
@@ -95,22 +95,20 @@ def test_what_came_over_the_wire_makes_the_same_answer(
     words = json.dumps(
         render(
             assemble(said, None, duration_s=duration, warnings=warnings),
-            TranscriptFormat.VERBOSE_JSON,
-            timestamps=timestamps,
+            Form(TranscriptFormat.VERBOSE_JSON, timestamps=timestamps),
         )
     )
     heard = read_transcription(json.loads(words), language=None)
     turns = None
     if spoken is not None:
-        answer = render_diarization(
-            replace(spoken, warnings=(*warnings, *spoken.warnings)),
-            duration,
-            DiarizationFormat.JSON,
+        answer = render(
+            replace(replace(spoken, warnings=(*warnings, *spoken.warnings)), duration=duration),
+            Form(DiarizationFormat.JSON),
         )
         turns = read_diarization(json.loads(json.dumps(answer)))
     there = assemble(heard.transcription, turns, duration_s=heard.duration)
-    assert _bytes(render(there, response_format, timestamps=timestamps)) == _bytes(
-        render(here, response_format, timestamps=timestamps)
+    assert _bytes(render(there, Form(response_format, timestamps=timestamps))) == _bytes(
+        render(here, Form(response_format, timestamps=timestamps))
     )
 
 
@@ -127,7 +125,7 @@ def test_what_answers_do_not_show_decides_nothing(shift_s: float) -> None:
     turns = (Turn(shift_s + 1, shift_s + 2.0004, "1"), Turn(shift_s + 2.0001, shift_s + 3, "2"))
     for diarization in (Diarization(turns, turns), Diarization(turns, ()), Diarization((), turns)):
         (word,) = assemble(Transcription(words), diarization, duration_s=4).words
-        answer = render_diarization(diarization, 4, DiarizationFormat.JSON)
+        answer = render(replace(diarization, duration=4), Form(DiarizationFormat.JSON))
         assert assemble(Transcription(words), read_diarization(answer), duration_s=4).words == (
             word,
         )

@@ -1,4 +1,4 @@
-"""Shares of a recording: together they hold every word once."""
+"""Parts of a recording: together they hold every word once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.domain.request import Part
 from core.domain.timeline import Span, Transcription, Word
-from core.transcript.parts import Share
-from core.wire.job_input import Part
+from core.transcript.parts import Assignment
 
 
 @st.composite
 def cuts(draw: st.DrawFn) -> list[Span]:
-    """The spans of consecutive utterances; neighbours touch or overlap by 2.5 s, as chunking makes
+    """The spans of consecutive utterances; neighbours touch or overlap by 2.5 s, as the cutter makes
     them.
     """
     spans, start = [], 0.0
@@ -27,10 +27,10 @@ def cuts(draw: st.DrawFn) -> list[Span]:
 
 
 @given(spans=cuts(), of=st.integers(1, 8), steps=st.lists(st.floats(0.1, 3), max_size=100))
-def test_every_word_belongs_to_exactly_one_share(
+def test_every_word_belongs_to_exactly_one_part(
     spans: list[Span], of: int, steps: list[float]
 ) -> None:
-    """Wherever a word lies, one share keeps it and all others drop it."""
+    """Wherever a word lies, one part keeps it and all others drop it."""
     words, at = [], 0.0
     for step in steps:
         at += step
@@ -39,19 +39,19 @@ def test_every_word_belongs_to_exactly_one_share(
     kept = [
         word
         for i in range(of)
-        for word in Share.of(Part(index=i, of=of), spans).trim(Transcription(tuple(words))).words
+        for word in Assignment.of(Part(i, of), spans).trim(Transcription(tuple(words))).words
     ]
     assert kept == words
 
 
 @given(spans=cuts(), of=st.integers(1, 8))
-def test_every_utterance_is_heard_and_shares_only_share_what_overlaps(
+def test_every_utterance_is_heard_and_parts_only_share_what_overlaps(
     spans: list[Span], of: int
 ) -> None:
-    """All utterances are heard by somebody; one that two shares hear overlaps its neighbour across
+    """All utterances are heard by somebody; one that two parts hear overlaps its neighbour across
     the seam.
     """
-    heard = [Share.of(Part(index=i, of=of), spans).heard for i in range(of)]
+    heard = [Assignment.of(Part(i, of), spans).heard for i in range(of)]
     assert sorted({index for indices in heard for index in indices}) == list(range(len(spans)))
     for left, right in pairwise([indices for indices in heard if indices]):
         twice = sorted(set(left) & set(right))
@@ -60,10 +60,12 @@ def test_every_utterance_is_heard_and_shares_only_share_what_overlaps(
 
 
 @given(spans=cuts(), of=st.integers(1, 8))
-def test_a_share_hears_all_of_its_own_time(spans: list[Span], of: int) -> None:
-    """What lies between a share's seams is covered by the utterances that it hears."""
+def test_a_part_hears_all_of_its_own_time(spans: list[Span], of: int) -> None:
+    """What lies between a part's seams is covered by the utterances that it hears."""
     for index in range(of):
-        share = Share.of(Part(index=index, of=of), spans)
-        if share.heard:
-            assert spans[share.heard.start].start <= max(0.0, share.own.start)
-            assert spans[share.heard.stop - 1].end >= min(spans[-1].end, share.own.end)
+        part = Assignment.of(Part(index, of), spans)
+        if part.heard:
+            assert spans[part.heard.start].start <= max(0.0, part.own.start)
+            assert spans[part.heard.stop - 1].end >= min(spans[-1].end, part.own.end)
+            heard_s = sum(spans[index].duration for index in part.heard)
+            assert part.duration_s == heard_s

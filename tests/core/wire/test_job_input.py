@@ -9,30 +9,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.domain.request import SpeakerCount
 from core.domain.timeline import Turn
 from core.errors import InvalidRequest
+from core.wire.form import DiarizationFormat, TranscriptFormat
 from core.wire.job_input import (
-    AudioRequest,
-    DiarizationFormat,
-    DiarizationRequest,
-    OrchestratorRequest,
-    SingleRequest,
-    SpeakerCount,
-    TranscriptFormat,
-    TranscriptionRequest,
+    AudioInput,
+    DiarizationInput,
+    OrchestratorInput,
+    SingleInput,
+    TranscriptionInput,
     parse,
 )
 
 URL = "https://example.com/talk.mp3?signature=geheim"
-ROLES: list[type[AudioRequest]] = [
-    SingleRequest,
-    OrchestratorRequest,
-    DiarizationRequest,
-    TranscriptionRequest,
+ROLES: list[type[AudioInput]] = [
+    SingleInput,
+    OrchestratorInput,
+    DiarizationInput,
+    TranscriptionInput,
 ]
 
 
-def _refusal(kind: type[AudioRequest], **fields: Any) -> str:
+def _refusal(kind: type[AudioInput], **fields: Any) -> str:
     with pytest.raises(InvalidRequest) as refused:
         parse(kind, {"audio_url": URL} | fields)
     return str(refused.value)
@@ -54,14 +53,14 @@ def _refusal(kind: type[AudioRequest], **fields: Any) -> str:
     ],
 )
 def test_one_recording_is_taken_in_any_of_its_forms(
-    kind: type[AudioRequest], field: str, value: str
+    kind: type[AudioInput], field: str, value: str
 ) -> None:
     """A URL, a data URI or base64, under the general name or a plain one."""
-    assert parse(kind, {field: f" {value}\n"}).source.value == value
+    assert parse(kind, {field: f" {value}\n"}).recording.source.value == value
 
 
 @pytest.mark.parametrize("kind", ROLES)
-def test_no_recording_is_refused(kind: type[AudioRequest]) -> None:
+def test_no_recording_is_refused(kind: type[AudioInput]) -> None:
     """The message names the three fields."""
     with pytest.raises(
         InvalidRequest, match="exactly one of audio, audio_url, audio_base64; none was given"
@@ -72,7 +71,7 @@ def test_no_recording_is_refused(kind: type[AudioRequest]) -> None:
 def test_two_recordings_are_refused() -> None:
     """The message says which two."""
     assert (
-        _refusal(SingleRequest, audio="UklGRg==")
+        _refusal(SingleInput, audio="UklGRg==")
         == "give exactly one of audio, audio_url, audio_base64; audio and audio_url were given"
     )
 
@@ -91,23 +90,25 @@ def test_two_recordings_are_refused() -> None:
 def test_a_recording_of_the_wrong_kind_is_refused(fields: dict[str, Any], message: str) -> None:
     """Each with its own sentence."""
     with pytest.raises(InvalidRequest, match=message):
-        parse(SingleRequest, fields)
+        parse(SingleInput, fields)
 
 
 @pytest.mark.parametrize("value", [None, [], "https://example.com/talk.mp3", 5])
 def test_an_input_that_is_no_object_is_refused(value: object) -> None:
     """With an example of what it should be."""
     with pytest.raises(InvalidRequest, match="must be a JSON object"):
-        parse(SingleRequest, value)
+        parse(SingleInput, value)
 
 
 def test_a_presigned_url_stays_out_of_sight() -> None:
     """Neither the request nor its source show it when they are printed, and no refusal repeats
     it.
     """
-    request = parse(SingleRequest, {"audio_url": URL})
-    assert "geheim" not in repr(request) + str(request) + repr(request.source)
-    assert "geheim" not in _refusal(SingleRequest, audio=URL, start="soon", lang="en")
+    request = parse(SingleInput, {"audio_url": URL})
+    assert "geheim" not in repr(request) + str(request) + repr(request.recording) + repr(
+        request.request
+    )
+    assert "geheim" not in _refusal(SingleInput, audio=URL, start="soon", lang="en")
 
 
 # each field
@@ -116,68 +117,68 @@ def test_a_presigned_url_stays_out_of_sight() -> None:
 @pytest.mark.parametrize(
     ("kind", "fields", "message"),
     [
-        (SingleRequest, {"audio_format": 3}, "audio_format: input should be a valid string"),
-        (SingleRequest, {"language": 3}, "language: input should be a valid string"),
+        (SingleInput, {"audio_format": 3}, "audio_format: input should be a valid string"),
+        (SingleInput, {"language": 3}, "language: input should be a valid string"),
         (
-            SingleRequest,
+            SingleInput,
             {"response_format": "docx"},
             "response_format: input should be 'json', 'verbose_json', 'diarized_json', 'text', "
             "'srt' or 'vtt'",
         ),
         (
-            DiarizationRequest,
+            DiarizationInput,
             {"response_format": "srt"},
             "response_format: input should be 'json' or 'rttm'",
         ),
-        (SingleRequest, {"timestamps": "yes"}, "timestamps: input should be a valid boolean"),
-        (SingleRequest, {"timestamp": 1}, "timestamp: input should be a valid boolean"),
+        (SingleInput, {"timestamps": "yes"}, "timestamps: input should be a valid boolean"),
+        (SingleInput, {"timestamp": 1}, "timestamp: input should be a valid boolean"),
         (
-            SingleRequest,
+            SingleInput,
             {"timestamps": True, "timestamp": True},
             "timestamp: unknown field; did you mean timestamps?",
         ),
-        (SingleRequest, {"diarize": "false"}, "diarize: input should be a valid boolean"),
+        (SingleInput, {"diarize": "false"}, "diarize: input should be a valid boolean"),
         (
-            SingleRequest,
+            SingleInput,
             {"num_speakers": 0},
             "num_speakers: input should be greater than or equal to 1",
         ),
-        (SingleRequest, {"num_speakers": True}, "num_speakers: input should be a valid integer"),
-        (SingleRequest, {"min_speakers": 2.5}, "min_speakers: input should be a valid integer"),
-        (SingleRequest, {"max_speakers": "3"}, "max_speakers: input should be a valid integer"),
+        (SingleInput, {"num_speakers": True}, "num_speakers: input should be a valid integer"),
+        (SingleInput, {"min_speakers": 2.5}, "min_speakers: input should be a valid integer"),
+        (SingleInput, {"max_speakers": "3"}, "max_speakers: input should be a valid integer"),
         (
-            DiarizationRequest,
+            DiarizationInput,
             {"max_speakers": 101},
             "max_speakers: input should be less than or equal to 100",
         ),
         (
-            DiarizationRequest,
+            DiarizationInput,
             {"num_speakers": 2, "max_speakers": 3},
             "give num_speakers, or min_speakers and max_speakers, not both",
         ),
         (
-            DiarizationRequest,
+            DiarizationInput,
             {"min_speakers": 3, "max_speakers": 2},
             "min_speakers is larger than max_speakers",
         ),
-        (SingleRequest, {"start": -1}, "start: input should be greater than or equal to 0"),
-        (SingleRequest, {"start": True}, "start: input should be a valid number"),
-        (SingleRequest, {"start": float("nan")}, "start: input should be a finite number"),
-        (SingleRequest, {"end": "10"}, "end: input should be a valid number"),
-        (SingleRequest, {"end": 0}, "end must be after start"),
-        (SingleRequest, {"start": 5, "end": 5}, "end must be after start"),
+        (SingleInput, {"start": -1}, "start: input should be greater than or equal to 0"),
+        (SingleInput, {"start": True}, "start: input should be a valid number"),
+        (SingleInput, {"start": float("nan")}, "start: input should be a finite number"),
+        (SingleInput, {"end": "10"}, "end: input should be a valid number"),
+        (SingleInput, {"end": 0}, "end must be after start"),
+        (SingleInput, {"start": 5, "end": 5}, "end must be after start"),
         (
-            TranscriptionRequest,
+            TranscriptionInput,
             {"diarization_segments": "1"},
             "diarization_segments: input should be a list",
         ),
         (
-            TranscriptionRequest,
+            TranscriptionInput,
             {"diarization_segments": [{"start": 0, "end": 1}]},
             "diarization_segments.0.speaker: field required",
         ),
         (
-            TranscriptionRequest,
+            TranscriptionInput,
             {
                 "diarization_segments": [
                     {"start": 0, "end": 1, "speaker": "1"},
@@ -187,40 +188,40 @@ def test_a_presigned_url_stays_out_of_sight() -> None:
             "diarization_segments.1: end is before start",
         ),
         (
-            TranscriptionRequest,
+            TranscriptionInput,
             {"diarization_segments": [{"start": 0, "end": 1, "speaker": " "}]},
             "diarization_segments.0.speaker: string should have at least 1 character",
         ),
         (
-            TranscriptionRequest,
+            TranscriptionInput,
             {"diarization_segments": [{"start": 0, "end": 1, "speaker": "1", "name": "A"}]},
             "diarization_segments.0.name: unknown field; known are end, speaker, start",
         ),
         (
-            TranscriptionRequest,
+            TranscriptionInput,
             {"part": 1},
             "part: input should be a valid dictionary or instance of Part",
         ),
         (
-            TranscriptionRequest,
+            TranscriptionInput,
             {"part": {"index": 3, "of": 3}},
             "part: index counts from 0 and must be smaller than of",
         ),
-        (TranscriptionRequest, {"part": {"index": 0}}, "part.of: field required"),
+        (TranscriptionInput, {"part": {"index": 0}}, "part.of: field required"),
         (
-            TranscriptionRequest,
+            TranscriptionInput,
             {"part": {"index": 0, "of": 2, "off": 2}},
             "part.off: unknown field; did you mean of?",
         ),
         (
-            TranscriptionRequest,
+            TranscriptionInput,
             {"part": {"index": 0, "of": 2}, "start": 1},
             "give part, or start and end, not both",
         ),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_fields_name(
-    kind: type[AudioRequest], fields: dict[str, Any], message: str
+    kind: type[AudioInput], fields: dict[str, Any], message: str
 ) -> None:
     """The whole sentence, as the caller reads it."""
     assert _refusal(kind, **fields) == message
@@ -238,12 +239,12 @@ def test_a_wrong_value_is_refused_with_the_fields_name(
 )
 def test_an_unknown_field_is_refused_with_the_nearest_known_one(name: str, near: str) -> None:
     """Also where the spelling is that of another country."""
-    assert _refusal(SingleRequest, **{name: 1}) == f"{name}: unknown field; did you mean {near}?"
+    assert _refusal(SingleInput, **{name: 1}) == f"{name}: unknown field; did you mean {near}?"
 
 
 def test_an_unknown_field_near_none_is_refused_with_all_known_ones() -> None:
     """So that nobody has to look them up; a long name is cut."""
-    message = _refusal(DiarizationRequest, **{"x" * 500: 1})
+    message = _refusal(DiarizationInput, **{"x" * 500: 1})
     assert message.startswith(
         "x" * 60 + ": unknown field; known are audio, audio_base64, audio_format, audio_url, end, "
     )
@@ -252,30 +253,28 @@ def test_an_unknown_field_near_none_is_refused_with_all_known_ones() -> None:
 @pytest.mark.parametrize(
     ("kind", "fields"),
     [
-        (DiarizationRequest, {"language": "en"}),
-        (DiarizationRequest, {"timestamps": True}),
-        (TranscriptionRequest, {"num_speakers": 2}),
-        (TranscriptionRequest, {"diarize": True}),
-        (SingleRequest, {"diarization_segments": []}),
-        (SingleRequest, {"part": {"index": 0, "of": 2}}),
+        (DiarizationInput, {"language": "en"}),
+        (DiarizationInput, {"timestamps": True}),
+        (TranscriptionInput, {"num_speakers": 2}),
+        (TranscriptionInput, {"diarize": True}),
+        (SingleInput, {"diarization_segments": []}),
+        (SingleInput, {"part": {"index": 0, "of": 2}}),
     ],
 )
-def test_a_field_of_another_role_is_unknown(
-    kind: type[AudioRequest], fields: dict[str, Any]
-) -> None:
+def test_a_field_of_another_role_is_unknown(kind: type[AudioInput], fields: dict[str, Any]) -> None:
     """A worker that would ignore a field refuses it."""
     assert ": unknown field; " in _refusal(kind, **fields)
 
 
 def test_several_faults_are_told_together() -> None:
     """At most three, so that a wrong list of thousands stays readable."""
-    assert _refusal(SingleRequest, start="a", end="b").count(": input should be") == 2
+    assert _refusal(SingleInput, start="a", end="b").count(": input should be") == 2
     wrong = [{"start": "a", "end": 1, "speaker": "1"}] * 1000
-    assert _refusal(TranscriptionRequest, diarization_segments=wrong).count(";") == 2
+    assert _refusal(TranscriptionInput, diarization_segments=wrong).count(";") == 2
 
 
 @pytest.mark.parametrize("kind", ROLES)
-def test_null_is_as_good_as_not_given(kind: type[AudioRequest]) -> None:
+def test_null_is_as_good_as_not_given(kind: type[AudioInput]) -> None:
     """Typed clients send null for what their caller left out."""
     assert parse(
         kind, {"audio_url": URL} | dict.fromkeys(set(kind.model_fields) - {"audio_url"})
@@ -284,7 +283,7 @@ def test_null_is_as_good_as_not_given(kind: type[AudioRequest]) -> None:
 
 def test_a_misspelled_field_is_refused_even_as_null() -> None:
     """Null does not hide that nobody reads the field."""
-    assert _refusal(SingleRequest, languge=None) == "languge: unknown field; did you mean language?"
+    assert _refusal(SingleInput, languge=None) == "languge: unknown field; did you mean language?"
 
 
 # what the flows see
@@ -292,7 +291,7 @@ def test_a_misspelled_field_is_refused_even_as_null() -> None:
 
 def test_the_defaults_are_those_of_the_table() -> None:
     """JSON with speakers and without timestamps, of the whole recording."""
-    request = parse(SingleRequest, {"audio_url": URL})
+    request = parse(SingleInput, {"audio_url": URL})
     assert (request.response_format, request.timestamps, request.diarize) == (
         TranscriptFormat.JSON,
         False,
@@ -304,24 +303,24 @@ def test_the_defaults_are_those_of_the_table() -> None:
         None,
         SpeakerCount(),
     )
-    assert parse(DiarizationRequest, {"audio_url": URL}).response_format is DiarizationFormat.JSON
-    assert parse(TranscriptionRequest, {"audio_url": URL}).turns is None
+    assert parse(DiarizationInput, {"audio_url": URL}).response_format is DiarizationFormat.JSON
+    assert parse(TranscriptionInput, {"audio_url": URL}).turns is None
 
 
 def test_timestamp_is_another_name_for_timestamps() -> None:
     """Both are in use."""
-    assert parse(SingleRequest, {"audio_url": URL, "timestamp": True}).timestamps
+    assert parse(SingleInput, {"audio_url": URL, "timestamp": True}).timestamps
 
 
 def test_the_number_of_speakers_is_never_made_of_the_least() -> None:
     """At least two is not exactly two."""
-    assert parse(SingleRequest, {"audio_url": URL, "min_speakers": 2}).speakers == SpeakerCount(
+    assert parse(SingleInput, {"audio_url": URL, "min_speakers": 2}).speakers == SpeakerCount(
         at_least=2
     )
-    assert parse(SingleRequest, {"audio_url": URL, "num_speakers": 2}).speakers == SpeakerCount(
+    assert parse(SingleInput, {"audio_url": URL, "num_speakers": 2}).speakers == SpeakerCount(
         exact=2
     )
-    assert parse(SingleRequest, {"audio_url": URL, "max_speakers": 2}).speakers == SpeakerCount(
+    assert parse(SingleInput, {"audio_url": URL, "max_speakers": 2}).speakers == SpeakerCount(
         at_most=2
     )
 
@@ -337,7 +336,7 @@ def test_the_callers_turns_come_in_order(fields: list[tuple[float, float, str]])
         {"start": start, "end": start + length, "speaker": speaker}
         for start, length, speaker in fields
     ]
-    turns = parse(TranscriptionRequest, {"audio_url": URL, "diarization_segments": sent}).turns
+    turns = parse(TranscriptionInput, {"audio_url": URL, "diarization_segments": sent}).turns
     assert turns is not None
     assert sorted(turns, key=lambda turn: (turn.start, turn.end)) == list(turns)
     assert {(turn.start, turn.end, turn.speaker) for turn in turns} == {
@@ -359,9 +358,7 @@ _field_names = st.sampled_from(
 
 
 @given(st.sampled_from(ROLES), st.dictionaries(_field_names, _json, max_size=5) | _json)
-def test_any_json_is_either_a_request_or_refused(
-    kind: type[AudioRequest], job_input: object
-) -> None:
+def test_any_json_is_either_a_request_or_refused(kind: type[AudioInput], job_input: object) -> None:
     """Nothing else is ever raised."""
     with contextlib.suppress(InvalidRequest):
-        assert parse(kind, job_input).source.value
+        assert parse(kind, job_input).recording.source.value

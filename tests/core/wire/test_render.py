@@ -22,8 +22,8 @@ from pyannote.database.util import load_rttm
 
 from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
 from core.transcript.segments import split_segments
-from core.wire.job_input import DiarizationFormat, TranscriptFormat
-from core.wire.render import render, render_diarization
+from core.wire.form import DiarizationFormat, Form, TranscriptFormat
+from core.wire.render import render
 
 _HOSTILE = [
     *(
@@ -123,7 +123,7 @@ def _transcript(
 def _render(
     transcript: Transcript, response_format: str, *, timestamps: bool = False
 ) -> dict[str, Any]:
-    return render(transcript, TranscriptFormat(response_format), timestamps=timestamps)
+    return render(transcript, Form(TranscriptFormat(response_format), timestamps=timestamps))
 
 
 def _read_srt(transcript: Transcript) -> list[srt.Subtitle]:
@@ -181,7 +181,7 @@ def test_every_answer_survives_json(
     transcript: Transcript, response_format: TranscriptFormat, timestamps: bool
 ) -> None:
     """Nothing but plain JSON: no NaN, no tuple, no enum."""
-    answer = render(transcript, response_format, timestamps=timestamps)
+    answer = render(transcript, Form(response_format, timestamps=timestamps))
     assert json.loads(json.dumps(answer, allow_nan=False)) == answer
 
 
@@ -473,7 +473,7 @@ def test_diarization_json_has_both_kinds_of_turns() -> None:
         (Turn(0, 2, "1"), Turn(2, 3.3333, "2")),
         warnings=("forced",),
     )
-    assert render_diarization(diarization, 60.12345, DiarizationFormat.JSON) == {
+    assert render(replace(diarization, duration=60.12345), Form(DiarizationFormat.JSON)) == {
         "success": True,
         "duration": 60.123,
         "num_speakers": 2,
@@ -503,7 +503,7 @@ def test_rttm_is_read_back_by_pyannote(
     tmp_path_factory: pytest.TempPathFactory, turns: tuple[Turn, ...]
 ) -> None:
     """The same turns, to the millisecond; blanks in a name become underscores."""
-    answer = render_diarization(Diarization(turns, ()), 60.0, DiarizationFormat.RTTM)
+    answer = render(replace(Diarization(turns, ()), duration=60.0), Form(DiarizationFormat.RTTM))
     path: Path = tmp_path_factory.mktemp("rttm") / "recording.rttm"
     path.write_text(str(answer["rttm"]))
     expected = sorted(
@@ -527,6 +527,8 @@ def test_rttm_is_read_back_by_pyannote(
 
 def test_rttm_lines_have_the_ten_fields_of_the_format() -> None:
     """SPEAKER, file, channel, onset, length, four times nothing but the name."""
-    answer = render_diarization(Diarization((Turn(0.5, 2, "1"),), ()), 60.0, DiarizationFormat.RTTM)
+    answer = render(
+        replace(Diarization((Turn(0.5, 2, "1"),), ()), duration=60.0), Form(DiarizationFormat.RTTM)
+    )
     assert answer["rttm"] == "SPEAKER recording 1 0.500 1.500 <NA> <NA> 1 <NA> <NA>\n"
     assert "segments" not in answer

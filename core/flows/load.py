@@ -1,0 +1,43 @@
+"""The flows of the roles that have models, loaded as the settings say."""
+
+from __future__ import annotations
+
+from core import modelstore
+from core.flows.diarization import DiarizationFlow
+from core.flows.recording import Reader
+from core.flows.single import SingleFlow
+from core.flows.transcription import TranscriptionFlow
+from core.settings import Settings
+from core.speakers.pyannote import Diarizer, PyannoteDiarizer
+from core.speech.languages import languages_of
+from core.speech.parakeet import ParakeetModel
+from core.speech.transcriber import BatchTranscriber, Transcriber
+
+
+def load_single(settings: Settings) -> SingleFlow:
+    """Load both models."""
+    return SingleFlow(Reader(settings), _load_transcriber(settings), _load_diarizer(settings))
+
+
+def load_transcription(settings: Settings) -> TranscriptionFlow:
+    """Load the speech model."""
+    return TranscriptionFlow(Reader(settings), _load_transcriber(settings))
+
+
+def load_diarization(settings: Settings) -> DiarizationFlow:
+    """Load the speaker model."""
+    return DiarizationFlow(Reader(settings), _load_diarizer(settings))
+
+
+def _load_transcriber(settings: Settings) -> Transcriber:
+    location = modelstore.find_speech_model(settings.model_id, token=settings.hub_token)
+    name = modelstore.display_name(settings.model_id)
+    return BatchTranscriber(
+        lambda: ParakeetModel(location.path), name=name, languages=languages_of(name)
+    )
+
+
+def _load_diarizer(settings: Settings) -> Diarizer:
+    return PyannoteDiarizer(
+        modelstore.find_diarization_model(settings.diarization_model_id, token=settings.hub_token)
+    )

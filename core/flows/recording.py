@@ -1,0 +1,54 @@
+"""From a request's recording to samples."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.domain.request import Recording
+from core.domain.watch import Stage, Watch
+from core.media import audio, fetch
+from core.settings import Settings
+
+_REHEARSAL_S = 60.0
+"""The longest recording that a rehearsal takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Fetches and decodes recordings."""
+
+    settings: Settings
+
+    def waveform(self, recording: Recording, watch: Watch) -> audio.Waveform:
+        """Fetch and decode a recording in one piece; its file is gone before any model runs."""
+        with self.file(recording, watch) as path:
+            return self.stream(path, recording, watch).read()
+
+    @contextlib.contextmanager
+    def file(self, recording: Recording, watch: Watch) -> Iterator[Path]:
+        """Fetch a recording; its file is there for as long as the `with` lasts."""
+        with fetch.job_folder(self.settings.temp_dir) as folder:
+            watch.report(Stage.DOWNLOADING, 0.0)
+            yield fetch.fetch(
+                recording.source, folder, settings=self.settings, cancelled=watch.cancelled
+            )
+
+    def stream(self, path: Path, recording: Recording, watch: Watch) -> audio.Stream:
+        """Open the asked range of a local file."""
+        watch.report(Stage.DECODING, 0.0)
+        return audio.Stream(
+            path,
+            ffmpeg=audio.find_ffmpeg(self.settings.ffmpeg_binary),
+            max_duration_s=self.settings.max_audio_duration,
+            start_s=recording.range.start,
+            end_s=recording.range.end,
+            cancelled=watch.cancelled,
+        )
+
+    def rehearsal(self, path: Path) -> audio.Waveform:
+        """Decode a short recording of ours."""
+        ffmpeg = audio.find_ffmpeg(self.settings.ffmpeg_binary)
+        return audio.Stream(path, ffmpeg=ffmpeg, max_duration_s=_REHEARSAL_S).read()

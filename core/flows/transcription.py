@@ -1,0 +1,100 @@
+"""The transcription worker's flow."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from core.domain.request import Decoding, Part, TranscriptionRequest
+from core.domain.timeline import Diarization, Transcript, Transcription
+from core.domain.watch import Stage, Watch
+from core.flows.progress import JobProgress
+from core.flows.recording import Reader
+from core.media.audio import Stream, Waveform
+from core.media.cutting import Utterance, utterances
+from core.speech.transcriber import Transcriber
+from core.transcript.assembly import assemble
+from core.transcript.parts import Assignment
+
+
+def transcribe(
+    transcriber: Transcriber, waveform: Waveform, decoding: Decoding, watch: Watch
+) -> Transcription:
+    """Find the words of a waveform."""
+    return transcriber.transcribe(
+        utterances([waveform.samples], start_s=waveform.start),
+        decoding=decoding,
+        progress=watch.stage(Stage.TRANSCRIBING),
+        cancelled=watch.cancelled,
+        duration_s=waveform.duration,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """The words of a recording or of a part, and what its decoder says in the end."""
+
+    transcription: Transcription
+    duration: float
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionFlow:
+    """Words, and the speakers of turns that the caller brings."""
+
+    reader: Reader
+    transcriber: Transcriber
+
+    def run(self, request: TranscriptionRequest, watch: Watch) -> Transcript:
+        """See `Flow`."""
+        decoding = self.transcriber.prepared(request.decoding)
+        watch = JobProgress(watch).together
+        with self.reader.file(request.recording, watch) as path:
+            open_stream = partial(self.reader.stream, path, request.recording, watch)
+            if request.part is None:
+                heard = self._whole(open_stream(), decoding, watch)
+            else:
+                heard = self._part(open_stream, request.part, decoding, watch)
+        turns = request.turns
+        diarization = None if turns is None else Diarization(turns, turns)
+        return assemble(
+            heard.transcription, diarization, duration_s=heard.duration, warnings=heard.warnings
+        )
+
+    def rehearse(self, recording: Path) -> None:
+        """Run a short recording through the model."""
+        transcribe(self.transcriber, self.reader.rehearsal(recording), Decoding(), Watch())
+
+    def _whole(self, stream: Stream, decoding: Decoding, watch: Watch) -> _Heard:
+        words = self._transcribe(self._cut(stream), stream.expected_s, decoding, watch)
+        return _Heard(words, stream.end, stream.warnings)
+
+    def _part(
+        self, open_stream: Callable[[], Stream], part: Part, decoding: Decoding, watch: Watch
+    ) -> _Heard:
+        """Decode twice: to learn where all parts lie, then to hear this one."""
+        first = open_stream()
+        assignment = Assignment.of(part, [utterance.span for utterance in self._cut(first)])
+        with contextlib.closing(self._cut(open_stream())) as everything:
+            mine = assignment.pick(everything)
+            words = self._transcribe(mine, assignment.duration_s, decoding, watch)
+        return _Heard(assignment.trim(words), first.end, first.warnings)
+
+    def _cut(self, stream: Stream) -> Generator[Utterance]:
+        piece_s = self.reader.settings.chunk_duration
+        return utterances(stream, start_s=stream.start, piece_s=piece_s)
+
+    def _transcribe(
+        self, cut: Iterator[Utterance], duration_s: float | None, decoding: Decoding, watch: Watch
+    ) -> Transcription:
+        return self.transcriber.transcribe(
+            cut,
+            decoding=decoding,
+            progress=watch.stage(Stage.TRANSCRIBING),
+            cancelled=watch.cancelled,
+            duration_s=duration_s,
+        )

@@ -1,0 +1,34 @@
+"""The languages that speech models know, as ISO 639-1 codes."""
+
+from __future__ import annotations
+
+from core.errors import UnsupportedLanguage
+
+ENGLISH = frozenset({"en"})
+EUROPEAN = frozenset(
+    {"bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it"}
+) | frozenset({"lt", "lv", "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk"})
+"""The 25 languages on the model card of nvidia/parakeet-tdt-0.6b-v3."""
+LANGUAGES = {"embedded": ENGLISH, "parakeet-tdt-0.6b-v2": ENGLISH, "parakeet-tdt-0.6b-v3": EUROPEAN}
+"""By the last part of the model's name. Other models take any language: it is a label."""
+
+
+def languages_of(name: str) -> frozenset[str] | None:
+    """Return the languages of the model of this name; None if the name does not tell."""
+    return LANGUAGES.get(name.rpartition("/")[2].removesuffix(".nemo"))
+
+
+def language_code(language: str | None, known: frozenset[str] | None, model: str) -> str | None:
+    """Return a language's code, `en` for `en`, `EN` or `en-US`; without one, the model's only one.
+
+    `known` is None if the model takes any. Raise UnsupportedLanguage, with the model's name.
+    """
+    if language is None:
+        return next(iter(known)) if known is not None and len(known) == 1 else None
+    code = language.strip().lower().replace("_", "-").partition("-")[0]
+    if known is not None and code not in known:
+        raise UnsupportedLanguage(
+            f"language {language[:20]!r} is not known to {model}: "
+            f"leave it out, or give one of {', '.join(sorted(known))}"
+        )
+    return code

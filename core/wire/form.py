@@ -1,0 +1,40 @@
+"""How an answer is written: the formats, and what a request says about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TranscriptFormat(StrEnum):
+    """The formats of an answer with words."""
+
+    JSON = "json"
+    VERBOSE_JSON = "verbose_json"
+    DIARIZED_JSON = "diarized_json"
+    TEXT = "text"
+    SRT = "srt"
+    VTT = "vtt"
+
+
+class DiarizationFormat(StrEnum):
+    """The formats of an answer with speakers alone."""
+
+    JSON = "json"
+    RTTM = "rttm"
+
+
+class WorkerFormat(StrEnum):
+    """The formats that only workers of ours ask each other for."""
+
+    COMPACT = "compact"
+    """Each word once: see `core.wire.compact`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How one answer is written."""
+
+    response_format: TranscriptFormat | DiarizationFormat | WorkerFormat
+    timestamps: bool = False
+    """Add the times of words, segments and characters, whatever the format."""

@@ -1,0 +1,54 @@
+"""Requests as JSON again, for the endpoints that the orchestrator asks.
+
+This is `job_input.parse` backwards. Fields are not listed here: whatever a request holds is
+written, by the name that it has in `core.domain.request` unless `_NAMES` says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from typing import Any
+
+from core.domain.request import (
+    DiarizationRequest,
+    Part,
+    Source,
+    SpeakerCount,
+    TranscriptionRequest,
+)
+
+_NAMES = {
+    (SpeakerCount, "exact"): "num_speakers",
+    (SpeakerCount, "at_least"): "min_speakers",
+    (SpeakerCount, "at_most"): "max_speakers",
+    (TranscriptionRequest, "characters"): "timestamps",
+    (TranscriptionRequest, "turns"): "diarization_segments",
+}
+"""The fields that have another name on the wire."""
+
+
+def job_input(request: TranscriptionRequest | DiarizationRequest) -> dict[str, object]:
+    """Return what `parse` makes the same request of; what is at its default is left out."""
+    return dict(_flat(request))
+
+
+def _flat(value: Any) -> Iterator[tuple[str, object]]:
+    for one in fields(value):
+        inner = getattr(value, one.name)
+        if isinstance(inner, Source):
+            yield "audio", inner.value
+        elif is_dataclass(inner) and not isinstance(inner, Part):
+            yield from _flat(inner)
+        elif inner != _default(one):
+            yield _NAMES.get((type(value), one.name), one.name), _plain(inner)
+
+
+def _default(one: Field[Any]) -> object:
+    return None if one.default is MISSING else one.default
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
