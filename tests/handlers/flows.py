@@ -1,75 +1,97 @@
-"""A worker whose flow does what the request tells it to: the adapter and the SDK around it are the
-real ones.
-"""
+"""A worker whose flow does what the request says: the handler and the SDK around it are real."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from core.domain.watch import Watch
+from core.domain.timeline import Transcript, Word
+from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, DownloadFailed, ModelFailed, WorkerError
 from core.settings import Settings
+from core.wire.form import Form, TranscriptFormat
 from handlers.runpod import worker
 
 SECRET = "the quick brown secret"
-"""Stands for a transcript: it may be in answers, never in a log or an error."""
+"""What a transcript would be: it may be in answers, never in a log or an error."""
 
 
-class Told:
-    """A flow that is told what to do."""
+TEXT = Form(TranscriptFormat.TEXT)
 
-    def answer(self, job_input: object, watch: Watch) -> dict[str, object]:
-        """Do what `do` says."""
-        assert isinstance(job_input, dict)
-        return getattr(self, f"_{job_input['do']}")(watch)
+
+@dataclass(frozen=True)
+class Order:
+    """What the request says."""
+
+    request: str
+    form: Form = TEXT
+
+
+def parse(job_input: object) -> Order:
+    """Read `{"do": …}`."""
+    assert isinstance(job_input, dict)
+    return Order(job_input["do"])
+
+
+def said(text: str, duration: Any = 1.0) -> Transcript:
+    """A transcript of one long word."""
+    return Transcript(duration, (Word(0.0, 1.0, text),), ())
+
+
+class Obedient:
+    """A flow that does as the request says."""
+
+    def run(self, request: str, watch: Watch) -> Transcript:
+        """Do it."""
+        result: Transcript = getattr(self, f"_{request}")(watch)
+        return result
 
     def rehearse(self, recording: Path) -> None:
         """Check that the recording is there."""
         assert recording.is_file()
 
-    def _answer(self, _watch: Watch) -> dict[str, object]:
-        return {"text": SECRET, "success": True}
+    def _answer(self, _watch: Watch) -> Transcript:
+        return said(SECRET)
 
-    def _progress(self, watch: Watch) -> dict[str, object]:
+    def _progress(self, watch: Watch) -> Transcript:
         for step in range(30):
-            watch.report("transcribing", step / 30)
+            watch.report(Stage.TRANSCRIBING, step / 30)
             time.sleep(0.1)
-        return {"success": True}
+        return said("done")
 
-    def _wait(self, watch: Watch) -> dict[str, object]:
+    def _wait(self, watch: Watch) -> Transcript:
         deadline = time.monotonic() + 60
         while not watch.cancelled():
             if time.monotonic() > deadline:
-                return {"success": True}
+                return said("nobody cancelled")
             time.sleep(0.02)
         print("saw the cancel flag", flush=True)
         raise Cancelled("the caller took the job back")
 
-    def _coded(self, _watch: Watch) -> dict[str, object]:
+    def _coded(self, _watch: Watch) -> Transcript:
         raise DownloadFailed("the host answered 503; try again", retryable=True)
 
-    def _poison(self, _watch: Watch) -> dict[str, object]:
+    def _poison(self, _watch: Watch) -> Transcript:
         raise ModelFailed("the GPU failed; the worker is replaced")
 
-    def _bug(self, _watch: Watch) -> dict[str, object]:
+    def _bug(self, _watch: Watch) -> Transcript:
         raise KeyError(SECRET)
 
-    def _nan(self, _watch: Watch) -> dict[str, object]:
-        return {"duration": float("nan")}
+    def _nan(self, _watch: Watch) -> Transcript:
+        return said(SECRET, float("nan"))
 
-    def _numpy(self, _watch: Watch) -> dict[str, object]:
+    def _numpy(self, _watch: Watch) -> Transcript:
         import numpy as np
 
-        return {"duration": np.float32(1)}
+        return said(SECRET, np.float32(1))
 
-    def _large(self, _watch: Watch) -> dict[str, object]:
-        return {"text": "é" * 6_000_000}
+    def _large(self, _watch: Watch) -> Transcript:
+        return said("é" * 6_000_000)
 
 
-@dataclass(frozen=True)
-class Broken(Told):
+class Broken(Obedient):
     """A flow whose models do not work."""
 
     def rehearse(self, recording: Path) -> None:
@@ -77,10 +99,10 @@ class Broken(Told):
         raise WorkerError("no model works")
 
 
-def load(settings: Settings) -> Told:
-    """The flow that the environment's model id names."""
-    return Broken() if settings.model_id == "broken" else Told()
+def load(settings: Settings) -> Obedient:
+    """Return the flow that the environment's model id names."""
+    return Broken() if settings.model_id == "broken" else Obedient()
 
 
 if __name__ == "__main__":
-    worker.start(load)
+    worker.start(load, parse)

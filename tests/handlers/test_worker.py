@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.handlers.flows import SECRET
+from core import __version__
+from core.wire.form import Form, TranscriptFormat
+from core.wire.render import render
+from tests.handlers.flows import SECRET, said
 from tests.platform import Platform, Worker, platform
 
 FLOWS = "tests.handlers.flows"
@@ -37,8 +40,8 @@ def run(server: Platform, do: str, job_id: str = "") -> dict[str, object]:
 
 
 def test_the_flows_answer_is_the_jobs_output(server: Platform, worker: Worker) -> None:
-    """What a flow answers is posted unchanged."""
-    assert run(server, "answer") == {"output": {"text": SECRET, "success": True}}
+    """What a flow found is posted as it is rendered, with the version."""
+    assert run(server, "answer") == {"output": render(said(SECRET), Form(TranscriptFormat.TEXT))}
 
 
 def test_a_coded_error_is_a_string_with_its_code_beside_it(
@@ -93,7 +96,7 @@ def test_progress_arrives_in_order_and_ends_before_the_result(
     percents = [post["output"]["percent"] for post in posts[:-1]]
     assert 1 <= len(percents) <= 4
     assert percents == sorted(percents)
-    assert posts[-1] == {"output": {"success": True}}
+    assert posts[-1]["output"]["text"] == "done"
 
 
 def test_a_cancelled_job_sees_the_flag_and_posts_nothing(server: Platform, worker: Worker) -> None:
@@ -104,6 +107,12 @@ def test_a_cancelled_job_sees_the_flag_and_posts_nothing(server: Platform, worke
     worker.wait_for_log("saw the cancel flag")
     assert run(server, "answer", "after-cancel")["output"]
     assert server.posts["cancelled"] == []
+
+
+def test_a_worker_says_which_version_it_is(server: Platform, worker: Worker) -> None:
+    """In its log at the start, and in every answer."""
+    worker.wait_for_log(f"parakeet-workers {__version__}")
+    assert run(server, "answer", "versioned")["output"]["version"] == __version__
 
 
 def test_the_log_holds_no_transcript(server: Platform, worker: Worker) -> None:

@@ -16,11 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.domain.request import SpeakerCount
+from core.domain.request import Decoding, SpeakerCount
 from core.media.audio import SAMPLE_RATE, Waveform
 from core.media.cutting import utterances
 from core.modelstore import find_diarization_model, find_speech_model
 from core.speakers.pyannote import PyannoteDiarizer
+from core.speech.languages import languages_of
+from core.speech.parakeet import ParakeetModel
+from core.speech.transcriber import BatchTranscriber
 from tests import golden, models
 
 pytestmark = pytest.mark.slow
@@ -100,13 +103,14 @@ def test_speech_model_of_full_size_transcribes_a_minute(tmp_path, minute):
     with measured("building parakeet-tdt-0.6b-v2"):
         path = parakeet_tdt_0_6b_v2(tmp_path)
     with measured("loading it and trying it out"):
-        transcriber = ParakeetTranscriber(find_speech_model(str(path)).path, model_id=str(path))
-    assert transcriber.languages == {"en"}
+        file = find_speech_model(str(path)).path
+        transcriber = BatchTranscriber(lambda: ParakeetModel(file), name=file.name)
+    assert languages_of(file.name) == {"en"}
     fractions: list[float] = []
     with measured(f"transcribing {DURATION_S} s"):
         answer = transcriber.transcribe(
             utterances([minute.samples]),
-            language=None,
+            decoding=Decoding(),
             progress=fractions.append,
             cancelled=lambda: False,
             duration_s=DURATION_S,

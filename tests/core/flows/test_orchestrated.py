@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.domain.request import SpeakerCount
+from core.domain.request import Decoding, SpeakerCount
 from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
 from core.domain.watch import Watch
 from core.errors import (
@@ -71,6 +71,7 @@ QUICK = Pace(
 )
 URL = {"audio_url": "https://example.com/call.mp3?token=geheim"}
 SECONDS = 75.0
+WARNINGS = ("no words were found between 1.0 s and 2.0 s",)
 TEXT = ["So,", "Dr.", "Mayer,", "how", "are", "you?", "Fine.", "no", "no", "<i>", "3.5", "%"]
 
 
@@ -108,7 +109,7 @@ class Speech:
             tuple(words),
             characters,
             decoding.language,
-            ("no words were found between 1.0 s and 2.0 s",),
+            WARNINGS,
         )
 
     @staticmethod

@@ -252,11 +252,8 @@ class Case:
             endpoint.find = partial(self._find, endpoint.find)
         started = time.monotonic()
         try:
-            self.answer = ask(
-                flow,
-                self.question,
-                Watch(lambda _, fraction: self.shown.append(fraction), cancelled),
-            )
+            watch = Watch(lambda _, fraction: self.shown.append(fraction), cancelled)
+            self.answer = ask(flow, self.question, watch)
         except WorkerError as error:
             self.code = error.code
         except BaseException as error:

@@ -471,8 +471,8 @@ def test_language_that_the_model_lacks_is_refused_with_the_ones_it_has(model_id,
 
 def test_path_of_the_model_is_not_in_the_message():
     """A model that the operator gave by its path is named by its file alone."""
+    name = display_name("/srv/private/parakeet-tdt-0.6b-v2.nemo")
     with pytest.raises(UnsupportedLanguage) as caught:
-        name = display_name("/srv/private/parakeet-tdt-0.6b-v2.nemo")
         around(Counting(), model_id=name).prepared(Decoding("de"))
     assert "private" not in str(caught.value)
 

@@ -14,9 +14,7 @@ from core.transcript.parts import Assignment
 
 @st.composite
 def cuts(draw: st.DrawFn) -> list[Span]:
-    """The spans of consecutive utterances; neighbours touch or overlap by 2.5 s, as the cutter makes
-    them.
-    """
+    """The spans of consecutive utterances; neighbours touch or overlap by 2.5 s."""
     spans, start = [], 0.0
     for length, is_forced in draw(
         st.lists(st.tuples(st.floats(12, 30), st.booleans()), min_size=1, max_size=20)

@@ -104,10 +104,8 @@ def test_a_presigned_url_stays_out_of_sight() -> None:
     """Neither the request nor its source show it when they are printed, and no refusal repeats
     it.
     """
-    request = parse(SingleInput, {"audio_url": URL})
-    assert "geheim" not in repr(request) + str(request) + repr(request.recording) + repr(
-        request.request
-    )
+    asked = parse(SingleInput, {"audio_url": URL})
+    assert "geheim" not in repr(asked) + str(asked) + repr(asked.request)
     assert "geheim" not in _refusal(SingleInput, audio=URL, start="soon", lang="en")
 
 
