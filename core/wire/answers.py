@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
 from core.errors import JobFailed
-from core.wire.compact import Compact
+from core.wire.compact import Compact, is_compact
 from core.wire.openai import UNKNOWN_LANGUAGE
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -80,10 +80,10 @@ def read_transcription(output: object, *, language: str | None) -> Transcription
 
     `language` is what was asked for. Raise JobFailed if the answer is neither.
     """
-    if isinstance(output, dict) and "text" in output:
-        return _of_verbose_json(_read(_VerboseJson, output, "transcription"), language)
-    compact = _read(Compact, output, "transcription")
-    return TranscriptionAnswer(compact.transcription, compact.duration)
+    if is_compact(output):
+        compact = _read(Compact, output, "transcription")
+        return TranscriptionAnswer(compact.transcription, compact.duration)
+    return _of_verbose_json(_read(_VerboseJson, output, "transcription"), language)
 
 
 def _of_verbose_json(said: _VerboseJson, language: str | None) -> TranscriptionAnswer:

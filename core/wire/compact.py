@@ -14,15 +14,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.domain.rounding import confidence, seconds
 from core.domain.timeline import Character, Transcript, Transcription, Word
 from core.wire.fields import Answer
+from core.wire.form import WorkerFormat
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def is_compact(output: object) -> bool:
+    """Tell whether an answer is in this form."""
+    return isinstance(output, dict) and output.get("format") == WorkerFormat.COMPACT
 
 
 def write(transcript: Transcript, *, characters: bool) -> Answer:
     """Return a transcript without speakers as plain JSON."""
     answer: Answer = {
         "success": True,
+        "format": WorkerFormat.COMPACT,
         "language": transcript.language,
         "duration": seconds(transcript.duration),
         "warnings": list(transcript.warnings),

@@ -25,7 +25,6 @@ from core.domain.request import (
     DiarizationRequest,
     OnDiarizationError,
     OrchestratedRequest,
-    Part,
     Range,
     Recording,
     SingleRequest,
@@ -33,6 +32,7 @@ from core.domain.request import (
     SpeakerCount,
     TranscriptionRequest,
 )
+from core.domain.request import Part as RequestedPart
 from core.domain.timeline import Turn
 from core.errors import InvalidRequest
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
@@ -196,7 +196,7 @@ class TurnField(_Strict):
         return self
 
 
-class PartField(_Strict):
+class Part(_Strict):
     """The i-th of n equal parts of the recording."""
 
     index: int = Field(ge=0)
@@ -213,7 +213,7 @@ class TranscriptionInput(_Transcribing):
     """What the transcription worker takes."""
 
     diarization_segments: tuple[TurnField, ...] | None = Field(default=None, strict=False)
-    part: PartField | None = None
+    part: Part | None = None
 
     @model_validator(mode="after")
     def _part_or_range(self) -> Self:
@@ -235,7 +235,7 @@ class TranscriptionInput(_Transcribing):
     @property
     def request(self) -> TranscriptionRequest:
         """What is asked."""
-        part = None if self.part is None else Part(self.part.index, self.part.of)
+        part = None if self.part is None else RequestedPart(self.part.index, self.part.of)
         return TranscriptionRequest(
             self.recording, self.decoding, self.timestamps, part=part, turns=self.turns
         )
@@ -289,4 +289,4 @@ def _unknown_field(kind: type[AudioInput], location: tuple[str | int, ...]) -> s
     return f"{'.'.join([*outer, name])}: unknown field; {hint}"
 
 
-_NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": PartField}
+_NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": Part}

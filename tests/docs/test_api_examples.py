@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from core import errors
-from core.domain.request import Part
 from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
 from core.domain.watch import Stage
 from core.errors import InvalidRequest, WorkerError
@@ -29,6 +28,7 @@ from core.wire.job_input import (
     AudioInput,
     DiarizationInput,
     OrchestratorInput,
+    Part,
     SingleInput,
     TranscriptionInput,
     TurnField,

@@ -475,14 +475,9 @@ def test_each_endpoint_is_asked_only_what_is_its_own(settings: Settings) -> None
     }
     with orchestrator(settings, words, turns) as flow:
         ask(flow, asked, Watch())
-    recording = {**URL, "start": 1.0, "end": 9.0}
+    recording = {"audio": URL["audio_url"], "start": 1.0, "end": 9.0}
     policy = {"executionTimeout": 120_000, "ttl": 120_000}
-    of_words = {
-        **recording,
-        "language": "en",
-        "response_format": "verbose_json",
-        "timestamps": False,
-    }
+    of_words = {**recording, "language": "en", "response_format": "compact"}
     assert words.of("run")[0].body == {"input": of_words, "policy": policy}
     assert turns.of("run")[0].body == {"input": {**recording, "min_speakers": 2}, "policy": policy}
     assert {one.key for one in (*words.asked, *turns.asked)} == {f"Bearer {KEY}"}

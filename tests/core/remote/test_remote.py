@@ -30,9 +30,10 @@ from core.errors import (
     SourceTooLarge,
     WorkerError,
 )
-from core.remote import Address, Pace, connect, read_diarization, read_transcription, request_body
+from core.remote import Address, Pace, connect, request_body
 from core.remote import Endpoint as Client
 from core.remote.rest import MAX_REQUEST_BYTES, JobState, Malformed, Status, output_of, read_id
+from core.wire.answers import read_diarization, read_transcription
 from tests.rest import (
     HTML,
     KEY,

@@ -54,6 +54,7 @@ class Held:
 
     def __init__(self, fail: Callable[[list[Piece]], None] = lambda _: None) -> None:
         self.batches: list[list[Piece]] = []
+        self.decodings: list[Decoding] = []
         self.holds, self.goes = threading.Event(), threading.Event()
         self._fail = fail
 
@@ -66,6 +67,7 @@ class Held:
         else:
             self._fail(batch)
             self.batches.append(batch)
+            self.decodings.append(decoding)
         return [
             Recognition((Word(0.0, duration_s, f"{job}: {duration_s}"),))
             for job, duration_s in batch
@@ -83,7 +85,11 @@ class Rush:
         assert_set(model.holds)
 
     def add(
-        self, job: int, durations_s: Iterable[float], cancelled: Callable[[], bool] = lambda: False
+        self,
+        job: int,
+        durations_s: Iterable[float],
+        cancelled: Callable[[], bool] = lambda: False,
+        decoding: Decoding = Decoding(),  # noqa: B008  frozen
     ) -> Future[list[float]]:
         """Start a job and wait until it waits; it gives the lengths of its utterances as they are
         decoded.
@@ -96,9 +102,8 @@ class Rush:
 
         def work() -> list[float]:
             heard = []
-            for decoded in self.batcher.decode(
-                [utterance(job, duration_s) for duration_s in durations_s], is_cancelled
-            ):
+            pieces = [utterance(job, duration_s) for duration_s in durations_s]
+            for decoded in self.batcher.decode(pieces, decoding, is_cancelled):
                 heard += [own.duration for own, _ in decoded]
                 assert all(
                     recognition.words[0].text == f"{job}: {own.duration}"
@@ -216,6 +221,21 @@ def test_a_batch_waits_for_no_company():
         for own, _ in decoded
     ] == [3.0]
     assert model.batches == [[(0, 3.0)]]
+
+
+def test_a_batch_holds_utterances_that_are_decoded_in_one_way():
+    """Jobs in two languages come by turns, however much room a batch has."""
+    model = Held()
+    english, german = Decoding("en"), Decoding("de")
+    with Rush(model, batch_s=1000.0) as crowd:
+        jobs = [
+            crowd.add(number, [1.0, 1.1, 1.2], decoding=decoding)
+            for number, decoding in enumerate([english, german, english, german])
+        ]
+        model.goes.set()
+        assert [sorted(job.result(WAIT_S)) for job in jobs] == [[1.0, 1.1, 1.2]] * 4
+    assert [sorted({job for job, _ in batch}) for batch in model.batches] == [[0, 2], [1, 3]]
+    assert model.decodings == [english, german]
 
 
 # --- cancelled ---

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
-from core.remote import read_diarization, read_transcription
 from core.transcript.assembly import assemble
 from core.transcript.parts import join_parts
-from core.wire.form import DiarizationFormat, Form, TranscriptFormat
+from core.wire.answers import read_diarization, read_transcription
+from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
 from core.wire.render import render
 
 _TEXTS = st.one_of(
@@ -76,6 +76,7 @@ def diarizations(draw: st.DrawFn) -> Diarization:
     said=transcriptions(),
     spoken=st.one_of(st.none(), diarizations()),
     response_format=st.sampled_from(TranscriptFormat),
+    over=st.sampled_from([WorkerFormat.COMPACT, TranscriptFormat.VERBOSE_JSON]),
     timestamps=st.booleans(),
     duration=st.floats(0, 4000),
     warnings=_WARNINGS,
@@ -84,18 +85,20 @@ def test_what_came_over_the_wire_makes_the_same_answer(
     said: Transcription,
     spoken: Diarization | None,
     response_format: TranscriptFormat,
+    over: WorkerFormat | TranscriptFormat,
     timestamps: bool,
     duration: float,
     warnings: tuple[str, ...],
 ) -> None:
-    """In every format, to the last byte: times, speakers, their confidences, the language and the
-    warnings.
+    """In every format, to the last byte: times, speakers, confidences, language and warnings.
+
+    Over the compact form of our workers, and over the one that version 0.1 spoke.
     """
     here = assemble(said, spoken, duration_s=duration, warnings=warnings)
     words = json.dumps(
         render(
             assemble(said, None, duration_s=duration, warnings=warnings),
-            Form(TranscriptFormat.VERBOSE_JSON, timestamps=timestamps),
+            Form(over, timestamps=timestamps),
         )
     )
     heard = read_transcription(json.loads(words), language=None)

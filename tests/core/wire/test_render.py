@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from openai.types.audio import TranscriptionDiarized, TranscriptionVerbose
 from pyannote.database.util import load_rttm
 
+from core import __version__
 from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
 from core.transcript.segments import split_segments
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
@@ -244,6 +245,7 @@ def test_json_has_segments_where_speakers_were_asked_for() -> None:
         "language",
         "duration",
         "warnings",
+        "version",
     }
 
 
@@ -255,6 +257,7 @@ def test_text_has_the_text_alone() -> None:
         "language",
         "duration",
         "warnings",
+        "version",
     }
 
 
@@ -486,6 +489,7 @@ def test_diarization_json_has_both_kinds_of_turns() -> None:
             {"start": 0, "end": 2, "speaker": "1"},
             {"start": 2, "end": 3.333, "speaker": "2"},
         ],
+        "version": __version__,
     }
 
 
