@@ -151,7 +151,7 @@ def test_every_block_of_json_is_marked_and_is_json() -> None:
 @pytest.mark.parametrize("block", _marked("request"))
 def test_every_request_is_taken(block: Block) -> None:
     """By the role that it is written for."""
-    assert parse(ROLES[block.value], block.json["input"]).source.value
+    assert parse(ROLES[block.value], block.json["input"]).recording.source.value
 
 
 def test_every_field_is_used_in_two_requests() -> None:

@@ -94,7 +94,7 @@ def test_every_page_is_checked_somewhere() -> None:
 @pytest.mark.parametrize("block", _all("json", "request"))
 def test_every_request_is_taken_by_its_role(block: Block) -> None:
     """Parsed as the worker parses it."""
-    assert parse(ROLES[block.value], block.json["input"]).source.value
+    assert parse(ROLES[block.value], block.json["input"]).recording.source.value
 
 
 @pytest.mark.parametrize("block", _all("json", "body"))
@@ -104,7 +104,7 @@ def test_every_whole_body_is_one_of_the_platform(block: Block) -> None:
     known = {name for field, info in JobBody.model_fields.items() for name in (field, info.alias)}
     assert set(block.json) <= known
     assert set(block.json.get("policy", {})) <= {"executionTimeout", "ttl", "lowPriority"}
-    assert parse(ROLES[block.value], body.input).source.value
+    assert parse(ROLES[block.value], body.input).recording.source.value
 
 
 @pytest.mark.parametrize("block", _all("env", "role"))

@@ -676,7 +676,7 @@ def test_many_jobs_at_once_do_not_meet(settings: Settings) -> None:
 
     def said(asked: Asked) -> Reply:
         return Reply(
-            body={"id": asked.body["input"]["audio_url"].rsplit("/", 1)[1], "status": "IN_QUEUE"}
+            body={"id": asked.body["input"]["audio"].rsplit("/", 1)[1], "status": "IN_QUEUE"}
         )
 
     def ended(asked: Asked) -> Reply:
