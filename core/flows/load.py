@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from core import modelstore
 from core.flows.diarization import DiarizationFlow
 from core.flows.recording import Reader
@@ -9,14 +12,23 @@ from core.flows.single import SingleFlow
 from core.flows.transcription import TranscriptionFlow
 from core.settings import Settings
 from core.speakers.pyannote import Diarizer, PyannoteDiarizer
+from core.speech.engine import SpeechEngine
 from core.speech.languages import languages_of
 from core.speech.parakeet import ParakeetModel
 from core.speech.transcriber import BatchTranscriber, Transcriber
 
+_ENGINES: dict[str, Callable[[Path], SpeechEngine]] = {"nemo": ParakeetModel}
+"""The engines of speech models, by `ModelLocation.kind`."""
+
 
 def load_single(settings: Settings) -> SingleFlow:
-    """Load both models."""
-    return SingleFlow(Reader(settings), _load_transcriber(settings), _load_diarizer(settings))
+    """Load both models.
+
+    The speaker model first: a TDT decode with CUDA graphs can break `torch.load` for the rest of
+    the process (NeMo issue 15423).
+    """
+    diarizer = _load_diarizer(settings)
+    return SingleFlow(Reader(settings), _load_transcriber(settings), diarizer)
 
 
 def load_transcription(settings: Settings) -> TranscriptionFlow:
@@ -32,9 +44,8 @@ def load_diarization(settings: Settings) -> DiarizationFlow:
 def _load_transcriber(settings: Settings) -> Transcriber:
     location = modelstore.find_speech_model(settings.model_id, token=settings.hub_token)
     name = modelstore.display_name(settings.model_id)
-    return BatchTranscriber(
-        lambda: ParakeetModel(location.path), name=name, languages=languages_of(name)
-    )
+    load = _ENGINES[location.kind]
+    return BatchTranscriber(lambda: load(location.path), name=name, languages=languages_of(name))
 
 
 def _load_diarizer(settings: Settings) -> Diarizer:

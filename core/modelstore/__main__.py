@@ -10,16 +10,15 @@ import sys
 from pathlib import Path
 
 from core.errors import ModelNotFound, WorkerError
-from core.modelstore import EMBEDDED, display_name
 from core.modelstore.hub import Hub
-from core.modelstore.places import VOLUME
+from core.modelstore.places import EMBEDDED, VOLUME
 from core.modelstore.prefetch import Asked, Shelf
-from core.modelstore.search import is_path
+from core.modelstore.search import display_name, is_path
 from core.settings import Settings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Do what the command line says; what goes wrong is one line and exit code 1."""
+    """Do what the command line says; on a failure print one line and exit with code 1."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:

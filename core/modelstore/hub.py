@@ -14,17 +14,17 @@ from core.modelstore.marker import SUM_LENGTH, is_file
 
 
 class Absent(Exception):
-    """The hub does not give a model: `the hub, which …`."""
+    """The hub does not give a model; the text completes `cannot be fetched from …`."""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the hub says of a model."""
+    """A revision of a model."""
 
     revision: str
     """The commit."""
     names: tuple[str, ...]
-    """Its files."""
+    """All its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,79 +40,77 @@ class Hub:
         from huggingface_hub import HfApi
 
         with self._explained(model_id):
-            about = HfApi(endpoint=self.url, token=self.token or False).model_info(
+            about = HfApi(endpoint=self.url, token=self._token).model_info(
                 model_id, revision=revision
             )
         return About(str(about.sha), tuple(file.rfilename for file in about.siblings or ()))
 
     def into_cache(self, model_id: str, kind: Kind, cache: Path) -> Path:
-        """Download what the kind needs into a cache of Hugging Face's layout; raises Absent,
-        ModelAccessDenied.
+        """Download a model of a kind into a cache of Hugging Face's layout; return its folder.
+
+        Raises Absent, ModelAccessDenied.
         """
         from huggingface_hub import snapshot_download
 
         with self._explained(model_id):
-            return Path(
-                snapshot_download(
-                    model_id,
-                    allow_patterns=list(kind.patterns),
-                    token=self.token or False,
-                    cache_dir=cache,
-                    endpoint=self.url,
-                )
+            folder = snapshot_download(
+                model_id,
+                allow_patterns=list(kind.patterns),
+                token=self._token,
+                cache_dir=cache,
+                endpoint=self.url,
             )
+        return Path(folder)
 
     def into_folder(
         self, model_id: str, names: tuple[str, ...], folder: Path, revision: str
     ) -> None:
-        """Download files into a folder, going on inside of the file where an earlier download
-        ended.
+        """Download files into a folder and resume inside a file that an earlier run began.
 
         The Hugging Face library's own downloads begin a file anew in a new process. Raises Absent,
         ModelAccessDenied, ModelNotFound.
         """
-        from huggingface_hub import get_hf_file_metadata, hf_hub_url
-        from huggingface_hub.file_download import http_get
-        from huggingface_hub.utils import build_hf_headers
-
-        token = self.token or False
         with self._explained(model_id):
             for name in names:
                 if not (folder / name).resolve().is_relative_to(folder.resolve()):
                     raise ModelNotFound(f"{model_id} names a file outside of its folder")
-                url = hf_hub_url(model_id, name, revision=revision, endpoint=self.url)
-                about = get_hf_file_metadata(url, token=token, endpoint=self.url)
-                if is_file(folder / name, about.etag):
-                    continue
-                part = folder / f".{about.etag}.part"
-                with part.open("ab") as file:
-                    http_get(
-                        url,
-                        file,
-                        resume_size=file.tell(),
-                        headers=build_hf_headers(token=token),
-                        expected_size=about.size,
-                    )
-                if len(about.etag or "") == SUM_LENGTH and not is_file(part, about.etag):
-                    part.unlink()
-                    raise ModelNotFound(f"{model_id}: {name} was damaged on its way; try again")
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                part.replace(folder / name)
+                self._file_into_folder(model_id, name, folder, revision)
+
+    def _file_into_folder(self, model_id: str, name: str, folder: Path, revision: str) -> None:
+        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+        url = hf_hub_url(model_id, name, revision=revision, endpoint=self.url)
+        about = get_hf_file_metadata(url, token=self._token, endpoint=self.url)
+        if is_file(folder / name, about.etag):
+            return
+        part = folder / f".{about.etag}.part"
+        self._append(url, part, about.size)
+        if len(about.etag or "") == SUM_LENGTH and not is_file(part, about.etag):
+            part.unlink()
+            raise ModelNotFound(f"{model_id}: {name} was damaged on its way; try again")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        part.replace(folder / name)
+
+    def _append(self, url: str, part: Path, size: int | None) -> None:
+        """Download what a file does not hold yet."""
+        from huggingface_hub.file_download import http_get
+        from huggingface_hub.utils import build_hf_headers
+
+        headers = build_hf_headers(token=self._token)
+        with part.open("ab") as file:
+            http_get(url, file, resume_size=file.tell(), headers=headers, expected_size=size)
+
+    @property
+    def _token(self) -> str | bool:
+        """The token, or False: None would send a token that the library finds on this machine."""
+        return self.token or False
 
     @contextlib.contextmanager
     def _explained(self, model_id: str) -> Iterator[None]:
-        """Quiet, and with its failures in words.
-
-        Where we have no token `False` keeps any other of this machine from being sent.
-        """
+        """Silence the Hugging Face library and translate its errors."""
         from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RevisionNotFoundError
-        from huggingface_hub.utils.tqdm import disable_progress_bars
 
-        disable_progress_bars()
-        for name in ("httpx", "httpx2"):
-            logging.getLogger(name).setLevel(
-                logging.WARNING
-            )  # else signed download URLs are logged
+        _silence()
         try:
             yield
         except GatedRepoError:
@@ -122,15 +120,11 @@ class Hub:
         except HfHubHTTPError as error:
             raise self._refused(model_id, error.response.status_code) from None
         except OSError as error:
-            if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
-                raise ModelNotFound(
-                    f"{model_id} cannot be written to this machine's disk ({error.strerror})"
-                ) from None
-            raise Absent(_unreachable(error.__cause__ or error)) from None
+            raise _failed(model_id, error) from None
         except Exception as error:
             if not type(error).__module__.startswith(("httpx", "httpcore")):
                 raise
-            raise Absent(_unreachable(error)) from None
+            raise _unreachable(error) from None
 
     def _gated(self, model_id: str) -> str:
         accept = f"accept its conditions on its page ({model_id} on Hugging Face)"
@@ -156,5 +150,19 @@ class Hub:
         return Absent(f"the hub, which answered {status}")
 
 
-def _unreachable(cause: BaseException) -> str:
-    return f"the hub, which could not be reached ({type(cause).__name__})"
+def _silence() -> None:
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    for name in ("httpx", "httpx2"):  # they log signed download URLs
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _failed(model_id: str, error: OSError) -> Absent | ModelNotFound:
+    if error.errno is None or isinstance(error, ConnectionError | TimeoutError):
+        return _unreachable(error.__cause__ or error)
+    return ModelNotFound(f"{model_id} cannot be written to this machine's disk ({error.strerror})")
+
+
+def _unreachable(cause: BaseException) -> Absent:
+    return Absent(f"the hub, which could not be reached ({type(cause).__name__})")

@@ -1,5 +1,6 @@
-"""The marker in a folder that holds all of a model: which revision of what, and every file's size
-and sum. It is written last.
+"""The marker in a folder that holds a whole model: the revision, and every file's size and sum.
+
+It is written last.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ SUM_LENGTH = 64
 
 
 class File(BaseModel):
-    """What a file has to be."""
+    """A file as it was fetched."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,25 +28,25 @@ class File(BaseModel):
 
 
 class Marker(BaseModel):
-    """What a folder holds."""
+    """The model in a folder."""
 
     model_config = ConfigDict(frozen=True)
 
     model_id: str
     asked: str | None
-    """The revision that was asked for: a branch, a tag, a commit; None is the main one."""
+    """The revision that was asked for: a branch, a tag or a commit; None is the main one."""
     revision: str
     """The commit."""
     files: dict[str, File]
-    """By path inside of the folder."""
+    """By path inside the folder."""
 
     @property
     def size(self) -> int:
-        """Bytes, in all."""
+        """Bytes of all files."""
         return sum(file.size for file in self.files.values())
 
     def faults(self, folder: Path) -> list[str]:
-        """Which files are not what they should be, by reading them all."""
+        """Read all files and return the names of those that differ from what was fetched."""
         return [
             name
             for name, file in self.files.items()
@@ -56,7 +57,7 @@ class Marker(BaseModel):
 def write_marker(
     folder: Path, model_id: str, asked: str | None, revision: str, names: Iterable[str]
 ) -> Marker:
-    """Take down what lies in the folder. The files are on the disk before the marker is."""
+    """Write the marker of a folder, once its files are safely on the disk."""
     files: dict[str, File] = {}
     for name in sorted(names):
         _flush(folder / name)
@@ -70,7 +71,7 @@ def write_marker(
 
 
 def read_marker(folder: Path) -> Marker | None:
-    """The marker of a folder; None where there is none, or none that can be read."""
+    """Return the marker of a folder, or None if it has none that can be read."""
     try:
         return Marker.model_validate_json((folder / MARKER).read_bytes())
     except (OSError, ValidationError):
@@ -78,9 +79,9 @@ def read_marker(folder: Path) -> Marker | None:
 
 
 def is_whole(folder: Path) -> bool:
-    """Tell whether the folder has a marker and every file the size that it names.
+    """Tell whether the folder has a marker and every file has the size that the marker names.
 
-    Quick: no file is read.
+    This is quick: no file but the marker is read.
     """
     marker = read_marker(folder)
     return marker is not None and all(
@@ -89,7 +90,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def is_file(path: Path, sha256: str | None) -> bool:
-    """Tell whether a file is there with this sum."""
+    """Tell whether a file exists and has this sum."""
     return path.is_file() and sha256 == _sum(path)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+EMBEDDED = "embedded"
+"""The id of the models that ship with this project."""
 VOLUME = Path("/runpod-volume/parakeet-models")
-"""What `python -m core.modelstore --prefetch` fills: a folder on the endpoint's network volume."""
+"""A folder on the endpoint's network volume that `python -m core.modelstore --prefetch` fills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,10 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class PipelinePart:
-    """A model that a speaker pipeline's configuration wants from somewhere else."""
+    """A model that a speaker pipeline takes from another repository."""
 
     name: str
-    """`segmentation`, `embedding` or `plda`: the parameter of the pipeline."""
+    """The pipeline's parameter: `segmentation`, `embedding` or `plda`."""
     folder: Path
 
 
@@ -42,20 +44,23 @@ class ModelLocation:
     """A model on this machine."""
 
     path: Path
-    """Speech: the `.nemo` file; speakers: the folder of `config.yaml`."""
+    """The file or folder that the engine loads."""
     origin: str
-    """Which place it comes from, in words for the log."""
-    parts: tuple[PipelinePart, ...] = field(default=())
+    """The place it comes from, in words for the log."""
+    kind: str
+    """The name of its `Kind`, which says what engine loads it."""
+    parts: tuple[PipelinePart, ...] = ()
 
 
 def folder_name(model_id: str) -> str:
-    """The folder of a model in the image and on the volume: `<org>--<name>`."""
+    """Return the name of a model's folder in the image and on the volume: `<org>--<name>`."""
     return model_id.replace("/", "--")
 
 
 def snapshots(cache: Path, model_id: str) -> Iterator[Path]:
-    """The folders of a model in a cache of Hugging Face's layout: the one that `refs/main` names,
-    then from new to old.
+    """Yield the folders of a model in a cache of Hugging Face's layout.
+
+    The one that `refs/main` names comes first, then all from new to old.
     """
     repository = cache / f"models--{folder_name(model_id)}"
     with contextlib.suppress(OSError):

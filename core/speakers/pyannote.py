@@ -25,6 +25,7 @@ from core.engine.lazy_imports import LIGHTNING_EXTRAS, deferred
 from core.errors import Cancelled, ModelNotFound, OutOfMemory
 from core.media.audio import SAMPLE_RATE, Waveform
 from core.modelstore import ModelLocation
+from core.modelstore.pipeline_config import checkpoint
 
 # How much of the time each step takes, by its end: embeddings are 60 to 85 % of it (research on
 # pyannote issues 1992 and 1996).
@@ -318,9 +319,7 @@ def _load(location: ModelLocation, device: str) -> Any:
     from pyannote.audio.pipelines import SpeakerDiarization
 
     try:
-        pipeline = kind.from_pretrained(
-            _configuration(location) if location.parts else location.path
-        )
+        pipeline = kind.from_pretrained(checkpoint(location))
     except Exception as error:
         if is_out_of_memory(error) or is_device_fault(error):
             raise
@@ -335,16 +334,3 @@ def _load(location: ModelLocation, device: str) -> Any:
         )
     pipeline.legacy = False  # else there are no exclusive turns
     return pipeline.to(torch.device(device))
-
-
-def _configuration(location: ModelLocation) -> dict[str, Any]:
-    """The pipeline's configuration with folders of this machine in place of repositories."""
-    import yaml  # type: ignore[import-untyped]
-
-    config: dict[str, Any] = yaml.safe_load((location.path / "config.yaml").read_text())
-    parameters = config["pipeline"].setdefault("params", {})
-    for name, value in parameters.items():
-        if isinstance(value, str) and value.startswith("$model/"):
-            parameters[name] = {"checkpoint": str(location.path / value.removeprefix("$model/"))}
-    parameters.update({part.name: {"checkpoint": str(part.folder)} for part in location.parts})
-    return config

@@ -81,7 +81,7 @@ def snapshot(
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    """Empty places, and a hub that nobody answers at."""
+    """Empty places, and a hub's address at which nothing answers."""
     roots = {name: tmp_path / name for name in ("embedded", "platform_cache", "image", "hub_cache")}
     return Places(**roots, hub="http://127.0.0.1:9")
 
@@ -99,7 +99,7 @@ def online(places: Places, hub: Hub) -> Places:
 
 
 def test_embedded_is_the_model_that_ships_with_the_project(places):
-    """`embedded` names files of ours, whatever else there is."""
+    """`embedded` names the files of this project, whatever else exists."""
     write(
         places.embedded,
         {"speech.nemo": b"x"} | {f"diarization/{name}": data for name, data in PIPELINE.items()},
@@ -117,13 +117,13 @@ def test_path_names_a_file_or_the_folder_that_holds_it(places, tmp_path):
     )
     pipeline = write(tmp_path / "pipeline", PIPELINE)
     assert find_diarization_model(str(pipeline), places=places) == ModelLocation(
-        pipeline, "the path that was given"
+        pipeline, "the path that was given", "pyannote"
     )
 
 
 @pytest.mark.parametrize("files", [{}, {"a.nemo": b"x", "b.nemo": b"y"}, {"notes.txt": b"x"}])
 def test_folder_must_hold_exactly_one_model(places, tmp_path, files):
-    """None or two models in a folder are refused, without the path in the message."""
+    """A folder with no model or two is refused, without its path in the message."""
     folder = write(tmp_path / "mine", files)
     with pytest.raises(ModelNotFound, match=r"exactly one \.nemo file") as caught:
         find_speech_model(str(folder), places=places)
@@ -131,7 +131,7 @@ def test_folder_must_hold_exactly_one_model(places, tmp_path, files):
 
 
 def test_places_are_asked_in_their_order(places, hub):
-    """Platform cache before image before Hugging Face cache before the hub."""
+    """The platform's cache comes before the image, the Hugging Face cache and the hub."""
     everywhere = online(places, hub)
     assert find_speech_model(SPEECH, places=everywhere).path.is_relative_to(places.hub_cache)
     assert find_speech_model(SPEECH, places=places).origin == "the Hugging Face cache"
@@ -150,9 +150,7 @@ def test_cache_gives_the_main_revision_before_newer_ones(places):
 
 
 def test_cache_without_a_usable_reference_gives_the_newest_snapshot(places):
-    """A missing `refs/main` falls back to the newest snapshot, and so does one that names
-    nothing.
-    """
+    """If `refs/main` is missing or names no snapshot, the newest snapshot is taken."""
     snapshot(places.platform_cache, SPEECH, "old", {"p.nemo": b"x"}, age_s=100)
     new = snapshot(places.platform_cache, SPEECH, "new", {"p.nemo": b"x"})
     assert find_speech_model(SPEECH, places=places).path.parent == new
@@ -175,9 +173,7 @@ def test_snapshot_that_was_cut_short_is_passed_over(places):
 
 
 def test_hub_gives_only_the_files_that_are_needed(places, hub):
-    """Of a speech model the `.nemo` is fetched, of a pipeline its configuration and models; nothing
-    else.
-    """
+    """Only a speech model's `.nemo` and a pipeline's configuration and models are fetched."""
     path = find_speech_model(SPEECH, places=online(places, hub)).path
     assert (path.read_bytes(), path.parent.name) == (b"weights", COMMIT)
     folder = find_diarization_model(COMMUNITY_1, places=online(places, hub)).path
@@ -188,7 +184,7 @@ def test_hub_gives_only_the_files_that_are_needed(places, hub):
 
 
 def test_hub_gets_our_token_and_no_other(places, hub, monkeypatch):
-    """The token that was given is sent; without one, not that of the machine either."""
+    """Only the token that was given is sent, never one that the machine has."""
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_machine")
     hub.gated = True
     with pytest.raises(ModelAccessDenied):
@@ -236,7 +232,7 @@ def test_what_the_hub_refuses_is_explained(places, hub, state, token, error, adv
     assert "hf_" not in str(caught.value)
 
 
-def test_unreachable_hub_is_told_with_the_places_that_were_tried(places):
+def test_unreachable_hub_is_reported_with_the_places_that_were_tried(places):
     """Without a network the message lists the places by name."""
     with pytest.raises(
         ModelNotFound,
@@ -256,9 +252,7 @@ def test_what_is_neither_path_nor_id_is_refused_without_asking_anybody(places, h
 
 
 def test_legacy_pipeline_gets_the_models_of_other_repositories(places, hub):
-    """3.1's parts are found each on its own, and the PLDA that it never uses is ours instead of a
-    gated one.
-    """
+    """Each part of 3.1 is found by itself; the PLDA, which it never uses, is not the gated one."""
     write(places.embedded / "diarization", PLDA)
     location = find_diarization_model(LEGACY, token=TOKEN, places=online(places, hub))
     parts = {part.name: part.folder for part in location.parts}
@@ -269,9 +263,7 @@ def test_legacy_pipeline_gets_the_models_of_other_repositories(places, hub):
 
 
 def test_missing_part_of_a_legacy_pipeline_is_explained(places):
-    """A cache that holds 3.1 alone cannot work: the message names the missing repository and the
-    way out.
-    """
+    """If a cache holds only 3.1, the message names the missing repository and the way out."""
     snapshot(
         places.platform_cache, LEGACY, "abc", {"config.yaml": LEGACY_CONFIG.encode()}, is_main=True
     )
@@ -284,7 +276,7 @@ def test_missing_part_of_a_legacy_pipeline_is_explained(places):
 
 @pytest.mark.parametrize("origin", ["embedded", "hub", "image"])
 def test_one_log_line_says_which_place(places, hub, caplog, origin):
-    """Exactly one line, with the id and the place; no token, no URL, no path."""
+    """One line has the id and the place, and no token, URL or path."""
     write(places.embedded, {"speech.nemo": b"x"})
     if origin == "image":
         write(places.image / SPEECH.replace("/", "--"), {"p.nemo": b"x"})

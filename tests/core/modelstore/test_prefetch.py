@@ -1,5 +1,5 @@
-"""`python -m core.modelstore`: the real command against a hub on the loopback, killed in the
-middle, started twice, found out.
+"""`python -m core.modelstore`: the real command against a hub on the loopback, also killed in the
+middle and started twice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,6 @@ import pytest
 
 from core.errors import ModelNotFound
 from core.modelstore import COMMUNITY_1, Places, find_diarization_model, find_speech_model
-from core.modelstore.lock import Lock
 from core.modelstore.marker import MARKER
 from tests.core.modelstore.test_modelstore import LEGACY, PLDA, REPOSITORIES, SPEECH, TOKEN, write
 from tests.hub import COMMIT, Hub, serve
@@ -42,7 +40,7 @@ def hub():
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Path:
-    """Where the command puts models: it makes the folder itself."""
+    """The folder that the command fills; it creates it itself."""
     return tmp_path / "volume" / "parakeet-models"
 
 
@@ -68,7 +66,7 @@ def begin(hub: Hub, shelf: Path, tmp_path: Path) -> Callable[..., subprocess.Pop
 
 @pytest.fixture
 def run(begin):
-    """Run the command; its exit code, what it prints, and what it says of an error."""
+    """Run the command; return its exit code, its output and its error output."""
 
     def finish(*arguments: str, **environment: str) -> tuple[int, str, str]:
         process = begin(*arguments, **environment)
@@ -79,15 +77,13 @@ def run(begin):
 
 
 def places(tmp_path: Path, shelf: Path) -> Places:
-    """A worker's places: nothing but the volume, and a hub that nobody answers at."""
+    """A worker's places: only the volume has models, and nothing answers at the hub's address."""
     empty = {name: tmp_path / name for name in ("platform_cache", "image", "hub_cache")}
     return Places(embedded=tmp_path / "embedded", volume=shelf, hub="http://127.0.0.1:9", **empty)
 
 
 def test_models_of_the_environment_are_fetched_and_found_by_a_worker(run, shelf, tmp_path, caplog):
-    """Without ids: the speech and the speaker model; a worker then needs no hub, and says where it
-    found them.
-    """
+    """Without ids both models are fetched; a worker then needs no hub and logs where they were."""
     code, out, error = run(
         "--prefetch", "--check", MODEL_ID=SPEECH, DIARIZATION_MODEL_ID=COMMUNITY_1
     )
@@ -108,7 +104,7 @@ def test_models_of_the_environment_are_fetched_and_found_by_a_worker(run, shelf,
 
 
 def test_a_pipeline_brings_what_its_configuration_points_at(run, shelf, tmp_path):
-    """3.1 wants two other repositories."""
+    """The two other repositories of 3.1 are fetched, found by a worker, and checked."""
     write(tmp_path / "embedded" / "diarization", PLDA)
     assert run("--prefetch", LEGACY)[0] == 0
     location = find_diarization_model(LEGACY, places=places(tmp_path, shelf))
@@ -122,7 +118,7 @@ def test_a_pipeline_brings_what_its_configuration_points_at(run, shelf, tmp_path
 
 
 def test_what_is_there_is_not_fetched_again(run, hub):
-    """Nor is the hub asked: a second start costs nothing."""
+    """A second run does not even ask the hub."""
     assert run("--prefetch", SPEECH)[0] == 0
     hub.requests.clear()
     code, out, _ = run("--prefetch", SPEECH)
@@ -131,9 +127,7 @@ def test_what_is_there_is_not_fetched_again(run, hub):
 
 
 def test_another_revision_replaces_the_first(run, hub, shelf):
-    """A pinned revision is what the hub is asked for, and what an older one had beside it is
-    gone.
-    """
+    """The hub is asked for the pinned revision, and files of an older one are removed."""
     assert run("--prefetch", SPEECH)[0] == 0
     (shelf / FOLDER[SPEECH] / "parakeet.nemo").rename(shelf / FOLDER[SPEECH] / "older.nemo")
     assert run("--prefetch", f"{SPEECH}@{COMMIT}")[0] == 0
@@ -146,9 +140,7 @@ def test_another_revision_replaces_the_first(run, hub, shelf):
 
 
 def test_killed_in_the_middle_it_goes_on_where_it_was(run, begin, hub, shelf, tmp_path):
-    """What is half there never counts; once the dead one's lock is old, here by hand, the next asks
-    for the rest only.
-    """
+    """Half a model never counts; the next run takes the lease over and asks for the rest only."""
     hub.bytes_per_s = 8 << 20
     process = begin("--prefetch", MODEL)
     wait_until(
@@ -158,23 +150,26 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(run, begin, hub, shelf, tm
     process.communicate()
     with pytest.raises(ModelNotFound):
         find_speech_model(MODEL, places=places(tmp_path, shelf))
-    age_the_lock(shelf / FOLDER[MODEL] / ".lock")
+    assert (shelf / FOLDER[MODEL] / ".lock").exists()
     hub.bytes_per_s = None
     code, out, error = run("--prefetch", "--check", MODEL)
     assert (code, error) == (0, ""), out
+    assert out.count("its lock is taken over") == 1
     (asked,) = hub.ranges
     assert int(asked.removeprefix("bytes=").partition("-")[0]) >= WRITTEN_AT_ONCE
     assert (shelf / FOLDER[MODEL] / "model.nemo").read_bytes() == LARGE
 
 
 def test_two_at_once_fetch_once(begin, hub, shelf):
-    """The second waits and finds all there."""
+    """The second waits, says so once, and finds the model complete."""
     hub.bytes_per_s = 16 << 20
     both = [begin("--prefetch", MODEL) for _ in range(2)]
     outputs = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     said = sorted(("fetched" in out, "is there" in out) for out, _ in outputs)
     assert said == [(False, True), (True, False)]
+    assert sum(out.count("waiting: somebody else fills") for out, _ in outputs) == 1
+    assert not any("taken over" in out for out, _ in outputs)
     assert (
         len(
             [
@@ -190,7 +185,7 @@ def test_two_at_once_fetch_once(begin, hub, shelf):
 
 @pytest.mark.parametrize("damage", ["changed", "cut", "gone", "no-marker"])
 def test_check_finds_what_is_damaged(run, shelf, damage):
-    """One line that names the model, and exit code 1."""
+    """Damage is one line that names the model, and exit code 1."""
     assert run("--prefetch", MODEL)[0] == 0
     file = shelf / FOLDER[MODEL] / "model.nemo"
     if damage == "changed":
@@ -219,7 +214,7 @@ def test_check_finds_what_is_damaged(run, shelf, damage):
     ids=["no-token", "wrong-token", "private", "unknown", "no-model"],
 )
 def test_what_the_hub_refuses_is_one_line(run, hub, shelf, state, environment, advice):
-    """The sentences of a worker's start, exit code 1, and nothing that counts as a model."""
+    """A refusal is the sentence of a worker's start and exit code 1; nothing counts as a model."""
     for name, value in state.items():
         setattr(hub, name, value)
     code, _, error = run("--prefetch", SPEECH, **environment)
@@ -231,13 +226,13 @@ def test_what_the_hub_refuses_is_one_line(run, hub, shelf, state, environment, a
 
 @pytest.mark.parametrize("variable", ["HUGGINGFACE_ACCESS_TOKEN", "HF_TOKEN"])
 def test_gated_model_is_fetched_with_the_token(run, hub, variable):
-    """By either name."""
+    """The token is found under either name."""
     hub.gated = True
     assert run("--prefetch", SPEECH, **{variable: TOKEN})[0] == 0
 
 
 def test_a_volume_that_is_not_there_is_said(run, shelf):
-    """Nothing is made where no volume is mounted."""
+    """If no volume is mounted, nothing is created."""
     shelf.parent.rmdir()
     code, _, error = run("--prefetch", SPEECH)
     assert (code, error.count("\n")) == (1, 1)
@@ -246,14 +241,14 @@ def test_a_volume_that_is_not_there_is_said(run, shelf):
 
 
 def test_models_that_need_no_hub_are_passed_over(run, hub):
-    """`embedded` ships with the project, a path is there already."""
+    """`embedded` ships with the project, and a path is on this machine already."""
     code, out, _ = run("--prefetch", MODEL_ID="embedded", DIARIZATION_MODEL_ID="/models/mine")
     assert (code, hub.requests) == (0, [])
     assert out.count("nothing to fetch") == 2
 
 
 def test_baked_folder_is_found_as_the_image(run, shelf, tmp_path):
-    """`--to /models` while an image is built."""
+    """Models that `--to /models` puts into an image are found there."""
     assert run("--prefetch", SPEECH)[0] == 0
     image = Places(
         tmp_path,
@@ -266,33 +261,8 @@ def test_baked_folder_is_found_as_the_image(run, shelf, tmp_path):
     assert find_speech_model(SPEECH, places=image).origin == "the image"
 
 
-def test_lock_of_a_dead_owner_is_taken_over_and_that_of_a_living_one_is_not(tmp_path):
-    """A living owner touches it; time is measured on one's own clock, never compared with the
-    file's.
-    """
-    quick = Lock(tmp_path / ".lock", beat_s=0.05, stale_s=0.4)
-    order: list[str] = []
-
-    def other() -> None:
-        with quick.held():
-            order.append("other")
-
-    with quick.held():
-        waiting = threading.Thread(target=other)
-        waiting.start()
-        time.sleep(1)
-        order.append("first")
-    waiting.join()
-    assert order == ["first", "other"]
-    quick.path.write_text("a dead one")
-    os.utime(quick.path, (4e9, 4e9))
-    with quick.held():
-        order.append("taken over")
-    assert not quick.path.exists()
-
-
 def test_file_that_changed_on_its_way_is_refused(run, hub, shelf):
-    """The hub names large files by their sum."""
+    """A large file that differs from its sum on the hub is refused and fetched anew."""
     hub.damaged = True
     code, _, error = run("--prefetch", MODEL)
     assert (code, error.count("\n")) == (1, 1)
@@ -307,11 +277,3 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def age_the_lock(path: Path) -> None:
-    """Take away what a killed process left behind; that a minute of waiting does the same is the
-    lock's own test.
-    """
-    assert path.exists()
-    path.unlink()

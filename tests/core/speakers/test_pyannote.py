@@ -339,7 +339,7 @@ def test_folder_that_holds_no_pipeline_is_refused(tmp_path, config):
     """What pyannote cannot load is said without its path."""
     (tmp_path / "config.yaml").write_text(config)
     with pytest.raises(ModelNotFound, match="cannot be read as a pyannote pipeline") as caught:
-        PyannoteDiarizer(ModelLocation(tmp_path, "a test"))
+        PyannoteDiarizer(ModelLocation(tmp_path, "a test", "pyannote"))
     assert str(tmp_path.parent) not in str(caught.value)
 
 
