@@ -33,7 +33,7 @@ FLOORS = {
 ALLOWED = {
     0: {"pydantic", "pydantic_settings"},
     1: set[str](),
-    2: {"numpy", "runpod", "boto3", "botocore", "imageio_ffmpeg"},
+    2: {"numpy", "requests", "urllib3", "boto3", "botocore", "imageio_ffmpeg"},
     3: {"numpy", "anyio", "httpx2", "stamina"},
     4: {"numpy"},
 }
