@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    BeforeValidator,
     Field,
     SecretStr,
     StringConstraints,
@@ -40,6 +41,12 @@ def _endpoint(value: str) -> str:
     return value if re.fullmatch(r"[A-Za-z0-9_-]+", value) else _plain_url(value)
 
 
+def _sdk_switch(value: object) -> bool:
+    """As the RunPod SDK reads its own switch: anything else is no, and nothing is an error."""
+    return str(value).strip().lower() in ("1", "true", "yes")
+
+
+_Switch = Annotated[bool, BeforeValidator(_sdk_switch)]
 _Url = Annotated[_Name, AfterValidator(_plain_url)]
 _Endpoint = Annotated[_Name, AfterValidator(_endpoint)]
 
@@ -71,6 +78,11 @@ class Settings(BaseSettings):
     """A larger file is refused."""
     download_timeout: float = Field(default=600, gt=0, allow_inf_nan=False)
     """Seconds for the whole download."""
+    runpod_allow_private_download_urls: _Switch = False
+    """The RunPod SDK's switch: URLs may lead to private addresses, for development only.
+
+    Metadata services stay closed.
+    """
     worker_concurrency: int = Field(default=1, ge=1, le=MAX_CONCURRENCY)
     """Jobs that one worker takes at a time."""
     ffmpeg_binary: str | None = None

@@ -7,16 +7,22 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+from core.domain.http_status import is_transient
 from core.errors import DownloadFailed, InvalidUrl, StorageNotConfigured
-from core.media.origin import CHUNK_BYTES, CONNECT_TIMEOUT_S, is_transient, too_large
+from core.media.origin import (
+    CHUNK_BYTES,
+    CONNECT_TIMEOUT_S,
+    keep_urls_out_of_the_log,
+    too_large,
+)
 from core.settings import Settings
 
 _READ_TIMEOUT_S = 60.0
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-"""AWS: «General purpose bucket naming rules»."""
+"""AWS's naming rules for general purpose buckets."""
 _REGION = re.compile(r"(?:^|[.-])([a-z]{2,3}-[a-z]+-\d+)\.")
-"""As in the host names of AWS, Wasabi, Backblaze and RunPod's volumes: requests are signed for a
-region.
+"""Requests are signed for a region; AWS, Wasabi, Backblaze and RunPod's volumes name it in their
+hosts.
 """
 
 
@@ -26,8 +32,8 @@ class Bucket:
     """
 
     def __init__(self, url: str, settings: Settings) -> None:
-        """Raises StorageNotConfigured, InvalidUrl."""
-        # Not urlsplit: a key may hold «?» and «#».
+        """Raise StorageNotConfigured, InvalidUrl."""
+        # Not urlsplit: a key may hold ? and #.
         bucket, _, self._key = url[len("s3://") :].partition("/")
         if settings.s3_access_key is None or settings.s3_secret_key is None:
             raise StorageNotConfigured(
@@ -46,9 +52,10 @@ class Bucket:
         self._max_bytes = settings.max_audio_bytes
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the object."""
+        """Yield the object."""
         from botocore import exceptions as failures
 
+        keep_urls_out_of_the_log()
         try:
             answer = self._client().get_object(Bucket=self._bucket, Key=self._key)
             if answer["ContentLength"] > self._max_bytes:
@@ -75,7 +82,7 @@ class Bucket:
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=_READ_TIMEOUT_S,
             retries={"total_max_attempts": 2, "mode": "standard"},
-            # By path, not by host name: stores other than AWS seldom have a name per bucket.
+            # Stores other than AWS seldom have a host name per bucket.
             s3={"addressing_style": "path" if self._endpoint else "auto"},
         )
         return boto3.session.Session().client(
@@ -104,4 +111,4 @@ class Bucket:
         )
 
     def cut(self) -> None:
-        """Nothing: the storage is the operator's own, and `fetch` stops taking its chunks."""
+        """Do nothing: the storage is the operator's own, and `fetch` stops taking its chunks."""

@@ -1,8 +1,8 @@
-"""From where the caller says the recording is to a local file.
+"""Bring a recording from wherever the caller put it into a local file.
 
-`fetch` chooses the place by the scheme, and holds what is the same for all: one deadline for
-everything from the name lookup to the last byte, one cap on the bytes, one look at whether anybody
-still wants it.
+`fetch` chooses the place by the scheme. What is the same for all places is here: one deadline for
+everything from the name lookup to the last byte, one cap on the bytes, and the end of a download
+that nobody wants any more.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from core.domain.request import Source
 from core.domain.watch import IsCancelled
 from core.errors import Cancelled, DownloadFailed, DownloadTimedOut, EmptyAudio, InvalidUrl
+from core.media.addresses import is_public
 from core.media.bucket import Bucket
 from core.media.inline import Inline
 from core.media.origin import Origin, too_large
@@ -30,7 +31,7 @@ _POLL_S = 0.1
 
 @contextmanager
 def job_folder(temp_dir: Path) -> Iterator[Path]:
-    """Give a fresh folder that only this user can enter, and remove it with all that is in it,
+    """Make a fresh folder that only this user can enter, and remove it with all its content,
     whatever happens.
     """
     temp_dir.mkdir(parents=True, exist_ok=True)
@@ -39,10 +40,10 @@ def job_folder(temp_dir: Path) -> Iterator[Path]:
 
 
 def check(source: Source, settings: Settings) -> None:
-    """Find what is wrong with a source without fetching it: for whoever passes it on.
+    """Check a source without fetching it, before it is passed on.
 
-    Raises InvalidUrl, InvalidBase64, EmptyAudio, SourceTooLarge. Whether s3 can be had is not
-    looked at: its settings are the fetcher's.
+    Raise InvalidUrl, InvalidBase64, EmptyAudio, SourceTooLarge. An s3 URL is not looked at: its
+    settings are the fetcher's.
     """
     if source.scheme == "s3":
         return
@@ -56,7 +57,7 @@ def fetch(
 ) -> Path:
     """Bring the recording into `folder` and return the file.
 
-    Raises InvalidUrl, BlockedAddress, DownloadFailed, DownloadTimedOut, StorageNotConfigured,
+    Raise InvalidUrl, BlockedAddress, DownloadFailed, DownloadTimedOut, StorageNotConfigured,
     SourceTooLarge, InvalidBase64, EmptyAudio, Cancelled.
     """
     origin = _origin(source, settings)
@@ -78,7 +79,10 @@ def _origin(source: Source, settings: Settings) -> Origin:
     scheme = source.scheme
     if scheme in ("http", "https"):
         return Web(
-            source.value, max_bytes=settings.max_audio_bytes, timeout_s=settings.download_timeout
+            source.value,
+            max_bytes=settings.max_audio_bytes,
+            timeout_s=settings.download_timeout,
+            is_allowed=_anywhere if settings.runpod_allow_private_download_urls else is_public,
         )
     if scheme == "s3":
         return Bucket(source.value, settings)
@@ -88,6 +92,10 @@ def _origin(source: Source, settings: Settings) -> Origin:
         f"{scheme[:20]}: is not fetched; give an http(s):// or s3:// URL, a data: URI or base64 "
         "text"
     )
+
+
+def _anywhere(_: str) -> bool:
+    return True
 
 
 def _empty() -> EmptyAudio:
@@ -120,8 +128,8 @@ def _run_within(
 ) -> None:
     """Run `work` in a thread of its own; leave it behind, stopped, at the deadline.
 
-    A thread, because no timeout of a socket library is total: each holds for one read, and a host
-    that drips never runs into it.
+    No timeout of a socket library is total: each holds for one read, and a host that drips never
+    runs into it.
     """
     done: Future[None] = Future()
     deadline = time.monotonic() + timeout_s

@@ -21,7 +21,7 @@ class Inline:
         self._max_bytes = max_bytes
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the decoded file in one piece; raises InvalidBase64, or SourceTooLarge before
+        """Yield the decoded file in one piece; raise InvalidBase64, or SourceTooLarge before
         anything is decoded.
         """
         text = "".join(self._text().split()).translate({ord("-"): "+", ord("_"): "/"})
@@ -46,4 +46,4 @@ class Inline:
         return unquote(text)
 
     def cut(self) -> None:
-        """Nothing to wait for."""
+        """Do nothing: there is nothing to wait for."""

@@ -1,49 +1,42 @@
-"""Recordings behind an http(s) URL that a stranger wrote: fetched from public addresses only,
-through the guard of the RunPod SDK.
+"""Recordings behind an http(s) URL that a stranger wrote: fetched from public addresses only.
+
+Every hop's host is looked up once, every address found is checked, and the connection goes to one
+of them.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import ipaddress
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from typing import Any
-from urllib.parse import urlsplit
+from contextlib import contextmanager
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
+from core.domain.http_status import is_transient
 from core.errors import BlockedAddress, DownloadFailed, DownloadTimedOut, InvalidUrl, WorkerError
-from core.media.origin import CHUNK_BYTES, CONNECT_TIMEOUT_S, is_transient, too_large
-
-_NEVER_FETCHED = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "169.254.0.0/16",  # link-local, RFC 3927: the metadata services of most clouds
-        "100.100.100.200/32",  # metadata, Alibaba Cloud
-        "168.63.129.16/32",  # platform address, Azure
-        "192.0.0.0/24",  # protocol assignments, RFC 6890; metadata, Oracle Cloud
-        "192.88.99.0/24",  # 6to4 relays, RFC 7526
-        "fe80::/10",  # link-local, RFC 4291
-        "fec0::/10",  # site-local, RFC 3879
-        "fd00:ec2::/32",  # metadata, AWS
-        "2002::/16",  # 6to4, RFC 3056: carries any IPv4 address
-        "2001::/32",  # Teredo, RFC 4380: the same
-        "64:ff9b::/96",  # NAT64, RFC 6052: the same
-        "64:ff9b:1::/48",  # NAT64, RFC 8215: the same
-    )
+from core.media.addresses import is_always_refused, is_public
+from core.media.connections import Connections, Peer, resolve
+from core.media.origin import (
+    CHUNK_BYTES,
+    CONNECT_TIMEOUT_S,
+    keep_urls_out_of_the_log,
+    too_large,
 )
-_ISATAP = (
-    0x0000_5EFE,
-    0x0200_5EFE,
-)  # RFC 5214: bits 32–63 of an address that carries any IPv4 address
+
+if TYPE_CHECKING:
+    from requests import Response
+
+    from core.media.hops import Hops
+
+_MOST_REDIRECTS = 5
+_REDIRECTS = (301, 302, 303, 307, 308)
+_PORTS = {"http": 80, "https": 443}
 
 
 class Web:
-    """An http(s) URL, fetched through the guard of the RunPod SDK against requests to addresses
-    that are not public.
-    """
+    """An http(s) URL, fetched from allowed addresses only."""
 
     def __init__(
         self,
@@ -51,50 +44,106 @@ class Web:
         *,
         max_bytes: int,
         timeout_s: float,
-        is_allowed: Callable[[str], bool] | None = None,
+        is_allowed: Callable[[str], bool] = is_public,
     ) -> None:
-        """`is_allowed` says of an IP address whether to connect to it; by default the SDK's rule.
+        """Raise InvalidUrl.
 
-        The SDK's switch turns either off.
+        `is_allowed` decides whether to connect to an IP address; those of metadata services stay
+        closed whatever it says.
         """
-        self._host = _host(url)
+        try:
+            self._host = _host(url)
+        except ValueError:
+            raise InvalidUrl(
+                "the URL cannot be read: it has no valid host or port, or holds a backslash; give "
+                "it in full, percent-encoded"
+            ) from None
         self._url = url
         self._max_bytes = max_bytes
         self._timeouts_s = (min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)
         self._is_allowed = is_allowed
-        self._sockets = _Sockets()
+        self._connections = Connections()
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the body of the answer, decompressed where the host compressed it."""
-        import requests
+        """Yield the body of the answer, decompressed if the host compressed it."""
+        with self._typed_errors():
+            # requests takes a while to import, and the orchestrator fetches nothing.
+            from core.media.hops import Hops
 
-        guard = _guard(self._sockets, self._is_allowed)
-        try:
-            with guard.safe_get(
-                self._url,
-                timeout=self._timeouts_s,
-                headers={"Accept-Encoding": "identity"},
-                max_bytes=self._max_bytes,
-            ) as response:
+            keep_urls_out_of_the_log()
+            with self._answer(Hops(self._connections, self._timeouts_s)) as response:
                 self._check_status(response.status_code)
-                yield from guard.iter_content_capped(response, CHUNK_BYTES, self._max_bytes)
-        except guard.SSRFError as error:
-            raise self._refusal(str(error)) from None
-        except requests.Timeout:
-            raise DownloadTimedOut(f"{self._host} did not answer in time; try again") from None
-        except ValueError:
-            raise InvalidUrl(
-                f"the URL at {self._host}, or one that it redirects to, cannot be read; give the "
-                "final URL"
-            ) from None
-        except requests.RequestException:
-            raise DownloadFailed(
-                f"the connection to {self._host} failed or broke off; try again", retryable=True
-            ) from None
+                yield from self._body(response)
 
     def cut(self) -> None:
-        """Close the connection under the reader."""
-        self._sockets.cut()
+        """Break the connection off under the reader."""
+        self._connections.cut()
+
+    def _answer(self, hops: Hops) -> Response:
+        """Return the first answer that is no redirect."""
+        url = self._url
+        for _ in range(_MOST_REDIRECTS + 1):
+            response = self._hop(hops, url)
+            if response.status_code not in _REDIRECTS:
+                return response
+            response.close()
+            url = self._target(url, response.headers.get("Location"))
+        raise self._astray()
+
+    def _hop(self, hops: Hops, url: str) -> Response:
+        request = hops.prepare(url)
+        if hops.is_proxied(request):
+            raise BlockedAddress(
+                f"{self._host} would be reached through a proxy, where addresses cannot be "
+                "checked; exempt it in NO_PROXY"
+            )
+        return hops.send(request, self._peers(str(request.url), name=_host(url)))
+
+    def _peers(self, url: str, *, name: str) -> list[Peer]:
+        parts = urlsplit(url)
+        try:
+            peers = resolve(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+        except socket.gaierror as error:
+            raise DownloadFailed(
+                f"the host {name} was not found; check the URL",
+                retryable=error.errno == socket.EAI_AGAIN,
+            ) from None
+        # One bad address spoils the name: nobody has such a name by accident.
+        if not peers or not all(self._may_reach(peer.ip) for peer in peers):
+            raise BlockedAddress(
+                f"{name} leads to an address that is not public; host the recording where the "
+                "internet can reach it"
+            )
+        return peers
+
+    def _may_reach(self, ip: str) -> bool:
+        return not is_always_refused(ip) and self._is_allowed(ip)
+
+    def _target(self, url: str, location: str | None) -> str:
+        """Return where a redirect leads."""
+        if not location:
+            raise self._astray()
+        target = urljoin(url, _as_utf8(location))
+        before, after = urlsplit(url).scheme, urlsplit(target).scheme
+        if after not in _PORTS:
+            raise BlockedAddress(
+                f"{self._host} redirects to something that is not http(s); give the final URL"
+            )
+        if (before, after) == ("https", "http"):
+            raise BlockedAddress(f"{self._host} redirects from https to http; give the final URL")
+        _host(target)
+        return target
+
+    def _body(self, response: Response) -> Iterator[bytes]:
+        declared = response.headers.get("Content-Length", "")
+        if re.fullmatch(r"[0-9]{1,18}", declared) and int(declared) > self._max_bytes:
+            raise too_large(self._max_bytes)
+        size = 0
+        for chunk in response.iter_content(CHUNK_BYTES):
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise too_large(self._max_bytes)
+            yield chunk
 
     def _check_status(self, status: int) -> None:
         if status == 200:
@@ -109,130 +158,49 @@ class Web:
             f"{self._host} answered with HTTP status {status}; {advice}", retryable=retryable
         )
 
-    def _refusal(self, reason: str) -> WorkerError:
-        # The SDK has one exception for all of them; its texts hold the URL.
-        # tests/core/media/test_sources.py pins these words.
-        if "size cap" in reason:
-            return too_large(self._max_bytes)
-        if "redirects" in reason or "without Location" in reason:
-            return DownloadFailed(
-                f"{self._host} redirects too often or to nowhere; give the final URL"
-            )
-        if "through proxy" in reason:
-            return BlockedAddress(
-                f"{self._host} would be reached through a proxy, where addresses cannot be "
-                "checked; exempt it in NO_PROXY"
-            )
-        return BlockedAddress(
-            f"{self._host} redirects to something that is not http(s); give the final URL"
-        )
+    def _astray(self) -> DownloadFailed:
+        return DownloadFailed(f"{self._host} redirects too often or to nowhere; give the final URL")
+
+    @contextmanager
+    def _typed_errors(self) -> Iterator[None]:
+        """Replace errors of the libraries by ours: theirs hold the URL."""
+        import requests
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except WorkerError:
+            raise
+        except requests.Timeout:
+            raise DownloadTimedOut(f"{self._host} did not answer in time; try again") from None
+        except ValueError:
+            raise InvalidUrl(
+                f"the URL at {self._host}, or one that it redirects to, cannot be read; give the "
+                "final URL"
+            ) from None
+        except (OSError, HTTPError, HTTPException):
+            raise DownloadFailed(
+                f"the connection to {self._host} failed or broke off; try again", retryable=True
+            ) from None
+        finally:
+            self._connections.close()
 
 
 def _host(url: str) -> str:
-    """The host, to name it in messages; raises InvalidUrl where there is none, or where readers of
+    """Return the host, to name it in messages; raise ValueError if there is none, or if readers of
     URLs could differ about it.
     """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = "", None
-    if not re.fullmatch(r"[^\s\x00-\x1f]+", host) or port == 0 or re.search(r"[\x00-\x1f\\]", url):
-        raise InvalidUrl(
-            "the URL cannot be read: it has no valid host or port, or holds a backslash; give it "
-            "in full, percent-encoded"
-        )
+    url.encode()  # half a surrogate pair could not be sent in an answer
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if re.search(r"[\x00-\x1f\\]", url) or not re.fullmatch(r"\S+", host) or parts.port == 0:
+        raise ValueError("no host or port that can be read")
     return host[:253]
 
 
-class _Sockets:
-    """The connections of one download."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: list[socket.socket] = []
-        self._is_cut = False
-
-    def add(self, connected: socket.socket) -> None:
-        with self._lock:
-            self._open.append(connected)
-        if self._is_cut:
-            self.cut()
-
-    def cut(self) -> None:
-        with self._lock:
-            self._is_cut = True
-            for connected in self._open:
-                with suppress(OSError):
-                    connected.shutdown(socket.SHUT_RDWR)
-
-
-def _guard(sockets: _Sockets, is_allowed: Callable[[str], bool] | None) -> Any:
-    """Give the SDK's `rp_ssrf` as a module of our own, so that what is tightened here changes
-    nothing for the SDK.
-
-    Tightened: the addresses of `_NEVER_FETCHED` are refused on every hop, even where the operator
-    opened private ones; and connections can be cut.
-    """
-    spec = importlib.util.find_spec("runpod.serverless.utils.rp_ssrf")
-    if spec is None or spec.loader is None:
-        raise ImportError("runpod.serverless.utils.rp_ssrf is missing; install runpod 1.12")
-    guard: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(guard)
-    resolve = guard.resolve_and_validate
-    guard.is_safe_address = is_allowed or guard.is_safe_address
-
-    def resolve_strictly(host: str, port: int) -> list[str]:
-        try:
-            addresses: list[str] = resolve(host, port)
-        except guard.SSRFError as error:
-            raise _unresolved(host, error.__cause__) from None
-        if any(_is_never_fetched(address) for address in addresses):
-            raise _blocked(host)
-        return addresses
-
-    class CuttableAdapter(guard.PinnedIPAdapter):  # type: ignore[misc]
-        def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-            pool = super().get_connection_with_tls_context(*args, **kwargs)
-            pool.ConnectionCls = _watched(pool.ConnectionCls, sockets)
-            return pool
-
-    guard.resolve_and_validate = resolve_strictly
-    guard.PinnedIPAdapter = CuttableAdapter
-    return guard
-
-
-def _watched(kind: Any, sockets: _Sockets) -> Any:
-    class Watched(kind):  # type: ignore[misc]
-        def connect(self) -> None:
-            super().connect()
-            sockets.add(self.sock)
-
-    return Watched
-
-
-def _unresolved(host: str, cause: BaseException | None) -> WorkerError:
-    if not isinstance(cause, socket.gaierror):
-        return _blocked(host)
-    return DownloadFailed(
-        f"the host {host[:253]} was not found; check the URL",
-        retryable=cause.errno == socket.EAI_AGAIN,
-    )
-
-
-def _blocked(host: str) -> BlockedAddress:
-    return BlockedAddress(
-        f"{host[:253]} leads to an address that is not public; host the recording where the "
-        "internet can reach it"
-    )
-
-
-def _is_never_fetched(text: str) -> bool:
-    address = ipaddress.ip_address(text)
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address
-    if isinstance(address, ipaddress.IPv6Address) and (int(address) >> 32 & 0xFFFF_FFFF) in _ISATAP:
-        return True
-    return any(
-        address in network for network in _NEVER_FETCHED if network.version == address.version
-    )
+def _as_utf8(header: str) -> str:
+    """Read a header's bytes as UTF-8 if they are: the library took them for Latin-1."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header

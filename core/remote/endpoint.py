@@ -19,6 +19,7 @@ import anyio
 import httpx2
 import stamina
 
+from core.domain.http_status import is_transient
 from core.domain.watch import Report
 from core.errors import (
     DeadlineExceeded,
@@ -33,8 +34,6 @@ log = logging.getLogger("parakeet.remote")
 
 _T = TypeVar("_T")
 
-_TRANSIENT = (408, 425, 429)
-"""Besides 5xx."""
 _GAVE_UP_WAITING = (504, 524)
 """A gateway took the request and passed it on, but saw no answer (524 is Cloudflare's)."""
 _FORBIDDEN = (401, 403)
@@ -305,7 +304,7 @@ class Endpoint:
     def _refusal(self, response: httpx2.Response) -> WorkerError:
         status = response.status_code
         said = f"the {self._name} endpoint answered with HTTP status {status}"
-        if status in _TRANSIENT or status >= 500:
+        if is_transient(status):
             return _Hiccup(
                 said,
                 is_lost=status in _GAVE_UP_WAITING,

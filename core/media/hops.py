@@ -1,0 +1,110 @@
+"""One request after another, each over connections to addresses that were checked for it.
+
+Of requests this uses the adapter, not the session: a session reads a redirect's body to its end
+before anybody can look at it, and hands over passwords of `.netrc`.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
+from requests.utils import default_headers, get_environ_proxies, select_proxy
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from core.media.connections import Connections, Peer
+
+_Connect = Callable[[float], socket.socket]
+
+
+class Hops:
+    """The requests of one download; a cookie goes back to the host that set it and nowhere else."""
+
+    def __init__(self, connections: Connections, timeouts_s: tuple[float, float]) -> None:
+        """`timeouts_s`: to connect, and between two bytes."""
+        self._connections = connections
+        self._timeouts_s = timeouts_s
+        self._cookies: defaultdict[str, RequestsCookieJar] = defaultdict(RequestsCookieJar)
+
+    def prepare(self, url: str) -> requests.PreparedRequest:
+        """Return the request for a URL, percent-encoded; raise ValueError if it cannot be read."""
+        headers = {**default_headers(), "Accept-Encoding": "identity"}
+        request = requests.Request("GET", url, headers=headers).prepare()
+        request.prepare_cookies(self._cookies[_host(request)])
+        return request
+
+    @staticmethod
+    def is_proxied(request: requests.PreparedRequest) -> bool:
+        """Return whether the environment puts a proxy between us and the host."""
+        url = str(request.url)
+        return select_proxy(url, get_environ_proxies(url)) is not None
+
+    def send(self, request: requests.PreparedRequest, peers: Sequence[Peer]) -> requests.Response:
+        """Return the answer of the first peer that takes a connection; its body is not yet read."""
+        self._connections.close()
+        response = _Adapter(partial(self._connections.connect, peers)).send(
+            request,
+            stream=True,
+            timeout=self._timeouts_s,
+            verify=_trusted(str(request.url)),
+            proxies={},
+        )
+        self._cookies[_host(request)].update(response.cookies)
+        return response
+
+
+def _host(request: requests.PreparedRequest) -> str:
+    return urlsplit(str(request.url)).hostname or ""
+
+
+def _trusted(url: str) -> bool | str:
+    """Return the certificates to trust: the environment's own file, if it names one."""
+    settings = requests.Session().merge_environment_settings(url, {}, True, None, None)
+    return settings["verify"] or True
+
+
+class _Adapter(HTTPAdapter):
+    """Opens connections by `connect`, and leaves the rest, such as the names in the Host header
+    and in the certificate, to the URL.
+    """
+
+    def __init__(self, connect: _Connect) -> None:
+        self._connect = connect
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._connect)
+
+
+def _pools(connect: _Connect) -> dict[str, type[HTTPConnectionPool]]:
+    def open_connection(self: HTTPConnection) -> socket.socket:
+        try:
+            return connect(float(self.timeout or 0))
+        except TimeoutError:
+            raise ConnectTimeoutError(self, "no answer") from None
+        except OSError:
+            raise NewConnectionError(self, "no connection") from None
+
+    class Plain(HTTPConnection):
+        _new_conn = open_connection
+
+    class Secure(HTTPSConnection):
+        _new_conn = open_connection
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
