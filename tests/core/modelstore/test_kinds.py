@@ -77,7 +77,7 @@ def test_hub_model_is_downloaded_as_the_kind_that_it_is(tmp_path, hub, model_id,
 
 
 def test_prefetched_model_is_found_by_a_worker(tmp_path, hub):
-    """What the command fetches is what a worker without a hub finds, as the same kind."""
+    """A worker without a hub finds what the command fetched, as the same kind."""
     Shelf(tmp_path / "volume", Hub(hub.url, None)).fill(WHISPER, None)
     location = find_speech_model(WHISPER, places=places(tmp_path))
     assert (location.origin, location.kind) == ("the network volume", "whisper")

@@ -133,7 +133,7 @@ def test_a_file_system_that_cannot_exchange_names_is_no_obstacle(
 
 @pytest.mark.parametrize("content", ["", "0123456789abcdef"], ids=["empty", "unknown"])
 def test_a_file_of_no_owner_is_taken_over(take, tmp_path, content):
-    """What a crash or another program left there stops nobody, however far its clock is ahead."""
+    """A file that a crash or another program left stops nobody, whatever its date."""
     (tmp_path / ".lock").write_text(content)
     os.utime(tmp_path / ".lock", (4e9, 4e9))
     waited_s, said = take()
