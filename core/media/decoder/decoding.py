@@ -1,0 +1,184 @@
+"""From the packets of one recording to frames at their times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import av
+from av import AudioFrame, AudioStream, Packet
+from av.stream import Discard
+
+from core.media.decoder import junk
+from core.media.decoder.clock import Clock
+from core.media.decoder.opened import Opened
+from core.media.decoder.output import Output
+from core.media.decoder.protocol import Happening, Track
+from core.media.decoder.report import Report
+
+SAMPLE_RATES_HZ = range(4_000, 192_001)
+"""Nobody records speech outside of it, but a small file becomes hours: one byte at 1 Hz is a
+second.
+"""
+_FRAMED = {"mp3", "ac3"}
+"""Formats whose packets are cut out of the file by what a frame looks like."""
+_PLACED = {"flac", "aac"}
+"""Formats whose packets stand one right behind the other."""
+_MAX_READ_ERRORS = 100
+_FREE_SILENCE_S = 600.0
+_SILENCE_RATIO = 10.0
+_LEAST_LOSS_S = 0.05
+
+
+class TooMuchSilence(Exception):
+    """Time stamps make hours of what holds next to no sound."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What all recordings of a file share."""
+
+    clock: Clock
+    output: Output
+    report: Report
+    filled_s: float = 0.0
+    decoded_s: float = 0.0
+    is_whole: bool = True
+
+    def fill(self, seconds: float) -> None:
+        """Leave out a stretch in which there is nothing.
+
+        Raises TooMuchSilence.
+        """
+        self.filled_s += seconds
+        if self.filled_s > _FREE_SILENCE_S + _SILENCE_RATIO * self.decoded_s:
+            raise TooMuchSilence
+        self.output.break_off()
+        self.clock.set(self.clock.now_s + seconds)
+
+
+@dataclass(slots=True)
+class Decoding:
+    """One track of one recording."""
+
+    session: Session
+    opened: Opened
+    track: Track
+    _usual: junk.Usual = field(default_factory=junk.Usual)
+    _expected_place: int | None = None
+    _lost_s: float = 0.0
+    """Lost since the last frame, and not yet on the clock."""
+    _is_first: bool = True
+    _is_sought: bool = False
+
+    def run(self, start_s: float) -> None:
+        """Decode all of it, or until the range is full."""
+        stream = self.opened.container.streams[self.track.index]
+        assert isinstance(stream, AudioStream)
+        self._prepare(stream)
+        self._is_sought = start_s > 0 and self.opened.seek(self.track, start_s)
+        for packet in self._packets(stream):
+            for frame in self._frames(stream, packet):
+                self._place(frame)
+            if self.session.output.is_full:
+                return
+        self._lose_at_end()
+        self.session.output.break_off()
+
+    def _prepare(self, stream: AudioStream) -> None:
+        context = stream.codec_context
+        context.thread_count = 1
+        if context.name == "flac":
+            context.options = {"err_detect": "crccheck+explode"}
+        for other in self.opened.container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
+
+    def _packets(self, stream: AudioStream) -> Iterator[Packet]:
+        for _ in range(_MAX_READ_ERRORS):
+            before = self.session.decoded_s
+            try:
+                yield from self.opened.container.demux(stream)
+            except (av.FFmpegError, ValueError):
+                if self.session.decoded_s == before:
+                    break
+            else:
+                return
+        self.session.is_whole = False
+
+    def _frames(self, stream: AudioStream, packet: Packet) -> list[AudioFrame]:
+        if packet.size:
+            packet = self._without_junk(packet)
+        try:
+            frames = stream.codec_context.decode(packet if packet.size else None)
+        except (av.FFmpegError, ValueError):
+            self._lose(self._duration_s(packet))
+            return []
+        usable = [frame for frame in frames if frame.sample_rate in SAMPLE_RATES_HZ]
+        seconds = sum(frame.samples / frame.sample_rate for frame in usable)
+        if packet.size and seconds:
+            self._usual.count(packet.size, seconds)
+        return usable
+
+    def _duration_s(self, packet: Packet) -> float:
+        base = packet.time_base
+        return float(packet.duration * base) if packet.duration and base else 0.0
+
+    # Damage
+
+    def _without_junk(self, packet: Packet) -> Packet:
+        """Take lost sound out of a packet, or note it before one."""
+        name = self.opened.format
+        if name in _PLACED and packet.pos is not None:
+            place, self._expected_place = self._expected_place, packet.pos + packet.size
+            if place is not None and packet.pos > place:
+                gap = self.opened.file.peek(place, packet.pos - place)
+                self._lose(self._usual.seconds(junk.lost_bytes(gap)))
+        elif name in _FRAMED and self._usual.is_suspect(packet.size):
+            found = junk.split(bytes(packet), name)
+            self._lose(self._usual.seconds(found.lost))
+            if 0 < len(found.frame) < packet.size:
+                return Packet(found.frame)
+        return packet
+
+    def _lose(self, seconds: float) -> None:
+        self._lost_s += seconds
+        has_stamps = self.opened.is_stamped or self.opened.format == "flac"
+        if self._lost_s >= _LEAST_LOSS_S and has_stamps:
+            self.session.clock.is_short = True
+
+    def _lose_at_end(self) -> None:
+        if self._lost_s >= _LEAST_LOSS_S:
+            now_s = self.session.clock.now_s
+            self.session.report.add(Happening.DAMAGE, now_s, now_s + self._lost_s)
+            self.session.fill(self._lost_s)
+
+    # Time
+
+    def _place(self, frame: AudioFrame) -> None:
+        session, clock = self.session, self.session.clock
+        stamp_s = None if frame.pts is None else float(frame.pts * frame.time_base)
+        if self._is_sought and stamp_s is not None:
+            clock.jump(stamp_s)
+            self._is_sought = False
+        self._leave_out(stamp_s)
+        session.output.push(frame, clock.now_s)
+        clock.count(frame.samples, frame.sample_rate)
+        session.decoded_s += frame.samples / frame.sample_rate
+        self._is_first = False
+
+    def _leave_out(self, stamp_s: float | None) -> None:
+        """Leave out what was lost, or what was never there."""
+        clock = self.session.clock
+        is_damage = self._lost_s >= _LEAST_LOSS_S
+        is_told = clock.is_short
+        silence_s = clock.silence_before(stamp_s, is_first=self._is_first)
+        if is_damage and not (is_told and silence_s):
+            silence_s = self._lost_s
+        self._lost_s = 0.0
+        if silence_s <= 0:
+            return
+        what = Happening.DAMAGE if is_damage else Happening.GAP
+        if is_damage or not self._is_first:
+            self.session.report.add(what, clock.now_s, clock.now_s + silence_s)
+        self.session.fill(silence_s)

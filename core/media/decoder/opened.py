@@ -1,0 +1,115 @@
+"""A recording that PyAV has open, and what its container says of time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import av
+from av.container import InputContainer
+
+from core.media.decoder.protocol import Track
+from core.media.decoder.sniff import id3_size
+from core.media.decoder.tracks import WHITELIST, sound_tracks
+from core.media.decoder.window import Window
+
+_STAMPED = {"mov", "matroska", "ogg", "asf"}
+"""Formats that write down when something was heard. The others are sound and nothing else."""
+_BY_BYTES = {"wav", "w64", "aiff", "caf"}
+_SEEKABLE = {"mov", "matroska", *_BY_BYTES}
+_ESTIMATED = {"aac", "ac3", "amr"}
+_FRAME_COUNT = re.compile(rb"Xing|Info|VBRI")
+_LEAST_SEEK_S = 30.0
+_SEEK_MARGIN_S = 5.0
+
+
+def open_part(file: Window, format_name: str, *, ignores_length: bool) -> Opened:
+    """Open a recording of a known format.
+
+    Raises what PyAV raises if it cannot.
+    """
+    options = {
+        "protocol_whitelist": "none",
+        "format_whitelist": _LAVF_NAMES.get(format_name, format_name),
+        "codec_whitelist": f"{WHITELIST},{_PCM}",
+    }
+    if ignores_length:
+        options["ignore_length"] = "1"
+    container = av.open(
+        file, "r", format=format_name, options=options, metadata_errors="ignore"
+    )
+    return Opened(container, file, format_name, sound_tracks(container, file))
+
+
+_LAVF_NAMES = {"mov": "mov,mp4,m4a,3gp,3g2,mj2", "matroska": "matroska,webm"}
+_PCM = ",".join(sorted(name for name in av.codecs_available if name.startswith("pcm_")))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One recording."""
+
+    container: InputContainer
+    file: Window
+    format: str
+    tracks: tuple[Track, ...]
+
+    @property
+    def is_stamped(self) -> bool:
+        """The format has time stamps."""
+        return self.format in _STAMPED
+
+    @property
+    def origin_s(self) -> float:
+        """The stamp that is the start of the file."""
+        start = self.container.start_time
+        return start / av.time_base if self.is_stamped and start else 0.0
+
+    def duration_s(self, track: Track) -> float | None:
+        """Seconds from the start of the file to the end of a track, if the file knows them."""
+        if self.format in _ESTIMATED or (self.format == "mp3" and not self._counts_frames()):
+            return None
+        if self.format in _STAMPED - {"mov"}:
+            whole = self.container.duration
+            behind = self.origin_s if self.format == "matroska" else 0.0
+            return whole / av.time_base - behind if whole else None
+        late_s = 0.0
+        stream = self.container.streams[track.index]
+        if self.is_stamped and stream.start_time and stream.time_base:
+            late_s = max(0.0, float(stream.start_time * stream.time_base) - self.origin_s)
+        return None if track.duration_s is None else late_s + track.duration_s
+
+    @property
+    def is_exact(self) -> bool:
+        """The container's duration is the sound's, as there is nothing else in it."""
+        return self.format in {"mov", *_BY_BYTES, "mp3", "flac", "ogg"} or (
+            len(self.container.streams) == len(self.tracks) == 1
+        )
+
+    def is_trusted(self, track: Track) -> bool:
+        """Whether a duration follows from what is in the file, and not from one number in it."""
+        if self.format == "mov":
+            return True
+        samples = (track.duration_s or 0.0) * track.rate_hz * track.channels
+        return self.format in _BY_BYTES and 0 < samples <= self.file.size
+
+    def seek(self, track: Track, start_s: float) -> bool:
+        """Go to a place well before a time, in formats that know their places; say whether."""
+        if start_s < _LEAST_SEEK_S or self.format not in _SEEKABLE:
+            return False
+        is_counted = track.codec is not None and track.codec.startswith("pcm_")
+        if self.format in _BY_BYTES and not is_counted:
+            return False
+        target_s = start_s - _SEEK_MARGIN_S + self.origin_s
+        try:
+            self.container.seek(int(target_s * av.time_base))
+        except av.FFmpegError:
+            self.container.seek(0)
+            return False
+        return True
+
+    def _counts_frames(self) -> bool:
+        """Whether an mp3 says how many frames it has."""
+        head = self.file.peek(0, 10)
+        begin = 10 + id3_size(head) if head[:3] == b"ID3" else 0
+        return bool(_FRAME_COUNT.search(self.file.peek(begin, 512)))
