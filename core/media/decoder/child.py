@@ -81,7 +81,7 @@ def _header(opened: Opened, planned: Plan, asked: Asked) -> Header:
         chosen=chosen.index if chosen else None,
         duration_s=opened.duration_s(chosen) if chosen and is_alone else None,
         is_exact=opened.is_exact,
-        is_trusted=bool(chosen) and not planned.missing_bytes and opened.is_trusted(chosen),
+        is_trusted=chosen is not None and not planned.missing_bytes and opened.is_trusted(chosen),
         missing_share=planned.missing_bytes / (planned.missing_bytes + opened.file.end),
     )
 

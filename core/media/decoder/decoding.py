@@ -73,8 +73,7 @@ class Decoding:
 
     def run(self, start_s: float) -> None:
         """Decode all of it, or until the range is full."""
-        stream = self.opened.container.streams[self.track.index]
-        assert isinstance(stream, AudioStream)
+        stream = self.opened.stream(self.track)
         self._prepare(stream)
         self._is_sought = start_s > 0 and self.opened.seek(self.track, start_s)
         for packet in self._packets(stream):
@@ -94,7 +93,7 @@ class Decoding:
             if other.index != stream.index:
                 other.discard = Discard.all
 
-    def _packets(self, stream: AudioStream) -> Iterator[Packet]:
+    def _packets(self, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
         for _ in range(_MAX_READ_ERRORS):
             before = self.session.decoded_s
             try:
@@ -106,7 +105,7 @@ class Decoding:
                 return
         self.session.is_whole = False
 
-    def _frames(self, stream: AudioStream, packet: Packet) -> list[AudioFrame]:
+    def _frames(self, stream: AudioStream, packet: Packet[AudioStream]) -> list[AudioFrame]:
         if packet.size:
             packet = self._without_junk(packet)
         try:
@@ -120,13 +119,13 @@ class Decoding:
             self._usual.count(packet.size, seconds)
         return usable
 
-    def _duration_s(self, packet: Packet) -> float:
+    def _duration_s(self, packet: Packet[AudioStream]) -> float:
         base = packet.time_base
         return float(packet.duration * base) if packet.duration and base else 0.0
 
     # Damage
 
-    def _without_junk(self, packet: Packet) -> Packet:
+    def _without_junk(self, packet: Packet[AudioStream]) -> Packet[AudioStream]:
         """Take lost sound out of a packet, or note it before one."""
         name = self.opened.format
         if name in _PLACED and packet.pos is not None:
@@ -157,7 +156,8 @@ class Decoding:
 
     def _place(self, frame: AudioFrame) -> None:
         session, clock = self.session, self.session.clock
-        stamp_s = None if frame.pts is None else float(frame.pts * frame.time_base)
+        base = frame.time_base
+        stamp_s = None if frame.pts is None or base is None else float(frame.pts * base)
         if self._is_sought and stamp_s is not None:
             clock.jump(stamp_s)
             self._is_sought = False

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 
 import av
+from av import AudioStream
 from av.container import InputContainer
 
+from core.media.decoder.codecs import is_allowed
 from core.media.decoder.protocol import Track
 from core.media.decoder.sniff import id3_size
-from core.media.decoder.tracks import WHITELIST, sound_tracks
+from core.media.decoder.tracks import sound_tracks
 from core.media.decoder.window import Window
 
 _STAMPED = {"mov", "matroska", "ogg", "asf"}
@@ -31,18 +33,16 @@ def open_part(file: Window, format_name: str, *, ignores_length: bool) -> Opened
     options = {
         "protocol_whitelist": "none",
         "format_whitelist": _LAVF_NAMES.get(format_name, format_name),
-        "codec_whitelist": f"{WHITELIST},{_PCM}",
+        "codec_whitelist": _CODECS,
     }
     if ignores_length:
         options["ignore_length"] = "1"
-    container = av.open(
-        file, "r", format=format_name, options=options, metadata_errors="ignore"
-    )
+    container = av.open(file, "r", format=format_name, options=options, metadata_errors="ignore")
     return Opened(container, file, format_name, sound_tracks(container, file))
 
 
 _LAVF_NAMES = {"mov": "mov,mp4,m4a,3gp,3g2,mj2", "matroska": "matroska,webm"}
-_PCM = ",".join(sorted(name for name in av.codecs_available if name.startswith("pcm_")))
+_CODECS = ",".join(sorted(filter(is_allowed, av.codecs_available)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,10 @@ class Opened:
         start = self.container.start_time
         return start / av.time_base if self.is_stamped and start else 0.0
 
+    def stream(self, track: Track) -> AudioStream:
+        """Return the stream of a track."""
+        return next(one for one in self.container.streams.audio if one.index == track.index)
+
     def duration_s(self, track: Track) -> float | None:
         """Seconds from the start of the file to the end of a track, if the file knows them."""
         if self.format in _ESTIMATED or (self.format == "mp3" and not self._counts_frames()):
@@ -74,7 +78,7 @@ class Opened:
             behind = self.origin_s if self.format == "matroska" else 0.0
             return whole / av.time_base - behind if whole else None
         late_s = 0.0
-        stream = self.container.streams[track.index]
+        stream = self.stream(track)
         if self.is_stamped and stream.start_time and stream.time_base:
             late_s = max(0.0, float(stream.start_time * stream.time_base) - self.origin_s)
         return None if track.duration_s is None else late_s + track.duration_s

@@ -49,19 +49,18 @@ class Output:
         if shape != self._shape:
             self.break_off()
             self._shape = shape
-        if self._resampler is None:
-            self._begin(frame, at_s)
+        resampler = self._resampler or self._begin(frame, at_s)
         frame.pts = None
-        self._take(frame)
+        self._take(resampler, frame)
 
     def break_off(self) -> None:
         """End what hangs together: what comes next begins at a time of its own."""
         if self._resampler is not None:
-            self._take(None)
+            self._take(self._resampler, None)
             self._resampler = None
         self._send()
 
-    def _begin(self, frame: AudioFrame, at_s: float) -> None:
+    def _begin(self, frame: AudioFrame, at_s: float) -> AudioResampler:
         is_planar = frame.layout.nb_channels <= _PLANAR_CHANNELS
         self._resampler = AudioResampler("fltp" if is_planar else "flt", frame.layout, OUTPUT_RATE)
         self._width = 1 if is_planar else frame.layout.nb_channels
@@ -72,10 +71,10 @@ class Output:
         if names != self._speakers:
             self._speakers = names
             protocol.write(self._pipe, Layout(names))
+        return self._resampler
 
-    def _take(self, frame: AudioFrame | None) -> None:
-        assert self._resampler is not None
-        for resampled in self._resampler.resample(frame):
+    def _take(self, resampler: AudioResampler, frame: AudioFrame | None) -> None:
+        for resampled in resampler.resample(frame):
             self._cut(resampled)
 
     def _cut(self, frame: AudioFrame) -> None:

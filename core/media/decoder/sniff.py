@@ -55,9 +55,9 @@ def format_of(file: Window) -> str | Refused:
     begin = _behind_tags(file)
     if begin and file.peek(begin, 4) == b"fLaC":
         return "flac"
-    found = _framed(file, begin)
-    if found:
-        return found
+    framed = _framed(file, begin)
+    if framed:
+        return framed
     return Refused.DAMAGED if begin else _no_recording(file)
 
 
@@ -79,7 +79,9 @@ def _behind_tags(file: Window) -> int:
 
 def id3_size(head: bytes) -> int:
     """Give the size of an ID3v2 tag behind its ten bytes of header."""
-    return sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+    return sum(
+        (byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True)
+    )
 
 
 def _framed(file: Window, begin: int) -> str | None:
@@ -142,6 +144,7 @@ def _adts_size(head: bytes) -> int:
 
 
 def ac3_size(head: bytes) -> int:
+    """Give the size of the frame that begins here; 0 if none does."""
     if len(head) < 6 or head[:2] != b"\x0b\x77":
         return 0
     rate, code = head[4] >> 6, head[4] & 63

@@ -8,20 +8,9 @@ from av import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
 
+from core.media.decoder.codecs import is_allowed
 from core.media.decoder.protocol import Track
 from core.media.decoder.window import Window
-
-CODECS = frozenset(
-    "aac aac_latm ac3 eac3 alac amrnb amrwb dca flac gsm gsm_ms libgsm libgsm_ms mp1 mp1float mp2 "
-    "mp2float mp3 mp3float mp3adufloat nellymoser opus libopus libopencore_amrnb "
-    "libopencore_amrwb qcelp speex libspeex vorbis libvorbis wmalossless wmapro wmav1 wmav2 "
-    "wmavoice adpcm_g722 adpcm_g726 adpcm_g726le adpcm_ima_qt adpcm_ima_wav adpcm_ms adpcm_swf "
-    "adpcm_yamaha g722 g723_1 g729 ilbc".split()
-)
-"""ffmpeg's names of what recorders, telephones and browsers write, besides plain PCM. Every decoder
-more is one more that a stranger can attack.
-"""
-WHITELIST = ",".join(sorted(CODECS))
 
 _ALTERNATIVE = (
     Disposition.dub
@@ -37,11 +26,6 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")
 _CODE = re.compile(rb"[A-Za-z0-9._ -]{4}")
 _UNNAMED = {"und", "mis", "mul", "zxx", "qaa"}
 _MAX_SEARCHED_BYTES = 64 << 20
-
-
-def is_allowed(codec: str) -> bool:
-    """Whether this decoder may look at a stranger's bytes."""
-    return codec in CODECS or codec.startswith("pcm_")
 
 
 def sound_tracks(container: InputContainer, file: Window) -> tuple[Track, ...]:
