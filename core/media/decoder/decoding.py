@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 import av
 from av import AudioFrame, AudioStream, Packet
@@ -70,6 +71,13 @@ class Decoding:
     """Lost since the last frame, and not yet on the clock."""
     _is_first: bool = True
     _is_sought: bool = False
+    _has_junk: bool = False
+    _reads_stamps: bool = False
+
+    def __post_init__(self) -> None:
+        name = self.opened.format
+        self._has_junk = name in _FRAMED | _PLACED
+        self._reads_stamps = self.opened.is_stamped or name == "flac"
 
     def run(self, start_s: float) -> None:
         """Decode all of it, or until the range is full."""
@@ -78,7 +86,8 @@ class Decoding:
         self._is_sought = start_s > 0 and self.opened.seek(self.track, start_s)
         for packet in self._packets(stream):
             for frame in self._frames(stream, packet):
-                self._place(frame)
+                if frame.sample_rate in SAMPLE_RATES_HZ:
+                    self._place(frame)
             if self.session.output.is_full:
                 return
         self._lose_at_end()
@@ -106,18 +115,17 @@ class Decoding:
         self.session.is_whole = False
 
     def _frames(self, stream: AudioStream, packet: Packet[AudioStream]) -> list[AudioFrame]:
-        if packet.size:
+        size = packet.size
+        if size and self._has_junk:
             packet = self._without_junk(packet)
         try:
-            frames = stream.codec_context.decode(packet if packet.size else None)
+            frames = stream.codec_context.decode(packet if size else None)
         except (av.FFmpegError, ValueError):
             self._lose(self._duration_s(packet))
             return []
-        usable = [frame for frame in frames if frame.sample_rate in SAMPLE_RATES_HZ]
-        seconds = sum(frame.samples / frame.sample_rate for frame in usable)
-        if packet.size and seconds:
-            self._usual.count(packet.size, seconds)
-        return usable
+        if size and self._has_junk and frames:
+            self._usual.count(packet.size, frames[0].samples / (frames[0].sample_rate or 1))
+        return frames
 
     def _duration_s(self, packet: Packet[AudioStream]) -> float:
         base = packet.time_base
@@ -137,13 +145,12 @@ class Decoding:
             found = junk.split(bytes(packet), name)
             self._lose(self._usual.seconds(found.lost))
             if 0 < len(found.frame) < packet.size:
-                return Packet(found.frame)
+                return cast("Packet[AudioStream]", Packet(found.frame))
         return packet
 
     def _lose(self, seconds: float) -> None:
         self._lost_s += seconds
-        has_stamps = self.opened.is_stamped or self.opened.format == "flac"
-        if self._lost_s >= _LEAST_LOSS_S and has_stamps:
+        if self._lost_s >= _LEAST_LOSS_S and self._reads_stamps:
             self.session.clock.is_short = True
 
     def _lose_at_end(self) -> None:
@@ -156,16 +163,21 @@ class Decoding:
 
     def _place(self, frame: AudioFrame) -> None:
         session, clock = self.session, self.session.clock
+        samples, rate = frame.samples, frame.sample_rate
+        if self._reads_stamps or self._is_sought or self._lost_s:
+            self._read_stamp(frame)
+        session.output.push(frame, clock.now_s, samples / rate)
+        clock.count(samples, rate)
+        session.decoded_s += samples / rate
+        self._is_first = False
+
+    def _read_stamp(self, frame: AudioFrame) -> None:
         base = frame.time_base
         stamp_s = None if frame.pts is None or base is None else float(frame.pts * base)
         if self._is_sought and stamp_s is not None:
-            clock.jump(stamp_s)
+            self.session.clock.jump(stamp_s)
             self._is_sought = False
         self._leave_out(stamp_s)
-        session.output.push(frame, clock.now_s)
-        clock.count(frame.samples, frame.sample_rate)
-        session.decoded_s += frame.samples / frame.sample_rate
-        self._is_first = False
 
     def _leave_out(self, stamp_s: float | None) -> None:
         """Leave out what was lost, or what was never there."""

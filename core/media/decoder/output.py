@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from av import AudioFrame, AudioResampler
+from av import AudioFifo, AudioFrame, AudioResampler
 
 from core.media.decoder import protocol
 from core.media.decoder.protocol import OUTPUT_RATE, Layout
 
+_GATHERED_SAMPLES = 8_192
+"""Resampled at once: each call costs as much as a thousand samples."""
 _BATCH_SAMPLES = 16_384
 _SAMPLE_BYTES = 4
 _PLANAR_CHANNELS = 2
@@ -26,7 +28,9 @@ class Output:
         self._start = round(start_s * OUTPUT_RATE)
         self._end = end_s * OUTPUT_RATE
         self._resampler: AudioResampler | None = None
-        self._shape: tuple[int, str, str] | None = None
+        self._fifo = AudioFifo()
+        """Takes frames of one kind, and does not notice a change of channels."""
+        self._channels = self._rate = 0
         self._speakers: tuple[str, ...] | None = None
         self._position = 0
         """Of the next sample that the resampler gives."""
@@ -41,28 +45,37 @@ class Output:
         """Everything that was asked for is sent."""
         return self._position >= self._end
 
-    def push(self, frame: AudioFrame, at_s: float) -> None:
+    def push(self, frame: AudioFrame, at_s: float, length_s: float) -> None:
         """Take a frame that begins at this time."""
-        if at_s < self._start_s - _MARGIN_S - frame.samples / frame.sample_rate:
+        if at_s < self._start_s - _MARGIN_S - length_s:
             return
-        shape = (frame.sample_rate, frame.layout.name, frame.format.name)
-        if shape != self._shape:
-            self.break_off()
-            self._shape = shape
-        resampler = self._resampler or self._begin(frame, at_s)
         frame.pts = None
-        self._take(resampler, frame)
+        channels, rate = frame.layout.nb_channels, frame.sample_rate
+        if channels != self._channels or rate != self._rate:
+            self.break_off()
+            self._channels, self._rate = channels, rate
+        try:
+            self._fifo.write(frame)
+        except ValueError:  # another kind of number
+            self.break_off()
+            self._fifo.write(frame)
+        if self._resampler is None:
+            self._resampler = self._begin(frame, at_s)
+        if self._fifo.samples >= _GATHERED_SAMPLES:
+            self._take(self._resampler, self._fifo.read())
 
     def break_off(self) -> None:
         """End what hangs together: what comes next begins at a time of its own."""
         if self._resampler is not None:
+            if self._fifo.samples:
+                self._take(self._resampler, self._fifo.read())
             self._take(self._resampler, None)
             self._resampler = None
+        self._fifo = AudioFifo()
         self._send()
 
     def _begin(self, frame: AudioFrame, at_s: float) -> AudioResampler:
         is_planar = frame.layout.nb_channels <= _PLANAR_CHANNELS
-        self._resampler = AudioResampler("fltp" if is_planar else "flt", frame.layout, OUTPUT_RATE)
         self._width = 1 if is_planar else frame.layout.nb_channels
         # Rounding, and a filter that gives a sample more than it took, never make an overlap.
         self._position = max(self._position, round(at_s * OUTPUT_RATE))
@@ -71,7 +84,7 @@ class Output:
         if names != self._speakers:
             self._speakers = names
             protocol.write(self._pipe, Layout(names))
-        return self._resampler
+        return AudioResampler("fltp" if is_planar else "flt", frame.layout, OUTPUT_RATE)
 
     def _take(self, resampler: AudioResampler, frame: AudioFrame | None) -> None:
         for resampled in resampler.resample(frame):

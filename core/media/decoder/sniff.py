@@ -55,8 +55,7 @@ def format_of(file: Window) -> str | Refused:
     begin = _behind_tags(file)
     if begin and file.peek(begin, 4) == b"fLaC":
         return "flac"
-    framed = _framed(file, begin)
-    if framed:
+    if framed := _framed(file, begin):
         return framed
     return Refused.DAMAGED if begin else _no_recording(file)
 
@@ -94,8 +93,8 @@ def _framed(file: Window, begin: int) -> str | None:
         for name, size_of in (("mp3", mp3_size), ("aac", _adts_size), ("ac3", ac3_size)):
             if _frames(data, offset, size_of) >= (_SURE_FRAMES if offset else 2):
                 return name
-        if offset == 0 and (name := _lonely(data)):
-            return name
+        if offset == 0 and (lonely := _lonely(data)):
+            return lonely
     return None
 
 
