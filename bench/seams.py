@@ -58,7 +58,7 @@ def find_seams(recording: Path, count: int) -> Seams:
     """Cut a recording as the workers do, with the default settings, and give where `count` parts
     of it meet.
     """
-    stream = audio.Stream(recording, ffmpeg=audio.find_ffmpeg(), max_duration_s=100 * 3600)
+    stream = audio.Stream(recording, max_duration_s=100 * 3600)
     spans = [
         utterance.span
         for utterance in cutting.utterances(

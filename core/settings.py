@@ -86,7 +86,8 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(default=1, ge=1, le=MAX_CONCURRENCY)
     """Jobs that one worker takes at a time."""
     ffmpeg_binary: str | None = None
-    """The ffmpeg to use; else the one on PATH, else the one that ships in the imageio-ffmpeg wheel.
+    """Of no effect: recordings are decoded by PyAV. Taken, so that a template that sets it still
+    starts.
     """
 
     s3_access_key: SecretStr | None = None

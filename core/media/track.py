@@ -36,6 +36,7 @@ class TrackSound:
     def __init__(self, decoder: Decoder, asked: Asked) -> None:
         self.events: list[Event] = []
         self.summary: Summary | None = None
+        self._decoder = decoder
         self._messages = decoder.messages()
         self._start = round(asked.start_s * OUTPUT_RATE)
         self._end_s = asked.end_s

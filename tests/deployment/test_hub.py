@@ -270,7 +270,7 @@ def test_every_job_is_a_request_with_real_speech_in_it(case: Case, tmp_path: Pat
         == (ROOT / "handlers" / "fitness.flac").read_bytes()
     )
     recording = sources.fetch(request.recording.source, tmp_path, settings=Settings())
-    heard = audio.Stream(recording, ffmpeg=audio.find_ffmpeg(), max_duration_s=60).read()
+    heard = audio.Stream(recording, max_duration_s=60).read()
     assert 1 < heard.duration < 5
     assert abs(heard.samples).max() > 0.05
 

@@ -89,8 +89,9 @@ class Decoding:
                 if frame.sample_rate in SAMPLE_RATES_HZ:
                     self._place(frame)
             if self.session.output.is_full:
-                return
-        self._lose_at_end()
+                break
+        else:
+            self._lose_at_end()
         self.session.output.break_off()
 
     def _prepare(self, stream: AudioStream) -> None:
