@@ -29,7 +29,8 @@ _QUIET = 1e-3
 _LEAST_RUN = 4
 """Windows for which a polarity must hold, so that room and music do not switch it."""
 _CORRELATED = 0.5
-_MASK_LIES = 0.01
+_MASK_LIES = 0.03
+"""A mean that has less than this share of a channel leaves out a voice where no film has one."""
 _NOTHING = 1e-20
 
 _WEIGHTS = {"FC": 1.0, "FL": 0.707, "FR": 0.707, "LFE": 0.0, "LFE2": 0.0}
@@ -59,7 +60,6 @@ class Mixer:
             mean = _weights(self._speakers) @ channels
             if _energy(mean) >= _MASK_LIES * max(map(_energy, channels)):
                 return np.asarray(mean, np.float32)
-            self._speakers = ()  # a mask by default: a voice is where no film would have one
         return self.share(channels)
 
     def _pair(self, channels: Channels) -> Mono:

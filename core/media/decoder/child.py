@@ -39,7 +39,10 @@ def main() -> None:
     file = Window(0, 0, os.fstat(0).st_size)
     with os.fdopen(1, "wb", buffering=_PIPE_BYTES, closefd=False) as pipe:
         jail.enter(look_cpu_s=asked.look_cpu_s, cpu_s=asked.cpu_s)
-        refused = _work(file, asked, pipe)
+        try:
+            refused = _work(file, asked, pipe)
+        except Exception:
+            refused = Refused.DAMAGED
         if refused:
             protocol.write(pipe, Refusal(refused))
 

@@ -23,8 +23,8 @@ second.
 """
 _FRAMED = {"mp3", "ac3"}
 """Formats whose packets are cut out of the file by what a frame looks like."""
-_PLACED = {"flac", "aac"}
-"""Formats whose packets stand one right behind the other."""
+_NAMELESS = {"flac", "alac"}
+"""Codecs that give names to channels by their number, whatever they are."""
 _MAX_READ_ERRORS = 100
 _FREE_SILENCE_S = 600.0
 _SILENCE_RATIO = 10.0
@@ -69,6 +69,9 @@ class Decoding:
     _expected_place: int | None = None
     _lost_s: float = 0.0
     """Lost since the last frame, and not yet on the clock."""
+    _holes: dict[int, int] = field(default_factory=dict)
+    _number: int = 0
+    """Of the packet."""
     _is_first: bool = True
     _is_sought: bool = False
     _has_junk: bool = False
@@ -76,7 +79,9 @@ class Decoding:
 
     def __post_init__(self) -> None:
         name = self.opened.format
-        self._has_junk = name in _FRAMED | _PLACED
+        self._has_junk = name in _FRAMED | {"flac", "aac"}
+        if name == "aac":
+            self._holes = junk.adts_holes(self.opened.file)
         self._reads_stamps = self.opened.is_stamped or name == "flac"
 
     def run(self, start_s: float) -> None:
@@ -97,6 +102,7 @@ class Decoding:
     def _prepare(self, stream: AudioStream) -> None:
         context = stream.codec_context
         context.thread_count = 1
+        self.session.output.names_speakers = context.name not in _NAMELESS
         if context.name == "flac":
             context.options = {"err_detect": "crccheck+explode"}
         for other in self.opened.container.streams:
@@ -137,7 +143,10 @@ class Decoding:
     def _without_junk(self, packet: Packet[AudioStream]) -> Packet[AudioStream]:
         """Take lost sound out of a packet, or note it before one."""
         name = self.opened.format
-        if name in _PLACED and packet.pos is not None:
+        if name == "aac":
+            self._lose(self._usual.seconds(self._holes.get(self._number, 0)))
+            self._number += 1
+        elif name == "flac" and packet.pos is not None:
             place, self._expected_place = self._expected_place, packet.pos + packet.size
             if place is not None and packet.pos > place:
                 gap = self.opened.file.peek(place, packet.pos - place)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from core.media.decoder.sniff import ac3_size, id3_size, mp3_size
+from core.media.decoder.sniff import ac3_size, adts_size, id3_size, mp3_size
+from core.media.decoder.window import Window
 
 _SIZES = {"mp3": mp3_size, "ac3": ac3_size}
 _SUSPECT = 2.2
 """A packet this many times as large as usual is looked into."""
+_ADTS_SYNC = re.compile(rb"\xff[\xf0-\xff]")
+_BLOCK_BYTES = 1 << 20
 _ID3_BYTES, _ID3V1_BYTES, _APE_BYTES = 10, 128, 32
 
 
@@ -35,6 +38,41 @@ def split(data: bytes, format_name: str) -> Split:
         if (size := size_of(data[at : at + 8])) and at + size == len(data):
             return Split(data[at:], lost_bytes(data[:at]))
     return Split(b"", lost_bytes(data))
+
+
+def adts_holes(file: Window) -> dict[int, int]:
+    """Find the bytes between the frames of a raw aac, by the number of the frame behind them.
+
+    ffmpeg goes over them without a word, and gives places as if they were not there.
+    """
+    holes: dict[int, int] = {}
+    at, number = 0, 0
+    while at < file.size:
+        data = file.peek(at, _BLOCK_BYTES)
+        used = 0
+        while used + 8 < len(data) or (at + used < file.size and len(data) < _BLOCK_BYTES):
+            if size := adts_size(data[used : used + 8]):
+                used, number = used + size, number + 1
+                continue
+            following = _next_adts(data, used + 1)
+            lost = lost_bytes(data[used:following])
+            if lost:
+                holes[number] = holes.get(number, 0) + lost
+            used = following
+        if not used:
+            break
+        at += used
+    return holes
+
+
+def _next_adts(data: bytes, begin: int) -> int:
+    """Find where frames go on."""
+    for sync in _ADTS_SYNC.finditer(data, begin):
+        at = sync.start()
+        size = adts_size(data[at : at + 8])
+        if size and (at + size >= len(data) or adts_size(data[at + size : at + size + 8])):
+            return at
+    return len(data)
 
 
 def lost_bytes(data: bytes) -> int:

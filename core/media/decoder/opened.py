@@ -21,6 +21,8 @@ _BY_BYTES = {"wav", "w64", "aiff", "caf"}
 _SEEKABLE = {"mov", "matroska", *_BY_BYTES}
 _ESTIMATED = {"aac", "ac3", "amr"}
 _FRAME_COUNT = re.compile(rb"Xing|Info|VBRI")
+_JOINED, _TAGS_BYTES = 1.05, 4_096
+"""An mp3 that is larger than it says is several in a row."""
 _LEAST_SEEK_S = 30.0
 _SEEK_MARGIN_S = 5.0
 
@@ -113,7 +115,13 @@ class Opened:
         return True
 
     def _counts_frames(self) -> bool:
-        """Whether an mp3 says how many frames it has."""
+        """Whether an mp3 says how many frames it has, and goes on no farther."""
         head = self.file.peek(0, 10)
         begin = 10 + id3_size(head) if head[:3] == b"ID3" else 0
-        return bool(_FRAME_COUNT.search(self.file.peek(begin, 512)))
+        first = self.file.peek(begin, 512)
+        found = _FRAME_COUNT.search(first)
+        if not found:
+            return False
+        said = int.from_bytes(first[found.end() + 8 :][:4], "big")
+        has_size = first[found.end() : found.end() + 4][-1:] >= b"\2"
+        return not (has_size and self.file.size - begin > _JOINED * said + _TAGS_BYTES)

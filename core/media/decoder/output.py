@@ -23,6 +23,8 @@ class Output:
     """The range of one track. What changes inside of it changes the resampler, not the clock."""
 
     def __init__(self, pipe: BinaryIO, start_s: float, end_s: float) -> None:
+        self.names_speakers = True
+        """Whether the channels' names are the file's, not those of a format for want of others."""
         self._pipe = pipe
         self._start_s = start_s
         self._start = round(start_s * OUTPUT_RATE)
@@ -75,12 +77,17 @@ class Output:
         self._send()
 
     def _begin(self, frame: AudioFrame, at_s: float) -> AudioResampler:
-        is_planar = frame.layout.nb_channels <= _PLANAR_CHANNELS
-        self._width = 1 if is_planar else frame.layout.nb_channels
+        channels = frame.layout.nb_channels
+        is_planar = channels <= _PLANAR_CHANNELS
+        self._width = 1 if is_planar else channels
         # Rounding, and a filter that gives a sample more than it took, never make an overlap.
         self._position = max(self._position, round(at_s * OUTPUT_RATE))
-        is_named = frame.layout.nb_channels > 2 and "channels" not in frame.layout.name
-        names = tuple(channel.name for channel in frame.layout.channels) if is_named else ()
+        is_named = self.names_speakers and "channels" not in frame.layout.name
+        names = (
+            tuple(channel.name for channel in frame.layout.channels)
+            if is_named and channels > 2
+            else ()
+        )
         if names != self._speakers:
             self._speakers = names
             protocol.write(self._pipe, Layout(names))

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.watch import IsCancelled
-from core.errors import Cancelled, DamagedAudio, DecodingTimedOut
+from core.errors import Cancelled, DamagedAudio, DecodingTimedOut, InternalError
 from core.media.decoder import protocol
 from core.media.decoder.protocol import (
     MAX_PAYLOAD_BYTES,
@@ -144,6 +144,8 @@ class Decoder:
                 "wav or flac",
                 retryable=False,
             )
+        if status > 0:  # the file has no part in it: the child catches everything
+            raise InternalError("the decoder did not start; see the worker's log")
         if status:
             raise DamagedAudio(DAMAGED)
 

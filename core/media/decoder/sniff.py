@@ -90,7 +90,7 @@ def _framed(file: Window, begin: int) -> str | None:
     """
     data = file.peek(begin, _SEARCHED_BYTES)
     for offset in _syncs(data):
-        for name, size_of in (("mp3", mp3_size), ("aac", _adts_size), ("ac3", ac3_size)):
+        for name, size_of in (("mp3", mp3_size), ("aac", adts_size), ("ac3", ac3_size)):
             if _frames(data, offset, size_of) >= (_SURE_FRAMES if offset else 2):
                 return name
         if offset == 0 and (lonely := _lonely(data)):
@@ -100,7 +100,7 @@ def _framed(file: Window, begin: int) -> str | None:
 
 def _lonely(data: bytes) -> str | None:
     """Recognise a file of one frame."""
-    for name, size_of in (("mp3", mp3_size), ("aac", _adts_size)):
+    for name, size_of in (("mp3", mp3_size), ("aac", adts_size)):
         if size_of(data) and len(data) <= size_of(data) + 128:
             return name
     return None
@@ -135,7 +135,8 @@ def mp3_size(head: bytes) -> int:
     return (72_000 if layer == 1 and row == 2 else 144_000) * table[step] // hz + padding
 
 
-def _adts_size(head: bytes) -> int:
+def adts_size(head: bytes) -> int:
+    """Give the size of the frame that begins here; 0 if none does."""
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
         return 0
     size = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
