@@ -20,17 +20,20 @@ BLOCK = 1 << 19
 _MEMORY = 10
 """Blocks behind that count: a pause of five minutes is not made loud."""
 _FRAME = OUTPUT_RATE // 20
-_FAINT = 10 ** (-46 / 20)
-"""Speech below this is faint."""
-_AIM = 10 ** (-26 / 20)
+_FAINT = 10 ** (-27 / 20)
+"""Speech below this is faint: the models lose words of it."""
+_AIM = 10 ** (-16 / 20)
+"""Where they hear best."""
 _MAX_GAIN = 10 ** (66 / 20)
 _LOUD_SHARE = 90
 _DYNAMIC = 3.0
 """Speech is this much louder than its pauses; steady noise is not."""
-_OVER = 1.12
-"""Peaks beyond full scale by a decibel are those of any lossy format."""
+_OVER = 1.26
+"""Peaks beyond full scale by 2 dB are those of any lossy format."""
 _PEAK_SHARE = 99.9
-_PEAK_AIM = 0.7
+_CLICK = 5.0
+"""What is beyond almost all other samples by this factor is a click, and may be clipped."""
+_ROOM = 0.95
 _FADE = OUTPUT_RATE // 2
 
 
@@ -42,7 +45,7 @@ class _Measured:
     speech: float
     """Level of its loud parts, RMS; 0 if it is as steady as noise."""
     peak: float
-    """What all but a few samples stay below; 0 if that is less than full scale."""
+    """Its highest sample, but for clicks."""
 
 
 def levelled(pieces: Iterable[Mono]) -> Iterator[Mono]:
@@ -67,10 +70,10 @@ def _measure(samples: Mono) -> _Measured:
     if not highest < np.inf:
         samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
         highest = float(np.abs(samples).max())
-    peak = 0.0
-    if highest > _OVER:
-        peak = float(np.percentile(np.abs(samples), _PEAK_SHARE))
-    return _Measured(samples, _speech_level(samples), peak if peak > _OVER else 0.0)
+    speech = _speech_level(samples)
+    if highest > _OVER or 0 < speech < _FAINT:
+        highest = min(highest, _CLICK * float(np.percentile(np.abs(samples), _PEAK_SHARE)))
+    return _Measured(samples, speech, highest)
 
 
 def _speech_level(samples: Mono) -> float:
@@ -90,10 +93,12 @@ def _without_samples(measured: _Measured) -> _Measured:
 def _gain(blocks: list[_Measured]) -> float:
     """Decide by the blocks before, the block itself and the next one."""
     peak = max(block.peak for block in blocks)
-    if peak:
-        return _PEAK_AIM / peak
     speech = max(block.speech for block in blocks)
-    return min(_AIM / speech, _MAX_GAIN) if 0 < speech < _FAINT else 1.0
+    if peak > _OVER:
+        return _ROOM / peak
+    if 0 < speech < _FAINT:
+        return max(1.0, min(_AIM / speech, _ROOM / peak, _MAX_GAIN))
+    return 1.0
 
 
 def _apply(samples: Mono, before: float | None, gain: float) -> Mono:

@@ -15,6 +15,7 @@ from core.media.decoder.protocol import (
     OUTPUT_RATE,
     Asked,
     Event,
+    Happening,
     Header,
     Layout,
     Refusal,
@@ -25,6 +26,8 @@ from core.media.pieces import Mono, blocks, silence
 
 _SHORT = OUTPUT_RATE // 10
 """Silence at the end of a range that is not worth filling: the rounding of a resampler."""
+_ABSURD = 64.0
+"""36 dB beyond full scale."""
 _ENVELOPE = OUTPUT_RATE // 20
 _SAME = 0.95
 """Tracks whose loudness goes together like this hold the same sound."""
@@ -91,7 +94,7 @@ class TrackSound:
     def _chunks(self) -> Iterator[Chunk]:
         for message in self._messages:
             if isinstance(message, Chunk):
-                yield message
+                yield self._sane(message)
             elif isinstance(message, Layout):
                 self._mixer.use(message.speakers)
             elif isinstance(message, Event):
@@ -107,6 +110,17 @@ class TrackSound:
                 )
         if self.summary is None:
             raise DamagedAudio(DAMAGED)
+
+    def _sane(self, chunk: Chunk) -> Chunk:
+        """Silence what no recorder writes: the numbers of a damaged file of floats."""
+        if not chunk.samples.size or float(np.abs(chunk.samples).max()) < _ABSURD:
+            return chunk
+        sane = np.where(np.abs(chunk.samples) < _ABSURD, chunk.samples, np.float32(0))
+        places = np.flatnonzero((sane != chunk.samples).any(axis=0))
+        first, last = chunk.position + int(places[0]), chunk.position + int(places[-1]) + 1
+        event = Event(Happening.DAMAGE, first / OUTPUT_RATE, last / OUTPUT_RATE)
+        self.events.append(event)
+        return Chunk(chunk.position, sane)
 
 
 def _joined(held: list[Channels]) -> Channels:

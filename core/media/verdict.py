@@ -116,7 +116,7 @@ class Outcome:
             return False
         length_s = self.summary.end_s
         missing_s = length_s * self.header.missing_share / (1 - self.header.missing_share)
-        if not self.summary.is_whole or missing_s > _LEAST_MISSING_S:
+        if not self.summary.is_whole or self.header.is_cut or missing_s > _LEAST_MISSING_S:
             return True
         declared_s = self.header.duration_s if self.header.is_exact else None
         short_s = (declared_s or 0.0) - length_s

@@ -85,6 +85,7 @@ def _header(opened: Opened, planned: Plan, asked: Asked) -> Header:
         duration_s=opened.duration_s(chosen) if chosen and is_alone else None,
         is_exact=opened.is_exact,
         is_trusted=chosen is not None and not planned.missing_bytes and opened.is_trusted(chosen),
+        is_cut=planned.is_cut,
         missing_share=planned.missing_bytes / (planned.missing_bytes + opened.file.end),
     )
 

@@ -33,11 +33,10 @@ class Clock:
         """Return how many seconds of nothing lie between now and a frame with this stamp."""
         if stamp_s is None:
             return 0.0
-        is_obeyed = self._obeys_stamps or self.is_short
-        if self._offset_s is None or not is_obeyed:
-            self._offset_s = self.now_s - stamp_s
-        if not is_obeyed:
+        if not self._obeys_stamps:
             return 0.0
+        if self._offset_s is None:
+            self._offset_s = self.now_s - stamp_s
         ahead_s = stamp_s + self._offset_s - self.now_s
         if ahead_s <= -_REAL_S:  # stamps that begin anew
             self._offset_s -= ahead_s

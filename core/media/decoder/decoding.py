@@ -29,6 +29,8 @@ _MAX_READ_ERRORS = 100
 _FREE_SILENCE_S = 600.0
 _SILENCE_RATIO = 10.0
 _LEAST_LOSS_S = 0.05
+_MAX_LOST_S = 36_000
+_FLAC_HEAD_BYTES = 16
 
 
 class TooMuchSilence(Exception):
@@ -67,6 +69,10 @@ class Decoding:
     track: Track
     _usual: junk.Usual = field(default_factory=junk.Usual)
     _expected_place: int | None = None
+    """Of the next flac frame, in samples."""
+    _block_samples: int = 0
+    _is_placed: bool = True
+    """If not, what the packet holds is told by the place of the next one."""
     _lost_s: float = 0.0
     """Lost since the last frame, and not yet on the clock."""
     _holes: dict[int, int] = field(default_factory=dict)
@@ -82,7 +88,7 @@ class Decoding:
         self._has_junk = name in _FRAMED | {"flac", "aac"}
         if name == "aac":
             self._holes = junk.adts_holes(self.opened.file)
-        self._reads_stamps = self.opened.is_stamped or name == "flac"
+        self._reads_stamps = self.opened.is_stamped
 
     def run(self, start_s: float) -> None:
         """Decode all of it, or until the range is full."""
@@ -128,7 +134,8 @@ class Decoding:
         try:
             frames = stream.codec_context.decode(packet if size else None)
         except (av.FFmpegError, ValueError):
-            self._lose(self._duration_s(packet))
+            if self._is_placed:
+                self._lose(self._duration_s(packet))
             return []
         if size and self._has_junk and frames:
             self._usual.count(packet.size, frames[0].samples / (frames[0].sample_rate or 1))
@@ -146,17 +153,27 @@ class Decoding:
         if name == "aac":
             self._lose(self._usual.seconds(self._holes.get(self._number, 0)))
             self._number += 1
-        elif name == "flac" and packet.pos is not None:
-            place, self._expected_place = self._expected_place, packet.pos + packet.size
-            if place is not None and packet.pos > place:
-                gap = self.opened.file.peek(place, packet.pos - place)
-                self._lose(self._usual.seconds(junk.lost_bytes(gap)))
+        elif name == "flac":
+            self._read_flac_place(packet)
         elif name in _FRAMED and self._usual.is_suspect(packet.size):
             found = junk.split(bytes(packet), name)
             self._lose(self._usual.seconds(found.lost))
             if 0 < len(found.frame) < packet.size:
                 return cast("Packet[AudioStream]", Packet(found.frame))
         return packet
+
+    def _read_flac_place(self, packet: Packet[AudioStream]) -> None:
+        """Compare the place that a frame gives with the one that is next."""
+        samples = packet.duration or 0
+        self._block_samples = self._block_samples or samples
+        place = junk.flac_place(bytes(packet)[:_FLAC_HEAD_BYTES], self._block_samples)
+        self._is_placed = place is not None
+        if place is None:
+            return
+        lost = place - (self._expected_place or place)
+        if 0 < lost <= _MAX_LOST_S * self.track.rate_hz:
+            self._lose(lost / self.track.rate_hz)
+        self._expected_place = place + samples
 
     def _lose(self, seconds: float) -> None:
         self._lost_s += seconds

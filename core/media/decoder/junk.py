@@ -89,6 +89,18 @@ def lost_bytes(data: bytes) -> int:
     return 0
 
 
+def flac_place(head: bytes, block_samples: int) -> int | None:
+    """Read the number of the first sample from the header of a flac frame."""
+    if len(head) < 11 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
+        return None
+    lead = head[4]
+    more = 0 if lead < 0x80 else 7 - (lead ^ 0xFF).bit_length()
+    number = lead if more == 0 else lead & (0x3F >> more)
+    for byte in head[5 : 5 + more]:
+        number = number << 6 | byte & 0x3F
+    return number if head[1] & 1 else number * block_samples
+
+
 class Usual:
     """How large packets are, and how many bytes a second has."""
 

@@ -40,7 +40,19 @@ def open_part(file: Window, format_name: str, *, ignores_length: bool) -> Opened
     if ignores_length:
         options["ignore_length"] = "1"
     container = av.open(file, "r", format=format_name, options=options, metadata_errors="ignore")
+    for stream in container.streams.audio:
+        _settle_layout(stream)
     return Opened(container, file, format_name, sound_tracks(container, file))
+
+
+def _settle_layout(stream: AudioStream) -> None:
+    """Put a plain number of channels in the place of a map of them.
+
+    PyAV frees such a map twice, once with whatever looks at it and once with its owner.
+    """
+    context = stream.codec_context
+    if context and "(" in context.layout.name:
+        context.layout = f"{context.channels} channels"
 
 
 _LAVF_NAMES = {"mov": "mov,mp4,m4a,3gp,3g2,mj2", "matroska": "matroska,webm"}

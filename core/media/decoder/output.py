@@ -14,7 +14,7 @@ _GATHERED_SAMPLES = 8_192
 _BATCH_SAMPLES = 16_384
 _SAMPLE_BYTES = 4
 _PLANAR_CHANNELS = 2
-"""More channels come interleaved: PyAV reads beyond the end of eight planes."""
+"""More channels come interleaved and are not gathered: PyAV goes beyond the end of eight planes."""
 _MARGIN_S = 1.0
 """How long before the range resampling begins, so that the filter has settled."""
 
@@ -56,13 +56,16 @@ class Output:
         if channels != self._channels or rate != self._rate:
             self.break_off()
             self._channels, self._rate = channels, rate
+        if channels > _PLANAR_CHANNELS:
+            self._resampler = self._resampler or self._begin(frame, at_s)
+            self._take(self._resampler, frame)
+            return
         try:
             self._fifo.write(frame)
         except ValueError:  # another kind of number
             self.break_off()
             self._fifo.write(frame)
-        if self._resampler is None:
-            self._resampler = self._begin(frame, at_s)
+        self._resampler = self._resampler or self._begin(frame, at_s)
         if self._fifo.samples >= _GATHERED_SAMPLES:
             self._take(self._resampler, self._fifo.read())
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.media.decoder.window import Window
 
@@ -33,6 +33,8 @@ class Plan:
     """How much the file is shorter than it says."""
     ignores_length: bool = False
     """The sound goes on behind the length that its header gives."""
+    is_cut: bool = False
+    """The file ends in the middle of something."""
 
 
 def plan(file: Window, format_name: str) -> Plan:
@@ -70,6 +72,27 @@ def _aiff(file: Window) -> Plan:
     declared = int.from_bytes(file.peek(4, 4), "big") + 8
     missing = declared - file.size if declared < _UNKNOWN_SIZE else 0
     return Plan((file,), max(0, missing))
+
+
+def _caf(file: Window) -> Plan:
+    at, end = 8, file.size
+    while len(head := file.peek(at, 12)) == 12:
+        size = int.from_bytes(head[4:], "big", signed=True)
+        if size < 0 or not _PRINTABLE.match(head):
+            break
+        at = end = at + 12 + size
+    return Plan((file,), max(0, end - file.size))
+
+
+def _w64(file: Window) -> Plan:
+    at, end = 40, file.size
+    while len(head := file.peek(at, 24)) == 24:
+        size = int.from_bytes(head[16:], "little")
+        if not 24 <= size < 1 << 62:
+            break
+        end = at + size
+        at += (size + 7) // 8 * 8
+    return Plan((file,), max(0, end - file.size))
 
 
 def _mov(file: Window) -> Plan:
@@ -136,25 +159,26 @@ def _ogg(file: Window) -> Plan:
     """Find the links of a chain: each begins with the first page of a stream, behind other pages
     than such.
     """
-    begins, was_first = [0], True
-    for at, flags in _ogg_pages(file):
+    begins, was_first, end = [0], True, file.size
+    for at, flags, page_end in _ogg_pages(file):
         is_first = bool(flags & 2)
         if is_first and not was_first:
             begins.append(at)
-        was_first = is_first
-    return _split(file, begins)
+        was_first, end = is_first, page_end
+    return replace(_split(file, begins), is_cut=end > file.size)
 
 
-def _ogg_pages(file: Window) -> Iterator[tuple[int, int]]:
-    """Give the place and the flags of each page, over holes as well."""
+def _ogg_pages(file: Window) -> Iterator[tuple[int, int, int]]:
+    """Give the place, the flags and the end of each page, over holes as well."""
     at = 0
     while len(head := file.peek(at, _OGG_HEAD + 255)) >= _OGG_HEAD:
         if head[:4] != b"OggS":
             at = next(_find_from(file, at, b"OggS"), file.size)
             continue
-        yield at, head[5]
         count = head[26]
-        at += _OGG_HEAD + count + sum(head[_OGG_HEAD : _OGG_HEAD + count])
+        end = at + _OGG_HEAD + count + sum(head[_OGG_HEAD : _OGG_HEAD + count])
+        yield at, head[5], end
+        at = end
 
 
 def _find_from(file: Window, at: int, magic: bytes) -> Iterator[int]:
@@ -163,7 +187,9 @@ def _find_from(file: Window, at: int, magic: bytes) -> Iterator[int]:
 
 _LOOKS: dict[str, Callable[[Window], Plan]] = {
     "wav": _wav,
+    "w64": _w64,
     "aiff": _aiff,
+    "caf": _caf,
     "mov": _mov,
     "matroska": _matroska,
     "ogg": _ogg,

@@ -105,6 +105,8 @@ class Header:
     """The duration follows from the data: what is too long by it, is too long."""
     missing_share: float
     """How much of the file is not there, by the file's own structure, 0..1."""
+    is_cut: bool
+    """The file ends in the middle of something, and does not say how much is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def test_the_sound_is_the_same_at_any_level(gain_db: float, tmp_path: Path) -> N
     assert 0.02 < level(samples) < 0.4
 
 
-@pytest.mark.parametrize("gain_db", [-20, -10, 0, 3])
+@pytest.mark.parametrize("gain_db", [-6, 0, 3])
 def test_a_usual_level_is_left_alone(gain_db: float, tmp_path: Path) -> None:
     """To the 16 bits that it always was rounded to."""
     plain = speech(40)
