@@ -29,8 +29,8 @@ _REFUSALS: dict[Refused, WorkerError] = {
         "header, such as that of wav"
     ),
     Refused.WEB_PAGE: UnsupportedAudio(
-        "a web page came instead of a recording; give the address of the file itself, and send "
-        f"one of {_FORMATS}"
+        "not a recording in a supported format but a web page; give the address of the file "
+        f"itself, and send one of {_FORMATS}"
     ),
     Refused.DAMAGED: DamagedAudio(DAMAGED),
     Refused.GAPS: DamagedAudio(DAMAGED),

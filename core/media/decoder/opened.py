@@ -17,6 +17,8 @@ from core.media.decoder.window import Window
 
 _STAMPED = {"mov", "matroska", "ogg", "asf"}
 """Formats that write down when something was heard. The others are sound and nothing else."""
+_MAPPED = {"caf", "mov", "aiff"}
+"""Formats that may have a map of their channels."""
 _BY_BYTES = {"wav", "w64", "aiff", "caf"}
 _SEEKABLE = {"mov", "matroska", *_BY_BYTES}
 _ESTIMATED = {"aac", "ac3", "amr"}
@@ -40,19 +42,22 @@ def open_part(file: Window, format_name: str, *, ignores_length: bool) -> Opened
     if ignores_length:
         options["ignore_length"] = "1"
     container = av.open(file, "r", format=format_name, options=options, metadata_errors="ignore")
-    for stream in container.streams.audio:
-        _settle_layout(stream)
+    if format_name in _MAPPED:
+        for stream in container.streams.audio:
+            _settle_layout(stream)
     return Opened(container, file, format_name, sound_tracks(container, file))
 
 
 def _settle_layout(stream: AudioStream) -> None:
     """Put a plain number of channels in the place of a map of them.
 
-    PyAV frees such a map twice, once with whatever looks at it and once with its owner.
+    PyAV frees such a map with whatever looks at it, and once more with its owner: so it is looked
+    at once, and gone.
     """
     context = stream.codec_context
-    if context and "(" in context.layout.name:
-        context.layout = f"{context.channels} channels"
+    count = context.channels if context else 0
+    if count:
+        context.layout = {1: "mono", 2: "stereo"}.get(count, f"{count} channels")
 
 
 _LAVF_NAMES = {"mov": "mov,mp4,m4a,3gp,3g2,mj2", "matroska": "matroska,webm"}

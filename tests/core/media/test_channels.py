@@ -173,3 +173,21 @@ def test_the_same_sound_on_two_tracks_is_heard_once(tmp_path: Path) -> None:
     assert is_heard(np.roll(read(path).samples, 0), voice()) or level(
         read(path).samples
     ) == pytest.approx(level(voice()), rel=0.2)
+
+
+@pytest.mark.parametrize("layout", ["4c", "8c", "FR+FL", "FC+FL+FR", "BL+FL+FC+LFE+TC"])
+@pytest.mark.parametrize("suffix", ["caf", "mov", "aiff", "mka"])
+def test_a_map_of_channels_is_taken_for_microphones(
+    suffix: str, layout: str, tmp_path: Path
+) -> None:
+    """Whatever order it gives them, the one that speaks is heard."""
+    count = int(layout[0]) if layout[0].isdigit() else layout.count("+") + 1
+    channels = "|".join(["c0=0*c0", *(f"c{number}=0*c0" for number in range(1, count - 1))])
+    pan = f"pan={layout}|{channels}|c{count - 1}=c0"
+    path = tmp_path / f"a.{suffix}"
+    plain = media.write_wav(tmp_path / "plain.wav", voice(6))
+    media.ffmpeg(
+        "-i", plain, "-af", pan, "-c:a", "pcm_s16le" if suffix != "aiff" else "pcm_s16be", path
+    )
+    heard = read(path).samples
+    assert level(heard) > 0.4 * level(voice(6))

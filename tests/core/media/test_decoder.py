@@ -164,8 +164,8 @@ def test_a_length_that_the_file_cannot_have_is_not_believed(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"<!DOCTYPE html><html><head><title>Sign in</title>", "a web page came"),
-        (b"\xef\xbb\xbf\n  <html lang='en'>", "a web page came"),
+        (b"<!DOCTYPE html><html><head><title>Sign in</title>", "but a web page"),
+        (b"\xef\xbb\xbf\n  <html lang='en'>", "but a web page"),
         (np.random.default_rng(0).integers(0, 20, 9_000, "u1").tobytes(), "raw samples"),
         (b"%PDF-1.7\x00\x01", "not a recording"),
     ],
