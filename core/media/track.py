@@ -103,8 +103,8 @@ class TrackSound:
                 self.summary = message
             elif isinstance(message, Refusal):
                 raise DamagedAudio(
-                    "the time stamps of the recording leave gaps far longer than its sound; "
-                    "send it again as wav or flac"
+                    "far more of the recording is missing than is there; send it again, as wav or "
+                    "flac"
                     if message.why is Refused.GAPS
                     else DAMAGED
                 )

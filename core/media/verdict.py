@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.errors import DamagedAudio, NoAudioTrack, UnsupportedAudio, WorkerError
 from core.media.decoder.codecs import is_allowed
@@ -106,7 +106,9 @@ class Outcome:
                 f"{self.end_s:.1f} s"
             )
         for what, sentence in _SENTENCES.items():
-            places = [event for event in self.events if event.what is what and self._meets(event)]
+            places = _joined(
+                event for event in self.events if event.what is what and self._meets(event)
+            )
             if places:
                 yield sentence.format(_listed(map(_place, places), len(places)))
         yield from self._left_out()
@@ -139,6 +141,16 @@ _SENTENCES = {
     Happening.GAP: "the time stamps of the recording leave out {}: silence is put there",
     Happening.UNREAD: "a part of the file could not be read; it belongs at {}",
 }
+
+
+def _joined(events: Iterable[Event]) -> list[Event]:
+    """Join stretches with next to nothing between them."""
+    joined: list[Event] = []
+    for event in events:
+        if joined and event.start_s - joined[-1].end_s <= _LEAST_MISSING_S:
+            event = replace(joined.pop(), end_s=event.end_s)  # noqa: PLW2901
+        joined.append(event)
+    return joined
 
 
 def _listed(places: Iterable[str], count: int) -> str:

@@ -111,7 +111,7 @@ class Opened:
 
     def is_trusted(self, track: Track) -> bool:
         """Whether a duration follows from what is in the file, and not from one number in it."""
-        if self.format == "mov":
+        if self.format in {"mov", "ogg"}:
             return True
         samples = (track.duration_s or 0.0) * track.rate_hz * track.channels
         return self.format in _BY_BYTES and 0 < samples <= self.file.size
