@@ -3,11 +3,11 @@
     python -m bench.files [--count 60]
 
 Each line is one file: the words of the plain recording that are heard in it, in order, the same for
-what the ffmpeg program makes of it, and what the decoder warns of. The embedded model loses words by
-lossy codecs alone; the ffmpeg column tells that from a decoder's losses. In the end: how many whole
-files keep at least 98 % of the words, or as many as with ffmpeg; how many lost sound without a word
-of it; and how many were warned of though nothing is missing. The variations are drawn with a seed,
-so that every run has the same ones.
+what the ffmpeg program makes of it, and what the decoder warns of. The embedded model loses words
+by lossy codecs alone; the ffmpeg column tells that from a decoder's losses. In the end: how many
+whole files keep at least 98 % of the words, or as many as with ffmpeg; how many lost sound without
+a word of it; and how many were warned of though nothing is missing. The variations are drawn with a
+seed, so that every run has the same ones.
 """
 
 from __future__ import annotations
