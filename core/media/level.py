@@ -30,9 +30,11 @@ _DYNAMIC = 3.0
 """Speech is this much louder than its pauses; steady noise is not."""
 _OVER = 1.26
 """Peaks beyond full scale by 2 dB are those of any lossy format."""
-_PEAK_SHARE = 99.9
+_PEAK_SHARE = 99
 _CLICK = 5.0
-"""What is beyond almost all other samples by this factor is a click, and may be clipped."""
+"""What is beyond almost all other samples by this factor is a click, or what is left of damage, and
+may be clipped.
+"""
 _ROOM = 0.95
 _FADE = OUTPUT_RATE // 2
 

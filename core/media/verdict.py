@@ -117,7 +117,7 @@ class Outcome:
         if self.is_full:
             return False
         length_s = self.summary.end_s
-        missing_s = length_s * self.header.missing_share / (1 - self.header.missing_share)
+        missing_s = length_s * self.header.missing_share / max(1e-9, 1 - self.header.missing_share)
         if not self.summary.is_whole or self.header.is_cut or missing_s > _LEAST_MISSING_S:
             return True
         declared_s = self.header.duration_s if self.header.is_exact else None

@@ -228,3 +228,15 @@ def test_silence_for_a_gap_is_told(tmp_path: Path) -> None:
     gap = "setts=ts=TS+if(gte(TS\\,1990)\\,2000\\,0)"
     media.ffmpeg("-i", whole, "-c", "copy", "-bsf:a", gap, path)
     assert "2.0 to 4.0 s" in " ".join(read(path).warnings)
+
+
+@pytest.mark.parametrize("said", [2**63 - 1, 2**62, 2**40])
+def test_a_size_beyond_all_measure_is_a_cut(said: int, tmp_path: Path) -> None:
+    """However much the file is said to hold, what is there is heard."""
+    path = tmp_path / "a.caf"
+    content = bytearray(encoded(path, 4))
+    struct.pack_into(">q", content, content.index(b"data") + 4, said)
+    path.write_bytes(content)
+    waveform = read(path)
+    assert waveform.duration == pytest.approx(4, abs=0.01)
+    assert "up to 4.0 s" in waveform.warnings[0]
