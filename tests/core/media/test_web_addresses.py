@@ -64,13 +64,11 @@ def test_metadata_services_stay_closed_whatever_the_switch(
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("scheme", ["http", "HTTPS"])
-def test_no_spelling_of_an_address_hides_it(
-    scheme: str, spelling: str, internet: Internet, tmp_path: Path
-) -> None:
+def test_no_spelling_of_an_address_hides_it(scheme: str, spelling: str, internet: Internet) -> None:
     """Readers of URLs differ about some of them; all of them are refused with a code."""
     internet.name("localhost", "127.0.0.1", "::1")
     with pytest.raises((BlockedAddress, InvalidUrl, DownloadFailed)) as caught:
-        get(f"{scheme}://{spelling}/a.mp3", tmp_path)
+        download(f"{scheme}://{spelling}/a.mp3")
     assert internet.dialled == []
     assert not caught.value.retryable
 
