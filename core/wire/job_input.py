@@ -1,6 +1,6 @@
-"""A JSON object to a request, for every front that takes JSON: one typed model per role.
+"""From JSON to a request, for every front that takes JSON: one typed model per role.
 
-The table of the fields: docs/API.md.
+docs/API.md describes the fields.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _is_url(text: str) -> bool:
 
 
 class AudioInput(_Strict):
-    """What every role takes: a recording and, if wanted, a range of it."""
+    """The input of every role: a recording and, if wanted, a range of it."""
 
     audio: str | None = Field(default=None, repr=False)
     audio_url: str | None = Field(default=None, repr=False)
@@ -92,12 +92,12 @@ class AudioInput(_Strict):
 
     @property
     def recording(self) -> Recording:
-        """The one source that was given, and the range."""
+        """The recording, from the one source that was given, and the range of it."""
         given = self.audio or self.audio_url or self.audio_base64 or ""
         return Recording(Source(given.strip()), Range(self.start or 0.0, self.end))
 
 
-class _Transcribing(AudioInput):
+class _WordsInput(AudioInput):
     language: str | None = None
     response_format: TranscriptFormat = Field(default=TranscriptFormat.JSON, strict=False)
     timestamps: bool = Field(
@@ -106,16 +106,16 @@ class _Transcribing(AudioInput):
 
     @property
     def decoding(self) -> Decoding:
-        """How speech is turned into text."""
+        """How to turn speech into text."""
         return Decoding(language=self.language)
 
     @property
     def form(self) -> Form:
-        """How the answer is written."""
+        """How to write the answer."""
         return Form(self.response_format, timestamps=self.timestamps)
 
 
-class _Diarizing(AudioInput):
+class _SpeakersInput(AudioInput):
     num_speakers: _Count | None = None
     min_speakers: _Count | None = None
     max_speakers: _Count | None = None
@@ -131,22 +131,22 @@ class _Diarizing(AudioInput):
 
     @property
     def speakers(self) -> SpeakerCount:
-        """What the caller knows about the number of speakers."""
+        """The number of speakers, as far as the caller knows it."""
         return SpeakerCount(self.num_speakers, self.min_speakers, self.max_speakers)
 
 
-class SingleInput(_Transcribing, _Diarizing):
-    """What the single worker takes."""
+class SingleInput(_WordsInput, _SpeakersInput):
+    """The input of the single worker."""
 
     diarize: bool = True
 
     @property
     def request(self) -> SingleRequest:
-        """What is asked."""
-        return SingleRequest(**self._asked)
+        """The request in it."""
+        return SingleRequest(**self._fields)
 
     @property
-    def _asked(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, Any]:
         return {
             "recording": self.recording,
             "decoding": self.decoding,
@@ -156,34 +156,34 @@ class SingleInput(_Transcribing, _Diarizing):
 
 
 class OrchestratorInput(SingleInput):
-    """What the orchestrator takes."""
+    """The input of the orchestrator."""
 
     on_diarization_error: OnDiarizationError = Field(default=OnDiarizationError.FAIL, strict=False)
 
     @property
     def request(self) -> OrchestratedRequest:
-        """What is asked."""
-        return OrchestratedRequest(**self._asked, on_diarization_error=self.on_diarization_error)
+        """The request in it."""
+        return OrchestratedRequest(**self._fields, on_diarization_error=self.on_diarization_error)
 
 
-class DiarizationInput(_Diarizing):
-    """What the diarization worker takes."""
+class DiarizationInput(_SpeakersInput):
+    """The input of the diarization worker."""
 
     response_format: DiarizationFormat = Field(default=DiarizationFormat.JSON, strict=False)
 
     @property
     def request(self) -> DiarizationRequest:
-        """What is asked."""
+        """The request in it."""
         return DiarizationRequest(self.recording, self.speakers)
 
     @property
     def form(self) -> Form:
-        """How the answer is written."""
+        """How to write the answer."""
         return Form(self.response_format)
 
 
 class TurnField(_Strict):
-    """One element of `diarization_segments`, as the diarization worker gives them."""
+    """One element of `diarization_segments`, in the diarization worker's form."""
 
     start: _Seconds
     end: _Seconds
@@ -197,7 +197,7 @@ class TurnField(_Strict):
 
 
 class Part(_Strict):
-    """The i-th of n equal parts of the recording."""
+    """The i-th of n equal parts of a recording."""
 
     index: int = Field(ge=0)
     of: int = Field(ge=1, le=1000)
@@ -209,8 +209,8 @@ class Part(_Strict):
         return self
 
 
-class TranscriptionInput(_Transcribing):
-    """What the transcription worker takes."""
+class TranscriptionInput(_WordsInput):
+    """The input of the transcription worker."""
 
     diarization_segments: tuple[TurnField, ...] | None = Field(default=None, strict=False)
     part: Part | None = None
@@ -234,7 +234,7 @@ class TranscriptionInput(_Transcribing):
 
     @property
     def request(self) -> TranscriptionRequest:
-        """What is asked."""
+        """The request in it."""
         part = None if self.part is None else RequestedPart(self.part.index, self.part.of)
         return TranscriptionRequest(
             self.recording, self.decoding, self.timestamps, part=part, turns=self.turns
@@ -242,7 +242,7 @@ class TranscriptionInput(_Transcribing):
 
     @property
     def turns(self) -> tuple[Turn, ...] | None:
-        """The caller's turns in order of start; None if none were given."""
+        """The caller's turns, sorted by start; None if none were given."""
         if self.diarization_segments is None:
             return None
         fields = sorted(self.diarization_segments, key=lambda field: (field.start, field.end))
@@ -253,24 +253,25 @@ _Input = TypeVar("_Input", bound=AudioInput)
 
 
 def parse(kind: type[_Input], job_input: object) -> _Input:
-    """Return a JSON object, such as `job["input"]`, as what a role takes.
+    """Read a JSON object, such as `job["input"]`, as the input of a role.
 
-    A known field that is null counts as not given. Raise
-    InvalidRequest with a sentence that names the field, what is wrong, and for an unknown field the
-    nearest known one.
+    A known field that is null counts as not given. Raise InvalidRequest with a sentence that names
+    the field, the mistake, and for an unknown field the nearest known one.
     """
     if not isinstance(job_input, dict):
         raise InvalidRequest('input must be a JSON object, for example {"audio_url": "https://…"}')
-    given = {
-        name: value
-        for name, value in job_input.items()
-        if value is not None or name not in {*kind.model_fields, "timestamp"}
-    }
     try:
-        return kind.model_validate(given)
+        return kind.model_validate(_without_nulls(kind, job_input))
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         raise InvalidRequest("; ".join(_explain(kind, detail) for detail in details[:3])) from None
+
+
+def _without_nulls(kind: type[AudioInput], job_input: dict[Any, Any]) -> dict[Any, Any]:
+    known = {*kind.model_fields, "timestamp"}
+    return {
+        name: value for name, value in job_input.items() if value is not None or name not in known
+    }
 
 
 def _explain(kind: type[AudioInput], detail: Any) -> str:

@@ -1,6 +1,6 @@
-"""What the platform carries, in bytes of JSON. It loses what is larger without a word."""
+"""The most bytes of JSON that the platform carries; it drops anything larger silently."""
 
 MAX_RUN_BYTES = 10_000_000
-"""A request or an answer by `/run`."""
+"""For a request or an answer of `/run`."""
 MAX_RUNSYNC_BYTES = 20_000_000
-"""The same by `/runsync`."""
+"""For a request or an answer of `/runsync`."""
