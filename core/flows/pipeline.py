@@ -20,7 +20,8 @@ from core.errors import Cancelled
 from core.media import audio, cutting
 from core.media import fetch as sources
 from core.settings import Settings
-from core.speakers.pyannote import Diarizer, PyannoteDiarizer
+from core.speakers.diarizer import Diarizer
+from core.speakers.pyannote import PyannoteDiarizer
 from core.speech.transcriber import ParakeetTranscriber, Transcriber
 from core.transcript.assembly import assemble
 from core.transcript.parts import Share
@@ -233,10 +234,13 @@ def load_diarization(settings: Settings) -> DiarizationFlow:
 
 def _load_transcriber(settings: Settings) -> Transcriber:
     location = modelstore.find_speech_model(settings.model_id, token=settings.hub_token)
-    return ParakeetTranscriber(location.path, model_id=settings.model_id)
+    return ParakeetTranscriber(
+        location.path, model_id=settings.model_id, eager_imports=settings.eager_imports
+    )
 
 
 def _load_diarizer(settings: Settings) -> Diarizer:
     return PyannoteDiarizer(
-        modelstore.find_diarization_model(settings.diarization_model_id, token=settings.hub_token)
+        modelstore.find_diarization_model(settings.diarization_model_id, token=settings.hub_token),
+        eager_imports=settings.eager_imports,
     )

@@ -178,17 +178,14 @@ class ParakeetTranscriber(BatchTranscriber):
         model_id: str,
         device: str | None = None,
         batch_s: float | None = None,
-        attention_context: tuple[int, int] | None = None,
-        precision: str = "float32",
+        eager_imports: bool = False,
     ) -> None:
-        """Load a `.nemo` file and try it out; for the last two arguments see `ParakeetModel`.
+        """Load a `.nemo` file and try it out.
 
         Raises ModelNotFound where the file is no such model, OutOfMemory, ModelFailed.
         """
         super().__init__(
-            lambda: ParakeetModel(
-                path, device=device, attention_context=attention_context, precision=precision
-            ),
+            lambda: ParakeetModel(path, device=device, eager_imports=eager_imports),
             model_id=model_id,
             batch_s=batch_s,
         )
