@@ -22,10 +22,11 @@ def forget_since(before: Collection[str]) -> None:
     Keep packages that were there before, those of the standard library, those that have compiled
     modules and are whole, and all that these import.
     """
+    there = {id(sys.modules.get(name)) for name in before}  # some have an alias that is new
     new = {
         name: module
         for name, module in tuple(sys.modules.items())
-        if name not in before and module is not None
+        if name not in before and module is not None and id(module) not in there
     }
     kept = _closure({_top(name) for name in before} | _fixed(new), _imports(new))
     for name, module in new.items():
@@ -91,13 +92,11 @@ def _has_package(name: str) -> bool:
 
 def _is_compiled(name: str, modules: Mapping[str, object]) -> bool:
     """Tell whether a module is compiled, or made by a compiled one: then it has no loader."""
-    if name not in modules:
-        return False
-    loader = getattr(_contents(modules[name]).get("__spec__"), "loader", None)
-    package = name.rpartition(".")[0]
-    return isinstance(loader, ExtensionFileLoader) or (
-        loader is None and (not package or _is_compiled(package, modules))
-    )
+    module, package = modules.get(name), name.rpartition(".")[0]
+    loader = getattr(_contents(module).get("__spec__"), "loader", None)
+    if loader is None and isinstance(module, ModuleType):
+        return not package or _is_compiled(package, modules)
+    return isinstance(loader, ExtensionFileLoader)
 
 
 def _top(name: str) -> str:
