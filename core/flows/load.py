@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from core import modelstore
 from core.flows.diarization import DiarizationFlow
@@ -11,13 +10,14 @@ from core.flows.recording import Reader
 from core.flows.single import SingleFlow
 from core.flows.transcription import TranscriptionFlow
 from core.settings import Settings
-from core.speakers.pyannote import Diarizer, PyannoteDiarizer
+from core.speakers.diarizer import Diarizer
+from core.speakers.pyannote import PyannoteDiarizer
 from core.speech.engine import SpeechEngine
 from core.speech.languages import languages_of
 from core.speech.parakeet import ParakeetModel
 from core.speech.transcriber import BatchTranscriber, Transcriber
 
-_ENGINES: dict[str, Callable[[Path], SpeechEngine]] = {"nemo": ParakeetModel}
+_ENGINES: dict[str, Callable[..., SpeechEngine]] = {"nemo": ParakeetModel}
 """The engines of speech models, by `ModelLocation.kind`."""
 
 
@@ -45,10 +45,15 @@ def _load_transcriber(settings: Settings) -> Transcriber:
     location = modelstore.find_speech_model(settings.model_id, token=settings.hub_token)
     name = modelstore.display_name(settings.model_id)
     load = _ENGINES[location.kind]
-    return BatchTranscriber(lambda: load(location.path), name=name, languages=languages_of(name))
+    return BatchTranscriber(
+        lambda: load(location.path, eager_imports=settings.eager_imports),
+        name=name,
+        languages=languages_of(name),
+    )
 
 
 def _load_diarizer(settings: Settings) -> Diarizer:
     return PyannoteDiarizer(
-        modelstore.find_diarization_model(settings.diarization_model_id, token=settings.hub_token)
+        modelstore.find_diarization_model(settings.diarization_model_id, token=settings.hub_token),
+        eager_imports=settings.eager_imports,
     )

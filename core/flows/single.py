@@ -17,7 +17,7 @@ from core.flows.progress import JobProgress
 from core.flows.recording import Reader
 from core.flows.transcription import transcribe
 from core.media.audio import Waveform
-from core.speakers.pyannote import Diarizer
+from core.speakers.diarizer import Diarizer
 from core.speech.transcriber import Transcriber
 from core.transcript.assembly import assemble
 

@@ -21,8 +21,9 @@ import numpy as np
 
 from core.domain.request import Decoding
 from core.domain.timeline import Character, Word
-from core.engine.accelerator import choose_device, is_device_fault, is_out_of_memory, silence_nemo
-from core.engine.lazy_imports import LIGHTNING_EXTRAS, deferred
+from core.engine.accelerator import choose_device, is_device_fault, is_out_of_memory
+from core.engine.lazy_imports import LIGHTNING_EXTRAS, imported
+from core.engine.nemo_log import silence_nemo
 from core.errors import ModelNotFound
 from core.media.audio import SAMPLE_RATE, Samples
 from core.speech import nemo_archive
@@ -70,31 +71,18 @@ class ParakeetModel:
     """
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        device: str | None = None,
-        attention_context: tuple[int, int] | None = None,
-        precision: str = "float32",
+        self, path: Path, *, device: str | None = None, eager_imports: bool = False
     ) -> None:
         """Load the model and decode two seconds of faint noise with it.
-
-        `attention_context` limits how many encoder frames (80 ms) each frame looks to the left and
-        right: less memory for long inputs, not needed for utterances. `precision` is the torch
-        dtype in which matrices are multiplied: `float32`, or `bfloat16` by autocast.
 
         Raises ModelNotFound for a file that is not such a model.
         """
         self.device = choose_device(device)
-        self._precision = precision
-        self._model = _restore(path, self.device)
+        self._model = _restore(path, self.device, eager_imports=eager_imports)
         self._frame_s = (
             float(self._model.cfg.preprocessor.window_stride)
             * self._model.encoder.subsampling_factor
         )
-        if attention_context is not None:
-            self._model.change_attention_model("rel_pos_local_attn", list(attention_context))
-            self._model.change_subsampling_conv_chunking_factor(1)
         _set_decoding(self._model)
         self._probe()
 
@@ -105,10 +93,9 @@ class ParakeetModel:
     ) -> list[Recognition]:
         """See `core.speech.engine.SpeechEngine`."""
         padded = [np.pad(samples, (0, max(0, MIN_SAMPLES - len(samples)))) for samples in arrays]
-        with self._autocast():
-            hypotheses = self._model.transcribe(
-                padded, batch_size=len(padded), return_hypotheses=True, verbose=False
-            )
+        hypotheses = self._model.transcribe(
+            padded, batch_size=len(padded), return_hypotheses=True, verbose=False
+        )
         return [
             recognition(
                 hypothesis.text,
@@ -118,14 +105,6 @@ class ParakeetModel:
             )
             for hypothesis, samples in zip(hypotheses, arrays, strict=True)
         ]
-
-    def _autocast(self) -> Any:
-        import torch
-
-        kind = self.device.partition(":")[0]
-        return torch.autocast(
-            kind, getattr(torch, self._precision), enabled=self._precision != "float32"
-        )
 
     def _tokens(self, hypothesis: Any) -> list[Token]:
         offsets = hypothesis.timestamp["char"]
@@ -243,26 +222,30 @@ def _in_order(words: Sequence[Word], frame_s: float, duration_s: float) -> Itera
         yield replace(word, start=start, end=end)
 
 
-def import_nemo() -> Any:
-    """Import what a model is made of, which takes most of the time of a start; NeMo's class of all
-    speech models.
+def import_nemo(*, eager: bool = False) -> Any:
+    """Import NeMo, which takes most of the time of a start, and return its class of all models.
+
+    For `eager` see `core.engine.lazy_imports.imported`.
     """
-    import torch  # noqa: F401  outside of the `with`: its own compiler is deferred below
+    import torch  # noqa: F401  with its compiler, which is deferred while NeMo is imported
 
     silence_nemo()
-    with deferred(*LIGHTNING_EXTRAS, *_NEVER_CALLED):
-        import librosa.filters  # noqa: F401  else it is imported when a model is made, with SciPy's signals
-        from nemo.collections.asr.models import ASRModel
-        from nemo.utils import logging as nemo_log
+    return imported("NeMo", _asr_model, (*LIGHTNING_EXTRAS, *_NEVER_CALLED), eager=eager)
+
+
+def _asr_model() -> Any:
+    import librosa.filters  # noqa: F401  else making a model imports it, with SciPy's signals
+    from nemo.collections.asr.models import ASRModel
+    from nemo.utils import logging as nemo_log
 
     nemo_log.setLevel(logging.ERROR)
     return ASRModel
 
 
-def _restore(path: Path, device: str) -> Any:
+def _restore(path: Path, device: str, *, eager_imports: bool) -> Any:
     with ThreadPoolExecutor(1, thread_name_prefix="weights") as reader:
         weights = reader.submit(nemo_archive.read_weights, path, device)
-        model = _build(import_nemo(), path, device, weights)
+        model = _build(import_nemo(eager=eager_imports), path, device, weights)
     if not (
         hasattr(model, "decoding")
         and hasattr(getattr(model, "encoder", None), "subsampling_factor")

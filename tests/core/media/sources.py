@@ -13,11 +13,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from core.domain.request import Source
 from core.errors import WorkerError
 from core.media.fetch import fetch
 from core.media.web import Web
 from core.settings import Settings
-from core.domain.request import Source
 from tests import media
 
 SWITCH = "RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS"

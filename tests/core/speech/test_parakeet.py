@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -226,32 +225,6 @@ def test_batch_gives_what_its_arrays_give_alone(model):
             [word.confidence for word in other.words],
             atol=1e-3,
         )
-
-
-CAN_BFLOAT16 = pytest.mark.skipif(
-    not torch.ops.mkldnn._is_mkldnn_bf16_supported(),
-    reason="this processor has no AVX-512: torch has no LSTM in bfloat16 for it",
-)
-
-
-@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=CAN_BFLOAT16)])
-def test_local_attention_and_bfloat16_hear_the_same_speech(model, precision):
-    """Both save memory; on a few seconds of speech the first changes nothing and the second hardly
-    anything.
-    """
-    (usual,) = model.recognise([speech(0, 5)], Decoding())
-    local = ParakeetModel(
-        find_speech_model("embedded").path,
-        device="cpu",
-        attention_context=(128, 128),
-        precision=precision,
-    )
-    (other,) = local.recognise([speech(0, 5)], Decoding())
-    check(other, 5)
-    same = sum(
-        left.text == right.text for left, right in zip(usual.words, other.words, strict=False)
-    )
-    assert same >= 0.6 * len(usual.words)
 
 
 def test_model_says_nothing(model, capfd, caplog):
