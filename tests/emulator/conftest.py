@@ -12,8 +12,7 @@ import httpx2
 import pytest
 
 from emulator.endpoint import Endpoint
-from emulator.queue import Retention
-from emulator.rules import Rules
+from emulator.rules import Retention, Rules
 from emulator.server import Server
 
 QUICK = Rules(

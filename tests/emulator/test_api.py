@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from emulator.endpoint import Endpoint
-from emulator.queue import Retention
+from emulator.rules import Retention
 from emulator.scaler import Bounds
 from emulator.server import Server
 from emulator.simulated import Line
