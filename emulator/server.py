@@ -70,7 +70,8 @@ class Emulator:
 
     async def remove(self, name: str) -> None:
         """Close an endpoint. Its jobs are gone."""
-        await self.endpoints.pop(name).close()
+        await self.endpoints[name].close()  # its workers need it until they have ended
+        del self.endpoints[name]
 
     async def run(self, until: Coroutine[Any, Any, Any]) -> None:
         """Serve until `until` has ended, then end all workers and at last the server.
