@@ -51,6 +51,7 @@ class Caller:
 
     def __init__(self, http: httpx2.Client, endpoint: Endpoint) -> None:
         self._http, self._endpoint = http, endpoint
+        self.url = f"{http.base_url}{endpoint.name}"
 
     def post(self, route: str, body: object = None, **query: float) -> httpx2.Response:
         """POST to the endpoint."""
