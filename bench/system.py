@@ -11,8 +11,7 @@ from pathlib import Path
 from bench.roles import KEY, wait_until_ready
 from emulator import config
 from emulator.endpoint import Endpoint
-from emulator.queue import Retention
-from emulator.rules import Rules
+from emulator.rules import Retention, Rules
 from emulator.server import Server
 from emulator.worker_process import WorkerProcess
 

@@ -25,7 +25,7 @@ from core.wire.limits import MAX_RUN_BYTES
 _EXECUTION_MS = (5_000, 604_800_000)
 _TTL_MS = (10_000, 604_800_000)
 
-_ID = r"[A-Za-z0-9_.-]{1,200}"
+_ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}"
 """What a job's id may look like: it becomes a part of URLs."""
 _CUT_OFF_ID = re.compile(rb'\s*\{[^{}]*?"id"\s*:\s*"(' + _ID.encode() + rb')"')
 _CODED = re.compile(r"([a-z][a-z0-9]*(?:_[a-z0-9]+)*): (\S.*)")

@@ -12,8 +12,7 @@ import httpx2
 import pytest
 
 from emulator.endpoint import Endpoint
-from emulator.queue import Retention
-from emulator.rules import Rules
+from emulator.rules import Retention, Rules
 from emulator.server import Server
 
 QUICK = Rules(
@@ -52,6 +51,7 @@ class Caller:
 
     def __init__(self, http: httpx2.Client, endpoint: Endpoint) -> None:
         self._http, self._endpoint = http, endpoint
+        self.url = f"{http.base_url}{endpoint.name}"
 
     def post(self, route: str, body: object = None, **query: float) -> httpx2.Response:
         """POST to the endpoint."""

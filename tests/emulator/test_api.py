@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx2
 import pytest
 
 from emulator.endpoint import Endpoint
-from emulator.queue import Retention
+from emulator.rules import Retention
 from emulator.scaler import Bounds
 from emulator.server import Server
 from emulator.simulated import Line
@@ -323,48 +321,6 @@ def test_a_job_over_its_ttl_is_not_found(opened: Open) -> None:
     for job_id in (running, waiting):
         until(lambda job_id=job_id: client.get(f"status/{job_id}").status_code == 404)
     assert {job.status for job in endpoint.queue.ever} == {"TIMED_OUT"}
-
-
-class Receiver(ThreadingHTTPServer):
-    """A caller's web server that says the given statuses, then 200."""
-
-    def __init__(self, *statuses: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Receive)
-        self.statuses, self.bodies = list(statuses), []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class _Receive(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        self.server.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
-
-
-@pytest.mark.parametrize(
-    ("statuses", "tries", "taken"),
-    [((), 1, True), ((500, 404), 3, True), ((500, 500, 500, 500), 3, False)],
-)
-def test_a_webhook_is_told_the_whole_job_three_times_at_most(
-    opened: Open, statuses: tuple[int, ...], tries: int, taken: bool
-) -> None:
-    """Until somebody says 2xx; what becomes of it changes nothing about the job."""
-    client, endpoint = opened()
-    receiver = Receiver(*statuses)
-    url = f"http://127.0.0.1:{receiver.server_port}/hook"
-    job_id = client.run({"return": 1}, webhook=url)
-    until(lambda: endpoint.webhooks)
-    receiver.shutdown()
-    receiver.server_close()
-    assert endpoint.webhooks == [(job_id, taken)]
-    assert len(receiver.bodies) == tries
-    assert receiver.bodies[0] == {**client.status(job_id), "input": {"return": 1}, "webhook": url}
 
 
 def test_requests_are_counted_by_route(opened: Open) -> None:

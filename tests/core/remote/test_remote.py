@@ -32,21 +32,11 @@ from core.errors import (
 )
 from core.remote import Address, Pace, connect, request_body
 from core.remote import Endpoint as Client
-from core.remote.rest import MAX_REQUEST_BYTES, JobState, Malformed, Status, output_of, read_id
+from core.remote.rest import JobState, Malformed, Status, output_of, read_id
 from core.wire.answers import read_diarization, read_transcription
-from tests.rest import (
-    HTML,
-    KEY,
-    QUEUED,
-    RESET,
-    Endpoint,
-    Reply,
-    Script,
-    completed,
-    failed,
-    serve,
-    state,
-)
+from core.wire.limits import MAX_RUN_BYTES
+from emulator.scripted import Reply, Script, Scripted, serve
+from tests.replies import HTML, KEY, QUEUED, RESET, completed, failed, state
 
 QUICK = Pace(
     tries=4,
@@ -67,7 +57,7 @@ class Outcome:
     """What one job came to."""
 
     result: object
-    endpoint: Endpoint
+    endpoint: Scripted
     took_s: float
     progress: list[tuple[str, float]]
 
@@ -81,19 +71,19 @@ def run(
     *,
     deadline_s: float = 20,
     pace: Pace = QUICK,
-    cancel_when: Callable[[Endpoint], bool] | None = None,
+    cancel_when: Callable[[Scripted], bool] | None = None,
     **scripts: Script,
 ) -> Outcome:
     """Run one job; the result is the output, or the error.
 
     `cancel_when` is asked all the time whether to cancel it.
     """
-    endpoint = Endpoint(**{"status": [DONE], **scripts})
+    endpoint = Scripted(**{"status": [DONE], **scripts})
     progress: list[tuple[str, float]] = []
 
     async def job() -> object:
         async with connect(KEY, pace=pace, tls=TLS) as client:
-            one = Client(Address("words", f"{server.base}/words"), client, pace)
+            one = Client(Address("words", f"{server.base_url}/words"), client, pace)
             body = request_body({"audio_url": "https://example.com/a"}, timeout_s=deadline_s)
             result: object = "cancelled"
             async with anyio.create_task_group() as group:
@@ -147,7 +137,8 @@ def test_a_job_is_submitted_with_its_policy_and_watched_until_it_ends() -> None:
         "input": {"audio_url": "https://example.com/a"},
         "policy": {"executionTimeout": 60_000, "ttl": 60_000},
     }
-    assert {asked.job_id for asked in outcome.endpoint.of("status")} == {"job-1"}
+    (job,) = outcome.endpoint.jobs
+    assert {asked.job_id for asked in outcome.endpoint.of("status")} == {job.id}
 
 
 def test_the_platforms_bounds_hold_for_the_policy() -> None:
@@ -341,7 +332,7 @@ BROKEN = {
     "reset": RESET,
     "html": HTML,
     "truncated": Reply(body='{"id": "job", "status": "COMPL'),
-    "shorter than told": Reply(body='{"id": "job"', headers={"Content-Length": "4000"}, delay_s=0),
+    "shorter than told": Reply(body='{"id": "job"', missing=4000),
     "a list": Reply(body=[1]),
     "no status": Reply(body={"id": "job"}),
     "unknown status": state("ON_HOLIDAY"),
@@ -527,7 +518,8 @@ def test_a_job_that_nobody_waits_for_is_cancelled_exactly_once() -> None:
     """While it waits or runs."""
     outcome = run(status=[QUEUED], cancel_when=lambda endpoint: len(endpoint.of("status")) > 1)
     assert outcome.result == "cancelled"
-    assert [asked.job_id for asked in outcome.endpoint.of("cancel")] == ["job-1"]
+    (job,) = outcome.endpoint.jobs
+    assert [asked.job_id for asked in outcome.endpoint.of("cancel")] == [job.id]
 
 
 def test_a_job_that_is_cancelled_while_it_is_submitted_is_taken_back_too() -> None:
@@ -606,8 +598,8 @@ def test_a_submission_that_is_answered_late_and_cannot_be_cancelled_has_half_a_s
 
 def test_a_request_over_the_platforms_limit_is_refused_with_what_to_do() -> None:
     """It is measured as it is sent."""
-    room = MAX_REQUEST_BYTES - len(request_body({"audio_base64": ""}, timeout_s=3600))
-    assert len(request_body({"audio_base64": "A" * room}, timeout_s=3600)) == MAX_REQUEST_BYTES
+    room = MAX_RUN_BYTES - len(request_body({"audio_base64": ""}, timeout_s=3600))
+    assert len(request_body({"audio_base64": "A" * room}, timeout_s=3600)) == MAX_RUN_BYTES
     with pytest.raises(
         SourceTooLarge,
         match=r"10\.0 MB and the platform carries 10 MB .*; put the recording where a URL",
@@ -642,8 +634,9 @@ def test_health_says_no_only_to_a_key_that_is_refused() -> None:
 
     async def check(reply: Reply) -> None:
         async with connect(KEY, pace=QUICK, tls=TLS) as client:
-            with serve(words=Endpoint(health=[reply])) as server:
-                await Client(Address("words", f"{server.base}/words"), client, QUICK).check()
+            with serve(words=Scripted(health=[reply])) as server:
+                address = Address("words", f"{server.base_url}/words")
+                await Client(address, client, QUICK).check()
 
     for reply in (Reply(body={}), Reply(404, "?"), BUSY, RESET, HTML):
         asyncio.run(check(reply))
