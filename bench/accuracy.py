@@ -42,6 +42,7 @@ from core.domain.watch import Watch
 from core.flows import pipeline
 from core.media import audio, cutting
 from core.settings import Settings
+from core.transcript.assembly import assemble
 from core.wire.job_input import SpeakerCount
 from training.dialogues import FIRST_HELD_OUT_SEED, SpokenWord, read_reference, write_set
 from training.diarization_scores import DiarizationScore, annotation, score
@@ -123,7 +124,7 @@ class System:
             cancelled=watch.cancelled,
             duration_s=waveform.duration,
         )
-        return diarization, pipeline.assemble(transcription, diarization, duration_s=waveform.end)
+        return diarization, assemble(transcription, diarization, duration_s=waveform.end)
 
 
 # --- scores ---
@@ -183,9 +184,10 @@ def measure(system: System, recording: Path) -> Row:
     diarization, transcript = system.run(recording)
     # mp3 pads the end; what lies past the last word of either side is scored, the padding is
     # silence.
-    duration_s = max(turn.end for turn in (*turns, *diarization.turns))
-    scored = score(annotation(turns), annotation(diarization.turns), duration_s)
-    found, true = ({turn.speaker for turn in some} for some in (diarization.turns, turns))
+    ends = [*(turn.end for turn in turns), *(turn.end for turn in diarization.turns)]
+    scored = score(annotation(turns), annotation(diarization.turns), max(ends))
+    found = {turn.speaker for turn in diarization.turns}
+    true = {turn.speaker for turn in turns}
     counts = f"{len(found)}/{len(true)}"
     return Row(
         recording.stem,
