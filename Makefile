@@ -9,7 +9,7 @@ IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or
 .PHONY: help demo serve test test-slow images test-images check fix lock clean
 
 help:  ## print this list
-	@echo "make TARGET; the first one installs what it needs into $(VENV) (8.3 GB)"
+	@echo "make TARGET; the first one installs what it needs into $(VENV) (4.6 GB to download, 8.9 GB on disk)"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMP)  ## transcribe a dialogue on the embedded models; answers in demo-output/
@@ -50,7 +50,7 @@ fix: $(STAMP)  ## format, and mend what the linter can mend
 # uv, itself from the index, installs in a fraction of pip's time.
 $(STAMP): requirements/dev.txt
 	@$(PYTHON) -c '$(IS_RECENT)'
-	@echo "Installing NeMo, torch and the rest into $(VENV): 8.3 GB on disk, some minutes, once."
+	@echo "Installing NeMo, torch and the rest into $(VENV): 4.6 GB to download, 8.9 GB on disk, once."
 	@$(BIN)/python -c '$(IS_RECENT)' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv==0.13.8'
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --require-hashes -r requirements/dev.txt
