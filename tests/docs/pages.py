@@ -84,9 +84,14 @@ def rows(text: str, heading: str) -> list[list[str]]:
     ]
 
 
+def without_blocks(text: str) -> str:
+    """A text without its fenced blocks."""
+    return _FENCE.sub("", text)
+
+
 def prose(page: str) -> str:
     """A page without its fenced blocks."""
-    return _FENCE.sub("", read(page))
+    return without_blocks(read(page))
 
 
 def anchors(text: str) -> set[str]:
