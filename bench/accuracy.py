@@ -42,7 +42,6 @@ from core.domain.watch import Watch
 from core.flows import pipeline
 from core.media import audio, cutting
 from core.settings import Settings
-from core.transcript.assembly import assemble
 from core.wire.job_input import SpeakerCount
 from training.dialogues import FIRST_HELD_OUT_SEED, SpokenWord, read_reference, write_set
 from training.diarization_scores import DiarizationScore, annotation, score
@@ -124,7 +123,7 @@ class System:
             cancelled=watch.cancelled,
             duration_s=waveform.duration,
         )
-        return diarization, assemble(transcription, diarization, duration_s=waveform.end)
+        return diarization, pipeline.assemble(transcription, diarization, duration_s=waveform.end)
 
 
 # --- scores ---
