@@ -68,18 +68,16 @@ def test_every_issue_form_has_what_github_asks_of_one(form: Path) -> None:
 
 def test_the_bug_form_knows_every_role() -> None:
     """Roles as the workers are called."""
-    (role,) = [
-        one for one in read(FORMS[0].with_name("bug.yml"))["body"] if one.get("id") == "role"
-    ]
+    fields = read(".github/ISSUE_TEMPLATE/bug.yml")["body"]
+    (role,) = [field for field in fields if field.get("id") == "role"]
     roles = {path.stem for path in (ROOT / "handlers").glob("[a-z]*.py")}
     assert roles <= set(role["attributes"]["options"])
 
 
 def test_every_command_of_the_table_exists() -> None:
     """Make targets and modules that CONTRIBUTING.md and SECURITY.md name."""
-    text = "".join(
-        (ROOT / f"{page}.md").read_text("utf-8") for page in ("CONTRIBUTING", "SECURITY")
-    )
+    pages = ("CONTRIBUTING.md", "SECURITY.md")
+    text = "".join((ROOT / page).read_text("utf-8") for page in pages)
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     assert set(re.findall(r"(?:`|^)make ([\w-]+)", text, re.MULTILINE)) <= targets
     modules = re.findall(r"-m ([\w.]+)", text)

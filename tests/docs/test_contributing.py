@@ -30,7 +30,7 @@ def test_the_renderer_of_the_example_renders(tmp_path: Path) -> None:
     wire = tmp_path / "core" / "wire"
     shutil.copytree(ROOT / "core", tmp_path / "core")
     (wire / "tables.py").write_text(module)
-    insert(wire / "form.py", after="class TranscriptFormat(StrEnum):\n", text=f"    {member}")
+    insert(wire / "form.py", after='    VTT = "vtt"\n', text=f"    {member}")
     insert(wire / "render.py", after="from core.wire import ", text="tables, ")
     insert(wire / "render.py", after="_RENDERERS: .*{\n", text=f"    {entry}")
     ended = subprocess.run(
