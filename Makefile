@@ -43,7 +43,7 @@ check: $(STAMP)  ## lint, format, layers, types
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-fix: $(STAMP)  ## format, and mend what the linter can mend
+fix: $(STAMP)  ## format, and fix what the linter can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -56,7 +56,7 @@ $(STAMP): requirements/dev.txt
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-lock: $(STAMP)  ## resolve the hash-pinned requirements anew
+lock: $(STAMP)  ## resolve the hash-pinned requirements again
 	for role in $(ROLES); do $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --extra $$role pyproject.toml -o requirements/$$role.txt || exit 1; done
 
