@@ -182,9 +182,10 @@ def measure(system: System, recording: Path) -> Row:
     diarization, transcript = system.run(recording)
     # mp3 pads the end; what lies past the last word of either side is scored, the padding is
     # silence.
-    duration_s = max(turn.end for turn in (*turns, *diarization.turns))
-    scored = score(annotation(turns), annotation(diarization.turns), duration_s)
-    found, true = ({turn.speaker for turn in some} for some in (diarization.turns, turns))
+    ends = [*(turn.end for turn in turns), *(turn.end for turn in diarization.turns)]
+    scored = score(annotation(turns), annotation(diarization.turns), max(ends))
+    found = {turn.speaker for turn in diarization.turns}
+    true = {turn.speaker for turn in turns}
     counts = f"{len(found)}/{len(true)}"
     return Row(
         recording.stem,

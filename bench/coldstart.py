@@ -99,8 +99,8 @@ def start_worker(role: str, clock: Clock) -> None:
         from core.speakers import pyannote
         from core.speech import parakeet
 
-        parakeet.import_nemo = clock.around("import", parakeet.import_nemo)  # type: ignore[assignment]
-        pyannote.import_pyannote = clock.around("import", pyannote.import_pyannote)  # type: ignore[assignment]
+        parakeet.import_nemo = clock.around("import", parakeet.import_nemo)
+        pyannote.import_pyannote = clock.around("import", pyannote.import_pyannote)
         parakeet.ParakeetModel._probe = clock.around("first decode", parakeet.ParakeetModel._probe)  # type: ignore[method-assign]
         load = getattr(loading, f"load_{role}")
     clock.lap("import")

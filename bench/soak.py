@@ -77,10 +77,10 @@ class Reading:
     """Resident, of the process that runs the jobs; the SDK's other one, which pings, is a fork and
     shares its pages.
     """
-    descriptors: int
-    threads: int
-    processes: int
-    files: int
+    descriptors: float
+    threads: float
+    processes: float
+    files: float
     """In its TEMP_DIR and its TMPDIR."""
 
 
@@ -166,9 +166,8 @@ def read(endpoint: Endpoint, folder: Path) -> Reading:
 
 def growth(readings: Sequence[Reading], what: str) -> float:
     """The last reading less the highest of the warm-up."""
-    return getattr(readings[-1], what) - max(
-        getattr(reading, what) for reading in readings[:WARM_UPS]
-    )
+    figures = [float(getattr(reading, what)) for reading in readings]
+    return figures[-1] - max(figures[:WARM_UPS])
 
 
 def broken_limits(name: str, readings: Sequence[Reading]) -> list[str]:
@@ -228,7 +227,7 @@ def table(readings: dict[str, list[Reading]]) -> str:
             values = "".join(
                 f"{getattr(reading, column):13.1f}"
                 if column == "megabytes"
-                else f"{getattr(reading, column):13}"
+                else f"{getattr(reading, column):13.0f}"
                 for column in columns
             )
             lines.append(f"{name:<16}{label:<10}{values}")

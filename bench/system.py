@@ -39,7 +39,7 @@ def running(
             own = {**told, **environment.get(role, {})}
             server.launch(
                 role,
-                tables[role].module,
+                f"handlers.{role}",
                 folder / "logs",
                 environment=own,
                 bounds=tables[role].bounds,

@@ -37,7 +37,7 @@ CANCEL_S = 10
 
 Job = dict[str, Any]
 OnProgress = Callable[[str, float], None]
-"""Called with a stage, such as `transcribing`, and how many percent of it are done."""
+"""Called with a stage, such as `transcribing`, and how many percent of the job are done."""
 
 log = logging.getLogger("examples")
 

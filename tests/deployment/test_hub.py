@@ -46,6 +46,7 @@ TORCH_CUDA = (12, 8)
 """What torch's wheel is built for; an older driver does not run NeMo's CUDA graphs."""
 NOT_OF_THE_HUB = {
     "temp_dir", "ffmpeg_binary",  # the image's
+    "runpod_allow_private_download_urls", "eager_imports",  # for development and for trouble
     # the orchestrator's
     "diarization_endpoint_id", "transcription_endpoint_id", "runpod_api_key",
     "runpod_endpoint_base_url",

@@ -84,12 +84,34 @@ def rows(text: str, heading: str) -> list[list[str]]:
     ]
 
 
+def without_blocks(text: str) -> str:
+    """A text without its fenced blocks."""
+    return _FENCE.sub("", text)
+
+
 def prose(page: str) -> str:
     """A page without its fenced blocks."""
-    return _FENCE.sub("", read(page))
+    return without_blocks(read(page))
 
 
 def anchors(text: str) -> set[str]:
     """What links may name behind `#`: GitHub's names of the headings."""
     headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def linked(start: Path) -> set[Path]:
+    """All Markdown files that can be reached from one by following relative links."""
+    seen: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        page = waiting.pop()
+        if page in seen:
+            continue
+        seen.add(page)
+        text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+        for target in re.findall(r"\]\(([^)\s#]+)", text):
+            path = (page.parent / target).resolve()
+            waiting += sorted(path.glob("*.md")) if path.is_dir() else []
+            waiting += [path] if path.suffix == ".md" and path.is_file() else []
+    return seen

@@ -40,7 +40,7 @@ FINAL = ("COMPLETED", "FAILED")
 WITH_COMMANDS = [page for page in GUIDES if any(block.language == "sh" for block in blocks(page))]
 COMMANDS = re.compile(
     r"export [A-Z_]+=\S+(?: [A-Z_]+=\S+)*"
-    r"|(?:echo .+ \| )?curl -s \S+.*"
+    r"|(?:printf .+ \| )?curl -s \S+.*"
     r"|\./build-docker\.sh .+"
     r"|\.venv/bin/python -m (?:examples|core)\.\w+ .+"
     r"|make [\w-]+"
