@@ -95,14 +95,14 @@ def start_worker(role: str, clock: Clock) -> None:
     if role == "orchestrator":
         from core.flows.orchestrated import load
     else:
-        from core.flows import load as loading
-        from core.speakers import pyannote
+        from core.flows import load as flows
+        from core.speakers import loading
         from core.speech import parakeet
 
         parakeet.import_nemo = clock.around("import", parakeet.import_nemo)
-        pyannote.import_pyannote = clock.around("import", pyannote.import_pyannote)
+        loading.import_pyannote = clock.around("import", loading.import_pyannote)
         parakeet.ParakeetModel._probe = clock.around("first decode", parakeet.ParakeetModel._probe)  # type: ignore[method-assign]
-        load = getattr(loading, f"load_{role}")
+        load = getattr(flows, f"load_{role}")
     clock.lap("import")
     flow = load(Settings.from_environment())
     clock.lap("load")
