@@ -1,4 +1,4 @@
-"""Tells callers' URLs that a job has ended."""
+"""Sends ended jobs to callers' URLs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emulator.rules import Rules
 log = logging.getLogger("emulator.webhooks")
 
 
-async def tell(url: str, job: Job, rules: Rules) -> bool:
+async def send(url: str, job: Job, rules: Rules) -> bool:
     """POST the whole job to its webhook's URL. Return whether anybody took it.
 
     Try again after each delay until the receiver says 2xx. Nothing that it does affects the job.

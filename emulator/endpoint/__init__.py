@@ -140,4 +140,4 @@ class Endpoint:
             self.tasks.spawn(self._send_webhook(job.webhook, job))
 
     async def _send_webhook(self, url: str, job: Job) -> None:
-        self.webhooks.append((job.id, await webhooks.tell(url, job, self.rules)))
+        self.webhooks.append((job.id, await webhooks.send(url, job, self.rules)))

@@ -1,4 +1,4 @@
-"""The jobs of one endpoint: which wait, which run where, how long each is kept.
+"""The jobs of one endpoint: which ones wait, which run on which worker, how long each is kept.
 
 This is pure logic: the clock is passed in and nothing waits. A job is handed to one worker at a
 time and ends once. If a worker vanishes, each of its jobs is queued again, but only once: a job

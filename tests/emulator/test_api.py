@@ -1,4 +1,4 @@
-"""The REST API as clients meet it, over HTTP, in front of simulated workers."""
+"""The REST API over HTTP, as clients meet it, in front of simulated workers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def opened(server: Server, http: httpx2.Client) -> Iterator[Open]:
 
 
 def test_run_answers_at_once_and_status_tells_the_rest(opened: Open) -> None:
-    """The id and IN_QUEUE; then times, worker and output."""
+    """First come the id and IN_QUEUE, then times, worker and output."""
     client, _ = opened()
     first = client.post("run", {"input": {"return": {"text": "hej"}}}).json()
     assert first == {"id": first["id"], "status": "IN_QUEUE"}
@@ -71,7 +71,7 @@ def test_run_answers_at_once_and_status_tells_the_rest(opened: Open) -> None:
 
 
 def test_runsync_answers_with_the_result(opened: Open) -> None:
-    """One request, and an id that says so."""
+    """One request is enough, and the id shows which it was."""
     client, _ = opened()
     job = client.post("runsync", {"input": {"sleep": 0.05}}).json()
     assert (job["status"], job["output"]) == ("COMPLETED", {"done": True})
@@ -80,7 +80,7 @@ def test_runsync_answers_with_the_result(opened: Open) -> None:
 
 
 def test_runsync_gives_up_waiting_and_the_job_goes_on(opened: Open) -> None:
-    """After `wait` milliseconds it says how far the job is, and /status knows the end."""
+    """After `wait` milliseconds it answers with the status, and /status knows the end."""
     client, _ = opened()
     job = client.post("runsync", {"input": {"sleep": 0.5}}, wait=30).json()
     assert job["status"] in ("IN_QUEUE", "IN_PROGRESS")
@@ -89,7 +89,7 @@ def test_runsync_gives_up_waiting_and_the_job_goes_on(opened: Open) -> None:
 
 
 def test_a_key_is_needed(opened: Open, server: Server) -> None:
-    """Without one nothing is answered; where the emulator has its own, only that."""
+    """Without one there is no answer. If the emulator has a key, no other will do."""
     client, endpoint = opened()
     assert httpx2.get(f"{server.base_url}/{endpoint.name}/health").status_code == 401
     with Server(api_key="right", rules=QUICK) as guarded:
@@ -105,7 +105,7 @@ def test_a_key_is_needed(opened: Open, server: Server) -> None:
 
 
 def test_an_unknown_endpoint_is_not_found(http: httpx2.Client) -> None:
-    """And the answer names those that there are."""
+    """The answer names it, and the known ones."""
     answered = http.post("/nowhere/run", json={"input": 1})
     assert answered.status_code == 404
     assert "nowhere" in answered.json()["error"]
@@ -113,14 +113,14 @@ def test_an_unknown_endpoint_is_not_found(http: httpx2.Client) -> None:
 
 @pytest.mark.parametrize("route", ["status/none", "stream/none"])
 def test_an_unknown_job_is_not_found(opened: Open, route: str) -> None:
-    """404, as on the platform."""
+    """The answer is 404, as on the platform."""
     client, _ = opened(workers=0)
     assert client.get(route).status_code == 404
 
 
 @pytest.mark.parametrize("route", ["cancel/none", "retry/none"])
 def test_nothing_can_be_done_to_an_unknown_job(opened: Open, route: str) -> None:
-    """404, as on the platform."""
+    """The answer is 404, as on the platform."""
     client, _ = opened(workers=0)
     assert client.post(route).status_code == 404
 
@@ -137,7 +137,7 @@ def test_nothing_can_be_done_to_an_unknown_job(opened: Open, route: str) -> None
     ],
 )
 def test_a_wrong_request_is_refused(opened: Open, body: object, said: str) -> None:
-    """400 and what is wrong; no job comes of it."""
+    """The answer is 400 and says why. There is no job."""
     client, endpoint = opened(workers=0)
     answered = client.post("run", body)
     assert answered.status_code == 400
@@ -146,7 +146,7 @@ def test_a_wrong_request_is_refused(opened: Open, body: object, said: str) -> No
 
 
 def test_a_body_that_is_not_json_is_refused(opened: Open, http: httpx2.Client) -> None:
-    """400 too."""
+    """The answer is 400."""
     _, endpoint = opened(workers=0)
     assert http.post(f"/{endpoint.name}/run", content=b"{").status_code == 400
 
@@ -155,7 +155,7 @@ def test_a_body_that_is_not_json_is_refused(opened: Open, http: httpx2.Client) -
     ("route", "limit"), [("run", QUICK.run_limit), ("runsync", QUICK.runsync_limit)]
 )
 def test_a_request_over_the_limit_is_refused(opened: Open, route: str, limit: int) -> None:
-    """413; one byte less and it is taken."""
+    """The answer is 413. A request with one byte less is accepted."""
     client, _ = opened()
     room = limit - len(json.dumps({"input": {"x": ""}}, separators=(",", ":")))
     assert client.post(route, {"input": {"x": "x" * (room + 1)}}).status_code == 413
@@ -163,9 +163,7 @@ def test_a_request_over_the_limit_is_refused(opened: Open, route: str, limit: in
 
 
 def test_a_result_over_the_limit_is_lost(opened: Open) -> None:
-    """COMPLETED without output, as on the platform: the worker was told 400 and does not try
-    again.
-    """
+    """The job is COMPLETED without output, as on the platform: the worker gets 400 and gives up."""
     client, _ = opened()
     job = client.wait(client.run({"grow": QUICK.run_limit}))
     assert job["status"] == "COMPLETED"
@@ -173,7 +171,7 @@ def test_a_result_over_the_limit_is_lost(opened: Open) -> None:
 
 
 def test_an_error_of_the_handler_fails_the_job_and_keeps_the_output(opened: Open) -> None:
-    """The string as it was, and what stood beside it; it is not retried."""
+    """The string stays as it was, and so does everything beside it. The job is not retried."""
     client, endpoint = opened()
     job = client.wait(client.run({"return": {"error": "CODE: no", "success": False}}))
     assert (job["status"], job["error"], job["output"]) == (
@@ -185,14 +183,14 @@ def test_an_error_of_the_handler_fails_the_job_and_keeps_the_output(opened: Open
 
 
 def test_an_empty_input_fails_as_on_the_platform(opened: Open) -> None:
-    """It does not reach the worker, which then refuses the job, twice."""
+    """It does not reach the worker, which then refuses the job twice."""
     client, _ = opened()
     job = client.wait(client.run({}))
     assert (job["status"], job["error"]) == ("FAILED", "job timed out after 1 retries")
 
 
 def test_progress_is_shown_while_the_job_runs(opened: Open) -> None:
-    """The last one, as `output`."""
+    """The last update is the `output`."""
     client, _ = opened()
     job_id = client.run({"progress": [10, 20], "sleep": 0.5})
     job = until(lambda: (seen := client.status(job_id)).get("output") and seen)
@@ -201,7 +199,7 @@ def test_progress_is_shown_while_the_job_runs(opened: Open) -> None:
 
 
 def test_a_stream_is_drained_by_reading_it(opened: Open) -> None:
-    """Each piece once, also after the end."""
+    """Each piece is read once, even after the end."""
     client, _ = opened()
     job_id = client.run({"stream": ["a", "b"]})
     client.wait(job_id)
@@ -237,7 +235,7 @@ def test_cancelling_a_running_job_stops_it_and_frees_its_worker(opened: Open) ->
 
 
 def test_cancelling_an_ended_job_changes_nothing(opened: Open) -> None:
-    """It answers with the status that the job has."""
+    """The answer is the status that the job has."""
     client, _ = opened()
     job_id = client.run({"return": 1})
     client.wait(job_id)
@@ -246,7 +244,7 @@ def test_cancelling_an_ended_job_changes_nothing(opened: Open) -> None:
 
 
 def test_a_failed_job_can_be_retried_under_its_id(opened: Open) -> None:
-    """It runs again from the start; one that went well cannot."""
+    """It runs again from the start. A job that succeeded cannot be retried."""
     client, endpoint = opened()
     failed, fine = client.run({"return": {"error": "CODE: no"}}), client.run({"return": 1})
     client.wait(failed)
@@ -260,7 +258,7 @@ def test_a_failed_job_can_be_retried_under_its_id(opened: Open) -> None:
 
 
 def test_purging_drops_what_waits(opened: Open) -> None:
-    """And says how many."""
+    """The answer says how many jobs."""
     client, endpoint = opened(workers=0)
     job_id = client.run(1)
     client.run(2)
@@ -270,7 +268,7 @@ def test_purging_drops_what_waits(opened: Open) -> None:
 
 
 def test_health_counts_jobs_and_workers(opened: Open) -> None:
-    """With the platform's names."""
+    """The names are the platform's."""
     client, _ = opened()
     client.wait(client.run({"return": {"error": "CODE: no"}}))
     running = client.run({"sleep": 100})
@@ -293,7 +291,7 @@ def test_health_counts_jobs_and_workers(opened: Open) -> None:
 
 
 def test_results_are_forgotten_after_their_time(opened: Open) -> None:
-    """Then 404, sooner after /runsync than after /run."""
+    """Then the answer is 404, sooner after /runsync than after /run."""
     client, endpoint = opened(retention=Retention(run_s=0.6, runsync_s=0.1))
     job_id = client.run({"return": 1})
     client.wait(job_id)
@@ -314,7 +312,7 @@ def test_a_job_over_its_execution_timeout_is_timed_out_and_stopped(opened: Open)
 
 
 def test_a_job_over_its_ttl_is_not_found(opened: Open) -> None:
-    """Whether it runs or waits."""
+    """It makes no difference whether it runs or waits."""
     client, endpoint = opened()
     running, waiting = (client.run({"sleep": 100}, policy={"ttl": 300}) for _ in range(2))
     client.wait(running, "IN_PROGRESS")
@@ -324,7 +322,7 @@ def test_a_job_over_its_ttl_is_not_found(opened: Open) -> None:
 
 
 def test_requests_are_counted_by_route(opened: Open) -> None:
-    """For whoever wants to know what a client did."""
+    """Tests can see how often a client has asked."""
     client, endpoint = opened(workers=0)
     job_id = client.run(1)
     client.status(job_id)

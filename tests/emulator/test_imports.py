@@ -1,4 +1,4 @@
-"""How the emulator's modules depend on each other, and on what they must not."""
+"""The dependencies of the emulator's modules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OURS = {"core", "handlers", "training", "bench", "examples", "tests"}
 
 
 def modules() -> dict[str, Path]:
-    """All modules by their names."""
+    """Return all modules by their names."""
     return {_name(path): path for path in FOLDER.rglob("*.py")}
 
 
@@ -24,7 +24,7 @@ def _name(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every import, also in functions and for type checkers alone."""
+    """Yield every import, including those in functions and those for type checkers alone."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -34,7 +34,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
-    """Directly or by way of others, not even for a type checker."""
+    """Neither directly nor by way of others, not even for a type checker."""
     known = modules()
     graph = {name: known.keys() & set(imports(path)) for name, path in known.items()}
     order = list(TopologicalSorter(graph).static_order())

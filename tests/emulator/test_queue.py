@@ -1,4 +1,4 @@
-"""The queue by itself, on a clock that only moves when it is told to."""
+"""The queue by itself, on a clock that moves only when a test moves it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Clock:
         self.now = 0.0
 
     def __call__(self) -> float:
-        """What a clock is asked."""
+        """Return the time."""
         return self.now
 
 
@@ -49,14 +49,14 @@ class JobQueue(RuleBasedStateMachine):
 
     @rule(target=jobs, worker=WORKERS, most=st.integers(1, 3))
     def take(self, worker: str, most: int) -> object:
-        """A worker takes jobs; never more than it asked for."""
+        """A worker takes jobs, and never gets more than it asked for."""
         taken = self.queue.workers.take(worker, most)
         assert len(taken) <= most
         return multiple()
 
     @rule(job=jobs, worker=WORKERS, error=st.sampled_from([None, "CODE: no", {"a": "dict"}]))
     def finish(self, job: Job, worker: str, error: object) -> None:
-        """Any worker posts a result; it counts only from the one that holds the job."""
+        """Any worker posts a result. It counts only from the one that holds the job."""
         held = job in self.queue.held(worker)
         assert (
             self.queue.workers.finish(
@@ -74,7 +74,7 @@ class JobQueue(RuleBasedStateMachine):
 
     @rule(job=jobs)
     def cancel(self, job: Job) -> None:
-        """A client cancels; what has ended stays as it was."""
+        """A client cancels. A job that has ended stays as it was."""
         before = job.status
         self.queue.clients.cancel(job.id)
         assert job.status is (before if before.final else Status.CANCELLED) or job.forgotten
@@ -93,7 +93,7 @@ class JobQueue(RuleBasedStateMachine):
 
     @rule(worker=WORKERS, claims=st.booleans())
     def ping(self, worker: str, claims: bool) -> None:
-        """A worker says what it holds, or forgets to."""
+        """A worker names the jobs that it holds, or forgets to."""
         self.queue.workers.ping(
             worker, [job.id for job in self.queue.held(worker)] if claims else [], settle_s=4
         )
@@ -106,13 +106,13 @@ class JobQueue(RuleBasedStateMachine):
 
     @rule(seconds=st.integers(1, 40))
     def pass_time(self, seconds: int) -> None:
-        """Time passes and is looked at."""
+        """Time passes, and the queue notices."""
         self.clock.now += seconds
         self.queue.sweep()
 
     @invariant()
     def every_job_is_somewhere(self) -> None:
-        """Waiting, or held by one worker, or ended: no job is lost, none is in two places."""
+        """A job waits, or a worker holds it, or it has ended: none is lost or in two places."""
         waiting = self.queue.waiting()
         held = [job for worker in "abc" for job in self.queue.held(worker)]
         assert len({id(job) for job in waiting}) == len(waiting)
@@ -122,7 +122,7 @@ class JobQueue(RuleBasedStateMachine):
 
     @invariant()
     def every_end_is_told_once(self) -> None:
-        """A job ends once for each time that it was submitted or a client asked for a retry."""
+        """A job ends once for its submission and once for each retry that a client asked for."""
         for job in self.queue.ever:
             ends = sum(1 for step in job.history if step.status.final)
             assert ends == sum(1 for ended in self.ended if ended is job)
@@ -130,12 +130,12 @@ class JobQueue(RuleBasedStateMachine):
 
     @invariant()
     def nobody_is_run_more_than_twice_on_the_platforms_own(self) -> None:
-        """The platform retries once; each retry asked for gives two more attempts at most."""
+        """The platform retries once. Each retry that a client asks for allows two more attempts."""
         assert all(job.attempts <= 2 * (1 + self.retried.count(job)) for job in self.queue.ever)
 
     @invariant()
     def nothing_is_kept_too_long(self) -> None:
-        """What is past its retention or its ttl is forgotten, as of the last look."""
+        """A job past its retention or its ttl is forgotten, as of the last sweep."""
         self.queue.sweep()
         for job in self.queue.ever:
             if not job.forgotten:
@@ -152,7 +152,7 @@ TestJobQueue = JobQueue.TestCase
 
 
 def a_queue() -> tuple[Queue, Clock]:
-    """An empty queue and its clock."""
+    """Return an empty queue and its clock."""
     clock = Clock()
     return Queue(clock, RETENTION), clock
 
@@ -166,14 +166,14 @@ def test_jobs_are_handed_out_in_the_order_in_which_they_came() -> None:
 
 
 def test_jobs_of_low_priority_wait_for_the_others() -> None:
-    """They are handed out when nothing else waits."""
+    """They are handed out when no others wait."""
     queue, _ = a_queue()
     low, normal = queue.clients.submit(1, Policy(low_priority=True)), queue.clients.submit(2)
     assert queue.workers.take("a", 2) == [normal, low]
 
 
 def test_a_lost_job_is_first_in_the_queue_and_fails_when_lost_again() -> None:
-    """Retried once as the platform does, then FAILED with the platform's words."""
+    """It is retried once as on the platform, then FAILED with the platform's words."""
     queue, _ = a_queue()
     lost, other = queue.clients.submit(1), queue.clients.submit(2)
     queue.workers.take("a")
@@ -188,7 +188,7 @@ def test_a_lost_job_is_first_in_the_queue_and_fails_when_lost_again() -> None:
 
 
 def test_a_result_from_a_worker_that_lost_the_job_is_ignored() -> None:
-    """Only the answer of whoever holds it counts."""
+    """Only the answer of the worker that holds it counts."""
     queue, _ = a_queue()
     job = queue.clients.submit(1)
     queue.workers.take("a")
@@ -210,7 +210,7 @@ def test_progress_after_the_end_is_ignored() -> None:
 
 
 def test_times_are_told_in_milliseconds() -> None:
-    """The delay until the last hand-out, the execution from there to the end."""
+    """The delay lasts until the last hand-out, the execution from there to the end."""
     queue, clock = a_queue()
     job = queue.clients.submit(1)
     clock.now = 1.5
@@ -228,7 +228,7 @@ def test_times_are_told_in_milliseconds() -> None:
 
 
 def test_results_are_kept_by_the_way_they_were_asked_for() -> None:
-    """A minute for /runsync, half an hour for /run."""
+    """A result of /runsync is kept for a minute, one of /run for half an hour."""
     queue, clock = a_queue()
     sync, run = queue.clients.submit(1, sync=True), queue.clients.submit(2)
     for job in queue.workers.take("a", 2):
@@ -248,7 +248,7 @@ def test_results_are_kept_by_the_way_they_were_asked_for() -> None:
 
 
 def test_a_job_over_its_execution_timeout_is_stopped() -> None:
-    """TIMED_OUT, and its worker is to be told."""
+    """It is TIMED_OUT, and its worker must hear of it."""
     queue, clock = a_queue()
     job = queue.clients.submit(1, Policy(execution_timeout_s=5))
     clock.now = 100
@@ -262,7 +262,7 @@ def test_a_job_over_its_execution_timeout_is_stopped() -> None:
 
 
 def test_a_job_over_its_ttl_is_gone_wherever_it_was() -> None:
-    """Waiting or running, clients find nothing, and the worker is to be told."""
+    """Whether it waits or runs, clients no longer find it, and its worker must hear of it."""
     queue, clock = a_queue()
     running, waiting = (
         queue.clients.submit(1, Policy(ttl_s=10)),
@@ -278,9 +278,7 @@ def test_a_job_over_its_ttl_is_gone_wherever_it_was() -> None:
 
 
 def test_a_job_that_its_worker_never_claims_is_lost() -> None:
-    """Two pings without its id, some seconds after the hand-out: it never arrived, and is handed
-    out again.
-    """
+    """After two pings without its id, some seconds after the hand-out, it is handed out again."""
     queue, clock = a_queue()
     job = queue.clients.submit(1)
     queue.workers.take("a")
@@ -293,7 +291,7 @@ def test_a_job_that_its_worker_never_claims_is_lost() -> None:
 
 
 def test_a_claimed_job_stays_its_workers() -> None:
-    """A worker that once named the job and then dropped its result keeps it until the timeout."""
+    """A worker that once named the job and then lost its result keeps it until the timeout."""
     queue, clock = a_queue()
     job = queue.clients.submit(1)
     queue.workers.take("a")
@@ -303,7 +301,7 @@ def test_a_claimed_job_stays_its_workers() -> None:
 
 
 def test_a_stop_that_had_no_effect_is_repeated() -> None:
-    """While the worker's pings name a cancelled job, the worker is told again."""
+    """While the worker's pings name a cancelled job, the worker hears of it again."""
     queue, _ = a_queue()
     job = queue.clients.submit(1)
     queue.workers.take("a")
@@ -324,7 +322,7 @@ def test_an_empty_input_does_not_reach_the_worker() -> None:
 
 
 def test_an_error_that_is_not_a_string_is_lost() -> None:
-    """The client reads COMPLETED and no output."""
+    """The client reads COMPLETED without output."""
     queue, _ = a_queue()
     job = queue.clients.submit(1)
     queue.workers.take("a")
@@ -334,7 +332,7 @@ def test_an_error_that_is_not_a_string_is_lost() -> None:
 
 
 def test_every_cancel_is_on_record() -> None:
-    """Also one for a job that nobody knows, and one too many."""
+    """This includes one for an unknown job, and one too many."""
     queue, _ = a_queue()
     job = queue.clients.submit(1)
     for job_id in (job.id, job.id, "nobody"):

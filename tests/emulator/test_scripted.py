@@ -1,4 +1,4 @@
-"""Scripted endpoints: what their clients read, and what is remembered of them."""
+"""Scripted endpoints: what clients read, and what is remembered of their requests."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_replies_come_in_order_and_the_last_one_for_ever(opened: Open) -> None:
 
 
 def test_the_emulator_answers_for_whatever_the_script_leaves_out(opened: Open) -> None:
-    """On a route without a script, and where a script says None."""
+    """That is a route without a script, or a None in a script."""
     scripted = Scripted(status=[Reply(503), None])
     client = opened(scripted)
     job_id = client.run({"n": 1})
@@ -51,14 +51,14 @@ def test_the_emulator_answers_for_whatever_the_script_leaves_out(opened: Open) -
 
 
 def test_a_function_chooses_by_the_request(opened: Open) -> None:
-    """It gets what was asked."""
+    """It gets the request."""
     client = opened(Scripted(status=lambda asked: Reply(body={"asked": asked.job_id})))
     assert client.get("status/this").json() == {"asked": "this"}
     assert client.get("status/that").json() == {"asked": "that"}
 
 
 def test_every_request_is_remembered(opened: Open) -> None:
-    """With its route, job, key and body, in order, also when a fault struck it."""
+    """With its route, job, key and body, in order, even if a fault struck it."""
     scripted = Scripted(cancel=[faults.ServerError()])
     client = opened(scripted)
     before = time.monotonic()
@@ -85,7 +85,7 @@ def test_a_workers_requests_are_remembered_too(opened: Open, http: httpx2.Client
 
 
 def test_a_body_that_is_not_json_is_remembered_as_none(opened: Open, http: httpx2.Client) -> None:
-    """And the emulator refuses it as ever."""
+    """The emulator refuses it as ever."""
     scripted = Scripted()
     client = opened(scripted)
     assert http.post(f"{client.url}/run", content=b"{").status_code == 400
@@ -118,20 +118,20 @@ def test_a_handler_does_the_jobs(opened: Open) -> None:
 def test_a_string_goes_out_as_it_is_and_anything_else_as_json(
     opened: Open, reply: Reply, body: bytes, content_type: str
 ) -> None:
-    """Under the headers of the script."""
+    """The headers of the script go with it."""
     answered = opened(Scripted(status=[reply])).get("status/x")
     assert (answered.content, answered.headers["content-type"]) == (body, content_type)
 
 
 def test_headers_go_out_too(opened: Open) -> None:
-    """Such as when to come back, even if it makes no sense."""
+    """One may say when to come back, even if it makes no sense."""
     client = opened(Scripted(run=[Reply(429, "slow down", {"Retry-After": "soon"})]))
     answered = client.post("run", {"input": 1})
     assert (answered.status_code, answered.headers["retry-after"]) == (429, "soon")
 
 
 def test_a_reply_can_take_its_time(opened: Open) -> None:
-    """All of it at first, or each byte."""
+    """It takes it before the answer, or before each byte."""
     client = opened(Scripted(status=[Reply(delay_s=0.2), Reply(body="0123", drip_s=0.05)]))
     started = time.monotonic()
     client.get("status/x")
@@ -169,7 +169,7 @@ def test_a_fault_can_be_part_of_a_script(opened: Open) -> None:
 
 
 def test_several_endpoints_are_served_by_their_names() -> None:
-    """As long as the context lasts."""
+    """They are served as long as the context lasts."""
     with serve(one=Scripted(health=[Reply(201)]), two=Scripted(health=[Reply(202)])) as server:
         answers = [httpx2.get(f"{server.base_url}/{name}/health") for name in ("one", "two")]
     assert [answer.status_code for answer in answers] == [201, 202]

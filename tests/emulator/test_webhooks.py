@@ -24,7 +24,7 @@ JOB = Job("job-1", {"a": 1}, sync=False, policy=Policy(), submitted_at=0)
 
 
 class Receiver(ThreadingHTTPServer):
-    """A caller's web server that says the given statuses, then 200."""
+    """A caller's web server that answers with these statuses, then with 200."""
 
     daemon_threads = True
 
@@ -55,7 +55,7 @@ class _Receive(BaseHTTPRequestHandler):
 
 @contextmanager
 def receiving(*statuses: int, delay_s: float = 0) -> Iterator[Receiver]:
-    """A receiver that listens."""
+    """Run a receiver."""
     with Receiver(*statuses, delay_s=delay_s) as receiver:
         threading.Thread(target=receiver.serve_forever, args=(0.02,), daemon=True).start()
         yield receiver
@@ -89,20 +89,20 @@ def test_a_webhook_is_told_the_whole_job_three_times_at_most(
 
 
 async def test_a_redirect_is_followed() -> None:
-    """The body comes again with it."""
+    """The body goes there too."""
     with receiving(307) as receiver:
-        assert await webhooks.tell(receiver.url, JOB, QUICK)
+        assert await webhooks.send(receiver.url, JOB, QUICK)
     assert receiver.bodies == [JOB.webhook_body()] * 2
 
 
 async def test_a_receiver_that_says_nothing_in_time_has_not_taken_it() -> None:
-    """Each try has a time of its own."""
+    """Each try has a time limit of its own."""
     with receiving(delay_s=1) as receiver:
-        assert not await webhooks.tell(receiver.url, JOB, replace(QUICK, webhook_timeout_s=0.1))
+        assert not await webhooks.send(receiver.url, JOB, replace(QUICK, webhook_timeout_s=0.1))
     assert len(receiver.bodies) == 3
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/hook", "http://", "http://127.0.0.1:x/"])
 async def test_a_url_behind_which_nobody_listens_is_given_up(url: str) -> None:
-    """Whether nobody is there or it leads nowhere."""
-    assert not await webhooks.tell(url, JOB, QUICK)
+    """The same goes for a URL that leads nowhere."""
+    assert not await webhooks.send(url, JOB, QUICK)
