@@ -55,10 +55,10 @@ class Clock:
     def around(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, with its time in a phase of its own and what was before it in `load`."""
 
-        def timed(*arguments: Any) -> Any:
+        def timed(*arguments: Any, **named: Any) -> Any:
             self.lap("load")
             try:
-                return function(*arguments)
+                return function(*arguments, **named)
             finally:
                 self.lap(phase)
 
@@ -96,11 +96,11 @@ def start_worker(role: str, clock: Clock) -> None:
         from core.flows.orchestrated import load
     else:
         from core.flows import pipeline
-        from core.speakers import pyannote
+        from core.speakers import loading
         from core.speech import parakeet
 
         parakeet.import_nemo = clock.around("import", parakeet.import_nemo)  # type: ignore[assignment]
-        pyannote.import_pyannote = clock.around("import", pyannote.import_pyannote)  # type: ignore[assignment]
+        loading.import_pyannote = clock.around("import", loading.import_pyannote)  # type: ignore[assignment]
         parakeet.ParakeetModel._probe = clock.around("first decode", parakeet.ParakeetModel._probe)  # type: ignore[method-assign]
         load = getattr(pipeline, f"load_{role}")
     clock.lap("import")
