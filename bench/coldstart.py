@@ -55,10 +55,10 @@ class Clock:
     def around(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, with its time in a phase of its own and what was before it in `load`."""
 
-        def timed(*arguments: Any) -> Any:
+        def timed(*arguments: Any, **named: Any) -> Any:
             self.lap("load")
             try:
-                return function(*arguments)
+                return function(*arguments, **named)
             finally:
                 self.lap(phase)
 

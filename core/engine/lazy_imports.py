@@ -7,7 +7,8 @@ first use after the `with` imports the library and continues with the real thing
 
 A library can dislike a stand-in. `imported(...)` then repeats the import without any.
 
-Python 3.15 has lazy imports of its own (PEP 810): this module ends when that is our oldest Python.
+Python 3.15 has lazy imports of its own (PEP 810). Delete this module when 3.15 is the oldest Python
+that is supported.
 """
 
 from __future__ import annotations
