@@ -144,7 +144,7 @@ class Fixed(_Strict):
 
 
 class Case(_Strict):
-    """A job that RunPod runs for a release; it passes where the endpoint answers at all."""
+    """A job that RunPod runs for a release; it passes if the endpoint answers at all."""
 
     name: Annotated[str, Field(pattern=r"^\w+$")]
     input: dict[str, Any]

@@ -111,7 +111,7 @@ class Block:
 
     @property
     def json(self) -> Any:
-        """What stands in it."""
+        """Its value."""
         return json.loads(self.text)
 
 
@@ -138,7 +138,7 @@ def _leaves(kind: type[WorkerError] = WorkerError) -> list[type[WorkerError]]:
 
 
 def test_every_block_of_json_is_marked_and_is_json() -> None:
-    """So that none escapes the tests below."""
+    """None escapes the tests below."""
     assert len(_blocks()) == PAGE.count("```json")
     for block in _blocks():
         assert block.mark in {"request", "refused", "failure", "answer", "progress"}
@@ -226,7 +226,7 @@ def test_every_answer_is_what_is_rendered(name: str) -> None:
 
 
 def test_every_format_has_an_example() -> None:
-    """And stands in the table of its role."""
+    """And is in the table of its role."""
     shown = {block.value for block in _blocks() if block.mark == "answer"}
     assert shown == set(ANSWERS) >= {*TranscriptFormat, DiarizationFormat.RTTM}
     named = {name for row in _table("Answer") for name in re.findall(r"`(\w+)`", row[0])}

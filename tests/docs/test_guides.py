@@ -88,7 +88,7 @@ def _leaves(kind: type[WorkerError] = WorkerError) -> list[type[WorkerError]]:
 
 @pytest.mark.parametrize("page", GUIDES)
 def test_every_block_has_a_mark_that_is_checked(page: str) -> None:
-    """So that none escapes; also one that is not closed or not at the beginning of a line."""
+    """No block goes unchecked, nor one that is not closed or does not begin a line."""
     assert len(blocks(page)) * 2 == read(page).count("```")
     assert {(block.language, block.mark) for block in blocks(page)} <= CHECKED
 
@@ -195,7 +195,7 @@ def test_every_symbol_of_a_formula_is_explained(page: str) -> None:
 
 
 def test_the_comparison_says_of_its_formulas_what_is_true_of_them() -> None:
-    """Whatever the figures: the claims that stand under the formulas."""
+    """Whatever the figures, the claims under the formulas hold."""
     chance = random.Random(4)
     for _ in range(500):
         one = _evaluated("DEPLOYMENT_COMPARISON", chance)
@@ -266,7 +266,7 @@ def test_no_link_leads_nowhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", GUIDES)
 def test_every_guide_links_the_glossary(page: str) -> None:
-    """So that a word can be looked up where it is met."""
+    """A reader can look a word up from any guide."""
     assert "](glossary.md)" in prose(page)
 
 
@@ -297,9 +297,7 @@ def test_every_line_that_ends_a_start_begins_with_a_code() -> None:
 
 
 def test_every_line_of_the_log_is_written_by_the_code() -> None:
-    """What stands between the variable parts is one string of a logging call in core/ or
-    handlers/.
-    """
+    """The text between the variable parts is one string of a logging call in core/ or handlers/."""
     sources = [
         path.read_text(encoding="utf-8")
         for folder in ("core", "handlers")
