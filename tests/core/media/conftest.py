@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
+from core.media.connections import Peer
 from tests import media
 from tests.core.media.internet import Internet, installed
 from tests.core.media.sources import SWITCH
@@ -16,6 +19,21 @@ def host() -> Iterator[media.Host]:
     """A host on loopback."""
     with media.host() as server:
         yield server
+
+
+@pytest.fixture
+def silent() -> Iterator[Peer]:
+    """A port on loopback at which attempts to connect are not answered: its queue is full."""
+    with closing(socket.socket()) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for connection in waiting:
+            connection.setblocking(False)
+            connection.connect_ex(listening.getsockname())
+        yield Peer(socket.AF_INET, listening.getsockname())
+        for connection in waiting:
+            connection.close()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from core.errors import (
     StorageNotConfigured,
 )
 from tests import media
-from tests.core.media.sources import BODY, S3, drips, get, refused
+from tests.core.media.sources import BODY, S3, drips, get, refused, sends
 
 
 def test_an_object_arrives_whole(store: media.Store, tmp_path: Path) -> None:
@@ -82,6 +82,19 @@ def test_a_refusal_of_the_storage_is_named(
     assert caught.value.retryable is retryable
 
 
+def test_no_line_of_the_log_holds_a_key(
+    host: media.Host, store: media.Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Even if the storage sends a header that cannot be read."""
+    bad = b"HTTP/1.1 404 No\r\nno colon\r\nContent-Length: 0\r\n\r\n"
+    host.url("/recordings/canary.mp3", sends(bad))
+    refused(
+        DownloadFailed, "s3://recordings/canary.mp3", tmp_path, s3_endpoint=store.endpoint, **S3
+    )
+    assert "Failed to parse headers" in caplog.text
+    assert "canary" not in caplog.text
+
+
 def test_wrong_keys_are_refused_by_the_storage(store: media.Store, tmp_path: Path) -> None:
     """The request is signed with those of the settings."""
     store.put("recordings", "a.mp3", BODY)
@@ -92,7 +105,7 @@ def test_wrong_keys_are_refused_by_the_storage(store: media.Store, tmp_path: Pat
 
 
 def test_an_object_beyond_the_limit_is_refused(store: media.Store, tmp_path: Path) -> None:
-    """By the length that the storage gives."""
+    """Its length is enough to know."""
     store.put("recordings", "a.mp3", BODY)
     refused(
         SourceTooLarge,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -18,21 +19,6 @@ def server() -> Iterator[socket.socket]:
     """A port on loopback that takes connections and says nothing."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         yield listening
-
-
-@pytest.fixture
-def silent() -> Iterator[Peer]:
-    """A port on loopback at which attempts to connect are not answered: its queue is full."""
-    with closing(socket.socket()) as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(0)
-        waiting = [socket.socket() for _ in range(4)]
-        for connection in waiting:
-            connection.setblocking(False)
-            connection.connect_ex(listening.getsockname())
-        yield _peer(listening)
-        for connection in waiting:
-            connection.close()
 
 
 def _peer(listening: socket.socket) -> Peer:
@@ -58,11 +44,18 @@ def test_the_first_peer_that_answers_is_taken(server: socket.socket) -> None:
 
 
 def test_without_a_peer_that_answers_the_last_error_is_raised() -> None:
-    """So that a refusal can be told from silence."""
+    """A refusal remains distinct from silence."""
     with pytest.raises(ConnectionRefusedError):
         Connections().connect([_closed(), _closed()], 5)
     with pytest.raises(OSError, match="no address"):
         Connections().connect([], 5)
+
+
+def test_an_address_without_a_route_is_an_error_at_once() -> None:
+    """Not a connection, though there is nothing to wait for."""
+    with pytest.raises(OSError, match=r"unreachable|denied") as caught:
+        Connections().connect([Peer(socket.AF_INET, ("255.255.255.255", 9))], 5)
+    assert caught.value.errno in (errno.ENETUNREACH, errno.EACCES)
 
 
 def test_silence_is_a_timeout(silent: Peer) -> None:
@@ -85,10 +78,12 @@ def test_a_cut_connection_ends_for_its_reader(server: socket.socket) -> None:
 
 
 def test_an_attempt_to_connect_is_cut(silent: Peer) -> None:
-    """It need not wait for its timeout, and the remaining addresses are not tried."""
+    """It need not wait for its timeout, and no other is made."""
     connections = Connections()
     threading.Timer(0.2, connections.cut).start()
     began = time.monotonic()
+    with pytest.raises(OSError, match="reset"):
+        connections.connect([silent], 30)
     with pytest.raises(OSError, match="cut"):
         connections.connect([silent] * 8, 30)
     assert time.monotonic() - began < 5

@@ -64,7 +64,7 @@ def test_an_empty_body_is_an_empty_recording(host: media.Host, tmp_path: Path) -
 
 
 def test_a_length_beyond_the_limit_is_refused_at_once(host: media.Host, tmp_path: Path) -> None:
-    """By the length that the host gives, before a byte is read."""
+    """Its announced length is enough to know."""
     url = host.url("/a.mp3", media.gives(BODY))
     refused(SourceTooLarge, url, tmp_path, max_audio_bytes=len(BODY) - 1)
     assert (tmp_path / "recording").stat().st_size == 0

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import DownloadFailed, DownloadTimedOut, SourceTooLarge, WorkerError
+from core.media.connections import Peer
 from tests import media
 from tests.core.media.internet import PUBLIC, Internet
-from tests.core.media.sources import BODY, drips, get, refused, sends
+from tests.core.media.sources import BODY, download, drips, get, refused, sends
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -86,6 +87,14 @@ def test_a_chunked_body_without_an_end_is_cut_at_the_limit(
     url = host.url("/a.mp3", drips(CHUNKED, b"2710\r\n" + bytes(10_000) + b"\r\n"))
     refused(SourceTooLarge, url, tmp_path, max_audio_bytes=50_000)
     assert (tmp_path / "recording").stat().st_size <= 50_000
+
+
+def test_the_limit_holds_for_every_reader(internet: Internet) -> None:
+    """Not only for one that writes to a file."""
+    internet.host.url("/a.mp3", sends(OK + b"\r\n" + BODY))
+    assert download(f"http://{PUBLIC}/a.mp3", max_bytes=len(BODY)) == BODY
+    with pytest.raises(SourceTooLarge):
+        download(f"http://{PUBLIC}/a.mp3", max_bytes=len(BODY) - 1)
 
 
 WHOLE = {
@@ -213,6 +222,13 @@ def _no_fetch_is_left() -> bool:
         if thread.name == "fetch":
             thread.join(2)
     return not any(thread.name == "fetch" for thread in threading.enumerate())
+
+
+def test_an_address_that_stays_silent_is_given_up(silent: Peer) -> None:
+    """The caller is asked to try again."""
+    host, port = silent.socket_address
+    with _takes_no_time(), pytest.raises(DownloadTimedOut, match="did not answer in time"):
+        download(f"http://{host}:{port}/a", timeout_s=0.2, is_allowed=lambda _: True)
 
 
 def test_a_resolver_without_an_answer_is_given_up(internet: Internet, tmp_path: Path) -> None:
