@@ -10,18 +10,19 @@ EUROPEAN = frozenset(
 ) | frozenset({"lt", "lv", "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk"})
 """The 25 languages on the model card of nvidia/parakeet-tdt-0.6b-v3."""
 LANGUAGES = {"embedded": ENGLISH, "parakeet-tdt-0.6b-v2": ENGLISH, "parakeet-tdt-0.6b-v3": EUROPEAN}
-"""By the last part of the model's name. Other models take any language: it is a label."""
+"""By the last part of the model's name; other models take any language, as a label."""
 
 
 def languages_of(name: str) -> frozenset[str] | None:
-    """Return the languages of the model of this name; None if the name does not tell."""
+    """Return the languages of the model of this name; None if it is not one of `LANGUAGES`."""
     return LANGUAGES.get(name.rpartition("/")[2].removesuffix(".nemo"))
 
 
 def language_code(language: str | None, known: frozenset[str] | None, model: str) -> str | None:
-    """Return a language's code, `en` for `en`, `EN` or `en-US`; without one, the model's only one.
+    """Return the code of a language: `en` for `en`, `EN` or `en-US`.
 
-    `known` is None if the model takes any. Raise UnsupportedLanguage, with the model's name.
+    If the language is None, return the only one that the model knows, else None. `known` is None
+    if the model takes any language. Raise UnsupportedLanguage, which names the model.
     """
     if language is None:
         return next(iter(known)) if known is not None and len(known) == 1 else None
