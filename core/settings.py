@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(default=1, ge=1, le=MAX_CONCURRENCY)
     """Jobs that one worker takes at a time."""
     eager_imports: bool = False
-    """Import NeMo and pyannote with all that they bring along, as they were written to be."""
+    """Import NeMo and pyannote with all their libraries, also those that no worker calls."""
     ffmpeg_binary: str | None = None
     """The ffmpeg to use; None takes the one on PATH, else that of the imageio-ffmpeg wheel."""
 

@@ -105,7 +105,7 @@ class _Finder(MetaPathFinder, Loader):
         """Tell whether the caller is inside the `with`."""
         return self._is_open and threading.get_ident() == self._thread
 
-    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+    def find_spec(self, fullname: str, *_: object, **__: object) -> ModuleSpec | None:
         """See `MetaPathFinder`."""
         if not self.is_open() or self._library_of(fullname) is None:
             return None
