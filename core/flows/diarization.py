@@ -28,7 +28,7 @@ def diarize(
 
 @dataclass(frozen=True, slots=True)
 class DiarizationFlow:
-    """Who spoke when."""
+    """Finds who spoke when."""
 
     reader: Reader
     diarizer: Diarizer

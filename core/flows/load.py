@@ -1,4 +1,4 @@
-"""The flows of the roles that have models, loaded as the settings say."""
+"""The flows of the roles that have models, loaded by the settings."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _ENGINES: dict[str, Callable[..., SpeechEngine]] = {"nemo": ParakeetModel}
 def load_single(settings: Settings) -> SingleFlow:
     """Load both models.
 
-    The speaker model first: a TDT decode with CUDA graphs can break `torch.load` for the rest of
-    the process (NeMo issue 15423).
+    The speaker model comes first: a TDT decode with CUDA graphs can break `torch.load` for the rest
+    of the process (NeMo issue 15423).
     """
     diarizer = _load_diarizer(settings)
     return SingleFlow(Reader(settings), _load_transcriber(settings), diarizer)

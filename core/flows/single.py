@@ -24,7 +24,7 @@ from core.transcript.assembly import assemble
 
 @dataclass(frozen=True, slots=True)
 class SingleFlow:
-    """Words and speakers from one worker."""
+    """Finds words and speakers in one worker."""
 
     reader: Reader
     transcriber: Transcriber
@@ -33,12 +33,12 @@ class SingleFlow:
     def run(self, request: SingleRequest, watch: Watch) -> Transcript:
         """See `Flow`."""
         decoding = self.transcriber.prepared(request.decoding)
-        progress = JobProgress(watch, ways=1 if request.speakers is None else 2)
+        progress = JobProgress(watch, branches=1 if request.speakers is None else 2)
         waveform = self.reader.waveform(request.recording, progress.together)
         if request.speakers is None:
             words, turns = transcribe(self.transcriber, waveform, decoding, progress.together), None
         else:
-            watches = tuple(replace(watch, report=progress.way(index)) for index in range(2))
+            watches = tuple(replace(watch, report=progress.branch(index)) for index in range(2))
             words, turns = self._both(waveform, decoding, request.speakers, watches)
         return assemble(words, turns, duration_s=waveform.end, warnings=waveform.warnings)
 
@@ -54,10 +54,9 @@ class SingleFlow:
         speakers: SpeakerCount,
         watches: tuple[Watch, ...],
     ) -> tuple[Transcription, Diarization]:
-        """Run the models side by side, each on its own thread.
+        """Run the models side by side: clustering needs no GPU, and words need no speakers.
 
-        Clustering needs no GPU, and words need no speakers. If one fails the other is stopped, and
-        the first cause is raised.
+        If one fails, stop the other and raise the cause.
         """
         failed = threading.Event()
         of_words, of_turns = (watch.also_cancelled(failed.is_set) for watch in watches)
@@ -71,7 +70,7 @@ class SingleFlow:
 
 
 def _raise_cause(*branches: Future[Any]) -> None:
-    """Raise what a branch failed with, if one did: a branch that was stopped is not the cause."""
+    """Raise the error of a branch that failed; that of a branch that was stopped is no cause."""
     errors = [error for branch in branches if (error := branch.exception()) is not None]
     causes = [error for error in errors if not isinstance(error, Cancelled)]
     for error in causes or errors:

@@ -1,6 +1,6 @@
 """ffmpeg as a child process that can do one thing: turn one file into samples.
 
-The file is a stranger's. So ffmpeg gets no environment, no network, no other file, no format that
+Strangers sent the file. So ffmpeg gets no environment, no network, no other file, no format that
 names other files, and bounded memory, time and output.
 """
 
@@ -21,14 +21,18 @@ from core.domain.watch import IsCancelled
 from core.errors import Cancelled, DecodingTimedOut
 
 INPUT = "{input}"
-"""Stands for the file in the arguments."""
+"""The placeholder for the file in arguments."""
+FIRST_TRACK = ("-map", "0:a:0", "-vn", "-sn", "-dn")
+TO_PIPE = ("-flush_packets", "0", "-f", "s16le", "pipe:1")
 
 _DEMUXERS = "wav,w64,mp3,flac,ogg,mov,matroska,aac,asf,amr,aiff,caf"
-"""ffmpeg's names of formats.
+"""ffmpeg's names of the supported formats.
 
-Left out on purpose: what names other files (hls, concat, dash, sdp…), avi (may hold a playlist),
-and text.
+Left out on purpose: formats that name other files (hls, concat, dash, sdp…), avi, which may contain
+a playlist, and text.
 """
+_OPTIONS = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", "-threads", "1")
+_GUARDS = ("-protocol_whitelist", "file", "-format_whitelist", _DEMUXERS)
 _BLOCK_BYTES = 1 << 20
 _PIPE_BYTES = 1 << 20
 _MAX_MESSAGE_BYTES = 1 << 20
@@ -37,41 +41,31 @@ _POLL_S = 0.1
 
 
 class Ffmpeg:
-    """ffmpeg for one file. The time limit is for all its runs together, and counts only the time
-    spent waiting for it.
+    """ffmpeg for one file.
+
+    The time limit is for all its runs together, and counts only the time spent waiting for it.
     """
 
     def __init__(
         self, program: str, path: Path, *, timeout_s: float, cancelled: IsCancelled
     ) -> None:
-        self._command = (
-            program,
-            "-hide_banner",
-            "-nostdin",
-            "-nostats",
-            "-loglevel",
-            "info",
-            "-threads",
-            "1",
-        )
-        self._guards = ("-protocol_whitelist", "file", "-format_whitelist", _DEMUXERS)
+        self._command = (program, *_OPTIONS, *_GUARDS)
         self._input = f"file:{path.absolute()}"
         self._timeout_s = timeout_s
         self._left_s = timeout_s
         self._cancelled = cancelled
         self.failed = False
-        """The last run ended with an error."""
+        """True if the last run ended with an error."""
         self.messages = ""
-        """What the last run wrote to its standard error, up to a limit."""
+        """The standard error of the last run, up to a limit."""
 
     def run(self, *arguments: str) -> Iterator[memoryview]:
-        """Run, and give the standard output in blocks of 1 MiB, the last one shorter, each valid
-        until the next.
+        """Run, and yield the standard output in blocks of 1 MiB, of which the last is shorter.
 
-        Raises DecodingTimedOut, Cancelled.
+        A block is valid until the next one. Raise DecodingTimedOut, Cancelled.
         """
         arguments = tuple(self._input if argument == INPUT else argument for argument in arguments)
-        with contextlib.closing(_Process(*self._command, *self._guards, *arguments)) as process:
+        with contextlib.closing(_Process(*self._command, *arguments)) as process:
             yield from self._blocks(process)
             self.failed = process.wait() != 0
             self.messages = process.messages.decode(errors="replace")
@@ -101,7 +95,7 @@ class Ffmpeg:
 
 
 class _Process:
-    """A child that writes to two pipes."""
+    """A child process that writes to two pipes."""
 
     def __init__(self, *command: str) -> None:
         self._child = subprocess.Popen(
@@ -121,8 +115,9 @@ class _Process:
         self._bound()
 
     def _bound(self) -> None:
-        """Bound what the child may take: from outside, as no code is safe between fork and exec in
-        a process with threads.
+        """Bound the child's resources.
+
+        This is done from outside: between fork and exec no code is safe in a process with threads.
         """
         limits = (
             (resource.RLIMIT_DATA, _MAX_MEMORY_BYTES),
@@ -136,28 +131,31 @@ class _Process:
 
     @property
     def is_open(self) -> bool:
-        """Whether more may come."""
+        """Tell whether more output may come."""
         return bool(self._selector.get_map())
 
     def read(self, into: memoryview) -> int:
-        """Wait a moment for output; take the standard one into `into`, errors into `messages`.
+        """Wait briefly for output; read the standard one into `into`, errors into `messages`.
 
-        Return how many bytes were taken.
+        Return the number of bytes read into `into`.
         """
         count = 0
         for key, _ in self._selector.select(_POLL_S):
             if key.fileobj is self._output:
                 count = taken = self._output.readinto(into) or 0
             else:
-                text = self._errors.read(4096) or b""
-                taken = len(text)
-                self.messages += text[: max(0, _MAX_MESSAGE_BYTES - len(self.messages))]
+                taken = self._read_message()
             if not taken:
                 self._selector.unregister(key.fileobj)
         return count
 
+    def _read_message(self) -> int:
+        text = self._errors.read(4096) or b""
+        self.messages += text[: max(0, _MAX_MESSAGE_BYTES - len(self.messages))]
+        return len(text)
+
     def wait(self) -> int:
-        """Wait for the end of a child that closed its pipes; return its exit status."""
+        """Wait for the end of the child, once its pipes are closed; return its exit status."""
         return self._child.wait(timeout=10)
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""What a failed job answers: `error: "<code>: <sentence>"`, never an exception.
+"""The answers of failed jobs: `error: "<code>: <sentence>"`, never an exception.
 
-An exception would leak a traceback with paths and texts.
+The traceback of an exception would leak paths and texts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ log = logging.getLogger("parakeet.worker")
 
 
 def answered(work: Callable[[], Answer], job_id: object) -> Answer:
-    """Return what the work returns, or the answer of its failure."""
+    """Return the answer of the work, or that of its failure."""
     try:
         return work()
     except Cancelled as error:
@@ -25,7 +25,7 @@ def answered(work: Callable[[], Answer], job_id: object) -> Answer:
         log.warning("%s | %s", job_id, error.code)
         return failure(error)
     except Exception as error:
-        # A traceback can hold paths and texts.
+        # A traceback can contain paths and texts.
         log.error("%s | %s", job_id, _where(error))  # noqa: TRY400
         kind = type(error).__name__
         return failure(
@@ -34,7 +34,7 @@ def answered(work: Callable[[], Answer], job_id: object) -> Answer:
 
 
 def failure(error: WorkerError) -> Answer:
-    """Return the answer of a failure, with what the SDK looks at."""
+    """Return the answer of a failure, with the fields that the SDK looks at."""
     answer: Answer = {
         "error": f"{error.code}: {error}",
         "success": False,
@@ -47,7 +47,7 @@ def failure(error: WorkerError) -> Answer:
 
 
 def _where(error: BaseException) -> str:
-    """Return the error's type and the last line of ours that it passed: no message, no path."""
+    """Return the type of the error and the line that raised it, without message or path."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
