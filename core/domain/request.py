@@ -14,7 +14,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the recording is: an http(s) or s3 URL, a `data:` URI, or base64 text."""
+    """The source of a recording: an http(s) or s3 URL, a `data:` URI, or base64 text."""
 
     value: str
 
@@ -77,7 +77,7 @@ class Part:
 
 
 class OnDiarizationError(StrEnum):
-    """What to do when transcription succeeds but diarization fails."""
+    """How to answer when transcription succeeds but diarization fails."""
 
     FAIL = "fail"
     TRANSCRIPT_ONLY = "transcript_only"

@@ -46,7 +46,7 @@ class EndpointJobs:
     """The jobs of one request: transcription of one or more parts, and diarization if wanted."""
 
     def __init__(self, request: OrchestratedRequest, *, parts: int, timeout_s: float) -> None:
-        """Write what all jobs are asked, so that none is submitted if one cannot be written."""
+        """Write all requests first, so that none is submitted if one cannot be written."""
         self._request = request
         self._timeout_s = timeout_s
         self._questions = [

@@ -83,9 +83,9 @@ class OrchestratedFlow:
         return connect(key.get_secret_value() if key else "", pace=self.pace, tls=self.tls)
 
     def _count_parts(self, request: OrchestratedRequest) -> int:
-        """Return 1 for a range, which is a part already, and for inline data.
+        """Return how many parts to make of the recording.
 
-        Each part's job would carry all of the data.
+        A range is a part already, and inline data would be sent once per part.
         """
         recording = request.recording
         can_be_parted = recording.range.is_whole and recording.source.scheme in _BY_REFERENCE

@@ -14,7 +14,7 @@ _STAGES: Final = {
     Stage.TRANSCRIBING: (0.1, 1.0),
     Stage.DIARIZING: (0.1, 1.0),
 }
-"""Where each stage begins and ends in a whole job, 0..1."""
+"""The start and the end of each stage within a whole job, 0..1."""
 
 
 class JobProgress:

@@ -132,7 +132,7 @@ def _read(kind: type[_Kind], content: bytes) -> _Kind:
 
 
 def progress_of(state: JobState) -> tuple[Stage, float] | None:
-    """Return the stage and how much of the job is done, 0..1; None if none of our workers says."""
+    """Return the stage and how much of the job is done, 0..1; None if the output has neither."""
     if state.status is not Status.IN_PROGRESS or not isinstance(state.output, dict):
         return None
     try:

@@ -28,7 +28,7 @@ class Token:
 def recognition(
     text: str, tokens: Iterable[Token], *, frame_s: float, duration_s: float
 ) -> Recognition:
-    """Make words of a text and of the tokens that spell it.
+    """Build words from a text and the tokens that spell it.
 
     A word lasts from its first letter to its last. Punctuation, which is often emitted much later,
     does not count. The word's confidence is that of the least certain token of these letters. A

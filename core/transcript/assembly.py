@@ -22,7 +22,7 @@ def assemble(
     duration_s: float,
     warnings: tuple[str, ...] = (),
 ) -> Transcript:
-    """Make the transcript of both models' answers; without a diarization it names nobody."""
+    """Build the transcript from the models' answers; without a diarization it names no speaker."""
     words = tuple(map(_shown_word, transcription.words))
     warnings = (*warnings, *transcription.warnings)
     if diarization is not None:

@@ -40,7 +40,7 @@ def label_words(words: Sequence[Word], diarization: Diarization) -> tuple[Word, 
 
 @dataclass(slots=True)
 class _Label:
-    """A word on its way to a speaker."""
+    """A word, and the speaker found for it so far."""
 
     word: Word
     span: Span
@@ -96,7 +96,7 @@ def _absorb_strays(labels: Sequence[_Label]) -> None:
 
 
 def _is_enclosed(before: _Label, run: Sequence[_Label], after: _Label) -> bool:
-    """Tell whether one speaker runs on around the words, with no pause or sentence's end."""
+    """Tell whether one speaker surrounds the words without a pause or the end of a sentence."""
     if before.speaker is None or run[0].speaker is None or before.speaker != after.speaker:
         return False
     pause_s = max(run[0].span.start - before.span.end, after.span.start - run[-1].span.end)
@@ -169,7 +169,7 @@ class _Sweep:
 
 
 def _covered(span: Span, turns: Iterable[Turn]) -> dict[str, float]:
-    """Return the seconds of the span that each speaker covers; leave out who covers nothing."""
+    """Return the seconds of the span that each speaker covers, for those who cover some of it."""
     covered: dict[str, float] = {}
     for turn in turns:
         if (overlap_s := span.overlap(turn)) > 0:

@@ -23,7 +23,7 @@ _RENAMED = 1.5
 """Cost of a pair of different words, besides its distance: less than that of two unpaired words."""
 _EDGE_S = 0.2
 _TOUCH_S = 0.01
-"""Spans that share no more than a frame of the cutter touch, and do not overlap."""
+"""Spans that overlap by no more than a frame of the cutter only touch."""
 
 
 @dataclass(frozen=True, slots=True)
