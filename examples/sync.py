@@ -3,8 +3,8 @@
     python -m examples.sync interview.mp3 --format srt > interview.srt
     python -m examples.sync https://example.com/interview.mp3
 
-By `/runsync`: one request where the job is done within a minute; after that its status is asked
-for. For long recordings see progress.py.
+This uses `/runsync`: one request if the job ends within a minute, then polls of its status. For
+long recordings see progress.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from examples.recording import RUNSYNC_BYTES, audio_field
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read the command line, then run."""
+    """Read the command line and run."""
     options = parser(__doc__)
     add_endpoint(options)
     add_format(options)
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 async def transcribe(arguments: argparse.Namespace) -> None:
-    """Send the recording and print what comes back."""
+    """Send the recording and print the answer."""
     job_input = {
         **audio_field(arguments.recording, RUNSYNC_BYTES),
         "response_format": arguments.format,
