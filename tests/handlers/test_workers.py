@@ -215,23 +215,6 @@ def test_nothing_is_left_behind_and_no_transcript_is_logged(workers: Workers) ->
     assert not any(text in log.read_text() for log in workers.logs.values())
 
 
-def test_the_production_loop_takes_a_job_after_its_fitness_check(tmp_path: Path) -> None:
-    """Against the platform's protocol the single worker rehearses, takes a job, reports progress
-    and posts the answer.
-    """
-    jobs = str(tmp_path / "jobs")
-    with (
-        Server() as server,
-        launched(server, "handlers.single", tmp_path, TEMP_DIR=jobs, **EMBEDDED) as worker,
-    ):
-        worker.submit("job", AUDIO)
-        result = worker.result("job")
-    assert worker.exit_codes == {0}
-    assert result["output"]["success"] is True
-    assert "fitness: the rehearsal took" in worker.log
-    assert list((tmp_path / "jobs").iterdir()) == []
-
-
 def has_transcribed(posts: list[Post]) -> bool:
     """Tell whether a job's progress shows that something of it has been transcribed."""
     return any(

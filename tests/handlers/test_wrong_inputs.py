@@ -1,5 +1,6 @@
-"""Wrong inputs to a real worker: each gets its own code and a sentence, nothing is left behind, and
-the next job is answered.
+"""A real single worker in the production loop: its first job, then wrong inputs.
+
+Each of these gets its own code and a sentence, and the next job is answered.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def worker(server: Server, temp_dir: Path) -> Iterator[Launched]:
         **EMBEDDED,
     ) as running:
         yield running
+    assert running.exit_codes == {0}
 
 
 Make = Callable[[str, Path], Any]
@@ -222,6 +224,20 @@ WRONG: dict[str, tuple[str, str, Make]] = {
         given({"audio_url": "http://169.254.169.254/latest/"}),
     ),
 }
+
+
+def test_the_production_loop_takes_a_job_after_its_fitness_check(
+    worker: Launched, temp_dir: Path
+) -> None:
+    """It rehearses, takes a job, reports progress and posts the answer."""
+    worker.submit("first", inline(DIALOGUE.read_bytes()))
+    result = worker.result("first")
+    assert result["output"]["success"] is True
+    assert "fitness: the rehearsal took" in worker.log
+    assert list(temp_dir.iterdir()) == []
+    *progress, last = worker.posts("first")
+    assert all(post["status"] == "IN_PROGRESS" for post in progress)
+    assert last == result
 
 
 @pytest.mark.parametrize("name", WRONG)
