@@ -302,13 +302,24 @@ def test_a_running_read_ends_when_it_is_cut(
     endless = drips(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n", b"x" * 70_000)
     host.url("/own/a.mp3", endless)
     bucket = Bucket("s3://own/a.mp3", Settings(s3_endpoint=store.endpoint, **S3))
-    threading.Timer(0.5, bucket.cut).start()
+    chunks = bucket.chunks()
+    next(chunks)
     begun = time.monotonic()
+    threading.Timer(0.3, bucket.cut).start()
     with pytest.raises(DownloadFailed):
-        for _ in bucket.chunks():
+        for _ in chunks:
             pass
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 1.3
     assert host.hung_up.wait(1)
+
+
+def test_nothing_is_asked_after_a_cut(host: media.Host, store: media.Store, tmp_path: Path) -> None:
+    """The cut came before the first connection."""
+    bucket = Bucket("s3://own/a.mp3", Settings(s3_endpoint=store.endpoint, **S3))
+    bucket.cut()
+    with pytest.raises(DownloadFailed):
+        next(bucket.chunks())
+    assert host.seen == []
 
 
 def _fetching_ends_within(seconds: float) -> bool:
