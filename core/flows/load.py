@@ -45,15 +45,17 @@ def _load_transcriber(settings: Settings) -> Transcriber:
     location = modelstore.find_speech_model(settings.model_id, token=settings.hub_token)
     name = modelstore.display_name(settings.model_id)
     load = _ENGINES[location.kind]
-    return BatchTranscriber(
-        lambda: load(location.path, eager_imports=settings.eager_imports),
-        name=name,
-        languages=languages_of(name),
-    )
+    with modelstore.verified(location):
+        return BatchTranscriber(
+            lambda: load(location.path, eager_imports=settings.eager_imports),
+            name=name,
+            languages=languages_of(name),
+        )
 
 
 def _load_diarizer(settings: Settings) -> Diarizer:
-    return PyannoteDiarizer(
-        modelstore.find_diarization_model(settings.diarization_model_id, token=settings.hub_token),
-        eager_imports=settings.eager_imports,
+    location = modelstore.find_diarization_model(
+        settings.diarization_model_id, token=settings.hub_token
     )
+    with modelstore.verified(location):
+        return PyannoteDiarizer(location, eager_imports=settings.eager_imports)
