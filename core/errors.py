@@ -31,6 +31,7 @@
     │   ├── JobFailed               endpoint_failed        (retryable; or the job's own code)
     │   ├── JobExpired              job_expired            (retryable)
     │   └── DeadlineExceeded        deadline_exceeded      (retryable)
+    ├── DiskFailed              disk_failed            (retryable if it may be over)
     ├── OutputTooLarge              output_too_large
     ├── Cancelled                   cancelled
     ├── InternalError               internal_error         (retryable)
@@ -241,6 +242,16 @@ class DeadlineExceeded(RemoteError, TimeoutError):
 
     code = "deadline_exceeded"
     retryable = True
+
+
+class DiskFailed(WorkerError, OSError):
+    """The worker cannot keep the recording on its disk."""
+
+    code = "disk_failed"
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
 
 
 class OutputTooLarge(WorkerError):

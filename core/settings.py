@@ -18,12 +18,15 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import SettingsError
 
 MAX_CONCURRENCY = 64
 """The most jobs that one worker may take at a time."""
+
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+"""AWS's naming rules for general purpose buckets."""
 
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -46,6 +49,22 @@ def _sdk_switch(value: object) -> bool:
     return str(value).strip().lower() in ("1", "true", "yes")
 
 
+def _listed(value: object) -> object:
+    """Split what is separated by commas."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _bucket(name: str) -> str:
+    if not BUCKET_NAME.fullmatch(name):
+        raise ValueError("give names of buckets, separated by commas, without s3:// or a path")
+    return name
+
+
+_Buckets = Annotated[
+    tuple[Annotated[str, AfterValidator(_bucket)], ...] | None, NoDecode, BeforeValidator(_listed)
+]
 _Switch = Annotated[bool, BeforeValidator(_sdk_switch)]
 _Url = Annotated[_Name, AfterValidator(_plain_url)]
 _Endpoint = Annotated[_Name, AfterValidator(_endpoint)]
@@ -94,6 +113,10 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr | None = None
     s3_endpoint: str | None = None
     s3_bucket: str | None = None
+    s3_allowed_buckets: _Buckets = None
+    """The buckets that callers may name, besides `s3_bucket`. With neither, any is read that the
+    key can read.
+    """
 
     diarization_endpoint_id: _Endpoint | None = None
     """The id or URL of the endpoint that runs the diarization worker."""

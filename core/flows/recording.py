@@ -10,6 +10,7 @@ from pathlib import Path
 from core.domain.request import Recording
 from core.domain.watch import Stage, Watch
 from core.media import audio, fetch
+from core.media.job_folder import job_folder
 from core.settings import Settings
 
 _REHEARSAL_S = 60.0
@@ -30,7 +31,7 @@ class Reader:
     @contextlib.contextmanager
     def file(self, recording: Recording, watch: Watch) -> Iterator[Path]:
         """Fetch a recording; its file exists as long as the context."""
-        with fetch.job_folder(self.settings.temp_dir) as folder:
+        with job_folder(self.settings.temp_dir) as folder:
             watch.report(Stage.DOWNLOADING, 0.0)
             yield fetch.fetch(
                 recording.source, folder, settings=self.settings, cancelled=watch.cancelled

@@ -13,6 +13,7 @@ from core.engine.nemo_log import silence_nemo
 from core.errors import ModelNotFound
 from core.modelstore import ModelLocation
 from core.modelstore.pipeline_config import checkpoint
+from core.speakers.checkpoints import examined
 
 
 def import_pyannote(*, eager: bool = False) -> Any:
@@ -45,8 +46,8 @@ def _pipeline_and_telemetry() -> tuple[Any, Any]:
 def load_pipeline(location: ModelLocation, device: str, *, eager_imports: bool = False) -> Any:
     """Load a `SpeakerDiarization` pipeline onto a torch device.
 
-    Raises ModelNotFound if the folder holds no such pipeline, and what torch raises if the model
-    does not fit into memory or the GPU fails.
+    Raises ModelNotFound if the folder holds no such pipeline, or one that could run code, and what
+    torch raises if the model does not fit into memory or the GPU fails.
     """
     kind = import_pyannote(eager=eager_imports)
     import torch
@@ -64,7 +65,10 @@ def load_pipeline(location: ModelLocation, device: str, *, eager_imports: bool =
 
 def _read(kind: Any, location: ModelLocation) -> Any:
     try:
-        return kind.from_pretrained(checkpoint(location))
+        with examined(location):
+            return kind.from_pretrained(checkpoint(location))
+    except ModelNotFound:
+        raise
     except Exception as error:
         if is_out_of_memory(error) or is_device_fault(error):
             raise

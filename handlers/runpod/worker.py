@@ -29,6 +29,7 @@ from core.wire.fields import Answer
 from core.wire.form import Form
 from core.wire.limits import MAX_RUN_BYTES, MAX_RUNSYNC_BYTES
 from core.wire.render import render
+from handlers.redaction import redacting
 from handlers.runpod.failures import answered
 from handlers.runpod.progress import progress
 
@@ -99,7 +100,8 @@ def serve(flow: Flow[_Request], parse: Parse[_Request], settings: Settings) -> N
 def configure_logging() -> None:
     """Log at INFO to stderr, for the SDK too: its own default, DEBUG, prints transcripts."""
     os.environ.setdefault("RUNPOD_LOG_LEVEL", "INFO")
-    logging.basicConfig(level=logging.INFO, format="%(levelname)-7s| %(name)s | %(message)s")
+    handler = redacting("%(levelname)-7s| %(name)s | %(message)s")
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     # These log every request and every retry; core.remote logs what matters.
     for library in ("httpx2", "stamina"):
         logging.getLogger(library).setLevel(logging.ERROR)

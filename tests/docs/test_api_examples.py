@@ -292,7 +292,8 @@ def test_the_table_of_errors_holds_every_code() -> None:
         if leaf is not errors.SettingsError
     }
     assert told == expected | dict.fromkeys(
-        (errors.DownloadFailed.code, errors.JobFailed.code), "see `retryable`"
+        (errors.DiskFailed.code, errors.DownloadFailed.code, errors.JobFailed.code),
+        "see `retryable`",
     )
 
 

@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import stat
 import traceback
 from pathlib import Path
 
 import pytest
 
 from core import errors
-from core.errors import Cancelled, DownloadFailed, InvalidUrl, WorkerError
-from core.media.fetch import job_folder
+from core.errors import InvalidUrl, WorkerError
 from tests import media
 from tests.core.media.sources import BODY, S3, get, refused, sends
-
-
-def test_a_job_folder_is_private_and_gone_afterwards(tmp_path: Path) -> None:
-    """With all its content; a missing parent is made."""
-    with job_folder(tmp_path / "new" / "temp") as folder:
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        (folder / "deep").mkdir()
-        (folder / "deep" / "file").write_bytes(b"x")
-    assert not any((tmp_path / "new" / "temp").iterdir())
-
-
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, Cancelled, RuntimeError])
-def test_a_job_folder_is_gone_after_any_exception(
-    kind: type[BaseException], tmp_path: Path
-) -> None:
-    """Even one that is no error."""
-    with pytest.raises(kind), job_folder(tmp_path):
-        raise kind
-    assert not any(tmp_path.iterdir())
-
-
-def test_two_jobs_have_two_folders(tmp_path: Path) -> None:
-    """At the same time."""
-    with job_folder(tmp_path) as one, job_folder(tmp_path) as two:
-        assert one != two
 
 
 @pytest.mark.parametrize(
@@ -105,14 +77,6 @@ def chain(error: BaseException) -> str:
         seen.append(str(cause))
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "\n".join(seen)
-
-
-def test_a_full_disk_is_not_the_caller_s_fault(tmp_path: Path) -> None:
-    """`/dev/full` has no room for anything."""
-    (tmp_path / "recording").symlink_to("/dev/full")
-    with pytest.raises(DownloadFailed, match="disk is full") as caught:
-        get(base64.b64encode(BODY).decode(), tmp_path)
-    assert caught.value.retryable
 
 
 def test_every_error_of_a_source_is_a_worker_s_error() -> None:
