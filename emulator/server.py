@@ -30,6 +30,11 @@ from emulator.scaler import Bounds, Launcher, Scaler
 from emulator.simulated import Handler, SimulatedLauncher
 from emulator.worker_process import ProcessLauncher
 
+KEEP_ALIVE_S = 75
+"""As proxies usually do. The SDK posts a result over a connection that was idle while the job ran,
+and does not try again if the server has just closed it.
+"""
+
 _Answer = TypeVar("_Answer")
 
 
@@ -57,6 +62,7 @@ class Emulator:
                 log_level="error",
                 log_config=None,
                 timeout_graceful_shutdown=2,
+                timeout_keep_alive=KEEP_ALIVE_S,
             )
         )
 
