@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
 from core.errors import JobFailed
 from core.wire.compact import Compact, is_compact
+from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
 from core.wire.openai import UNKNOWN_LANGUAGE
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -38,7 +39,9 @@ class _Character(_Answer):
 
 
 class _Timestamps(_Answer):
-    char: tuple[_Character, ...] = ()
+    char: Annotated[
+        tuple[_Character, ...], Field(max_length=MAX_ANSWERED_CHARACTERS, fail_fast=True)
+    ] = ()
 
 
 class _Turn(_Answer):
@@ -47,19 +50,23 @@ class _Turn(_Answer):
     speaker: str
 
 
+_Warnings = Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS, fail_fast=True)]
+_SomeTurns = Annotated[tuple[_Turn, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
+
+
 class _VerboseJson(_Answer):
     language: str
     duration: _Seconds
-    warnings: tuple[str, ...] = ()
-    words: tuple[_Word, ...]
+    warnings: _Warnings = ()
+    words: Annotated[tuple[_Word, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
     timestamps: _Timestamps = _Timestamps()
 
 
 class _Turns(_Answer):
     duration: _Seconds = 0.0
-    warnings: tuple[str, ...] = ()
-    segments: tuple[_Turn, ...]
-    exclusive_segments: tuple[_Turn, ...]
+    warnings: _Warnings = ()
+    segments: _SomeTurns
+    exclusive_segments: _SomeTurns
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,14 +24,13 @@ from core.errors import InvalidRequest, WorkerError
 from core.transcript.labelling import label_words
 from core.transcript.segments import split_segments
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
+from core.wire.input_fields import Part, TurnField
 from core.wire.job_input import (
     AudioInput,
     DiarizationInput,
     OrchestratorInput,
-    Part,
     SingleInput,
     TranscriptionInput,
-    TurnField,
     parse,
 )
 from core.wire.render import render
