@@ -33,7 +33,7 @@ from core.flows.progress import JobProgress
 from core.media import fetch
 from core.remote import Address, Endpoint, Pace, connect, request_body
 from core.settings import Settings
-from core.transcript.assembly import assemble
+from core.transcript.assembly import assemble, without_speakers
 from core.transcript.parts import join_parts
 from core.wire.answers import TranscriptionAnswer, read_diarization, read_transcription
 from core.wire.form import TranscriptFormat, WorkerFormat
@@ -84,7 +84,7 @@ class OrchestratedFlow:
         bodies = self._bodies(request, questions)
         found = anyio.run(self._ask, request, questions, bodies, watch)
         watch.report(Stage.MERGING, 1.0)
-        return _merged(found)
+        return _merged(found, watch.cancelled)
 
     def rehearse(self, recording: Path) -> None:  # noqa: ARG002  no model of its own could hear it
         """Ask both endpoints how they are.
@@ -215,16 +215,14 @@ def _followed(jobs: list[_Job], watch: Watch) -> list[Callable[[], Awaitable[Non
     return [partial(run, index, job) for index, job in enumerate(jobs)]
 
 
-def _merged(found: _Found) -> Transcript:
+def _merged(found: _Found, cancelled: IsCancelled) -> Transcript:
     parts = [found.parts[index] for index in sorted(found.parts)]
-    transcript_only = (
-        f"no speakers: diarization failed with {found.no_speakers}; this is the transcript alone"
-    )
     return assemble(
         join_parts([part.transcription for part in parts]),
         found.speakers,
         duration_s=max(part.duration for part in parts),
-        warnings=(transcript_only,) if found.no_speakers else (),
+        warnings=(without_speakers(found.no_speakers),) if found.no_speakers else (),
+        cancelled=cancelled,
     )
 
 

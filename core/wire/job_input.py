@@ -184,6 +184,9 @@ class SingleInput(_WordsInput, _SpeakersInput):
     """The input of the single worker."""
 
     diarize: Boolean = True
+    on_diarization_error: Annotated[OnDiarizationError, CHOICE] = Field(
+        default=OnDiarizationError.FAIL, strict=False
+    )
 
     @property
     def request(self) -> SingleRequest:
@@ -197,20 +200,17 @@ class SingleInput(_WordsInput, _SpeakersInput):
             "decoding": self.decoding,
             "characters": self.timestamps,
             "speakers": self.speakers if self.diarize else None,
+            "on_diarization_error": self.on_diarization_error,
         }
 
 
 class OrchestratorInput(SingleInput):
     """The input of the orchestrator."""
 
-    on_diarization_error: Annotated[OnDiarizationError, CHOICE] = Field(
-        default=OnDiarizationError.FAIL, strict=False
-    )
-
     @property
     def request(self) -> OrchestratedRequest:
         """The request in it."""
-        return OrchestratedRequest(**self._fields, on_diarization_error=self.on_diarization_error)
+        return OrchestratedRequest(**self._fields)
 
 
 class DiarizationInput(_SpeakersInput):
