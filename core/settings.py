@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +24,9 @@ from core.errors import SettingsError
 
 MAX_CONCURRENCY = 64
 """The most jobs that one worker may take at a time."""
+
+Failures = Literal["error", "output"]
+"""How a failed job answers."""
 
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -44,6 +47,10 @@ def _endpoint(value: str) -> str:
 def _sdk_switch(value: object) -> bool:
     """Read a switch as the RunPod SDK does: anything else is False, and nothing is an error."""
     return str(value).strip().lower() in ("1", "true", "yes")
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
 
 
 _Switch = Annotated[bool, BeforeValidator(_sdk_switch)]
@@ -85,6 +92,8 @@ class Settings(BaseSettings):
     """
     worker_concurrency: int = Field(default=1, ge=1, le=MAX_CONCURRENCY)
     """Jobs that one worker takes at a time."""
+    failures: Annotated[Failures, BeforeValidator(_lower)] = "error"
+    """Where the error of a failed job is: beside the output, as the platform has it, or in it."""
     eager_imports: bool = False
     """Import NeMo and pyannote with all that they bring along, as they were written to be."""
     ffmpeg_binary: str | None = None

@@ -35,6 +35,20 @@ ATTEMPTS = 10
 FIRST_POLL_S, LONGEST_POLL_S = 0.5, 5.0
 CANCEL_S = 10
 
+RETRYABLE = {
+    "deadline_exceeded",
+    "decoding_timed_out",
+    "download_interrupted",
+    "download_timed_out",
+    "endpoint_failed",
+    "endpoint_unavailable",
+    "internal_error",
+    "job_expired",
+    "model_failed",
+    "out_of_memory",
+}
+"""The codes of docs/API.md after which the same request may succeed later."""
+
 Job = dict[str, Any]
 OnProgress = Callable[[str, float], None]
 """Called with a stage, such as `transcribing`, and how many percent of the job are done."""
@@ -202,7 +216,9 @@ def _refusal(response: httpx2.Response, path: str) -> JobError:
 
 
 def _progress_of(job: Job) -> tuple[str, float]:
-    """What our workers tell on the way stands in `output` until the job ends."""
+    """What our workers tell on the way is in `output` until the job ends, which is why `status` is
+    looked at first.
+    """
     told = job.get("output")
     if isinstance(told, dict) and "stage" in told:
         return str(told["stage"]), float(told.get("percent", 0))
@@ -216,14 +232,16 @@ def _is_over(job: Job) -> bool:
 def _output_of(job: Job) -> Job:
     """What the worker answered.
 
-    A failed job has `error: "<code>: <sentence>"`, and `retryable` beside it in `output`.
+    A failed job has `error: "<code>: <sentence>"` and no `output`; from a worker with
+    FAILURES=output the job is complete, and the error is in its output.
     """
     said = job["output"] if isinstance(job.get("output"), dict) else {}
     if job["status"] == "COMPLETED" and said.get("success"):
         return said
-    with_code = re.fullmatch(r"([a-z0-9_]+): (.+)", str(job.get("error")), re.DOTALL)
-    if job["status"] == "FAILED" and with_code:
-        raise JobError(with_code[1], with_code[2], retryable=said.get("retryable") is True)
+    error = str(job.get("error") or said.get("error"))
+    with_code = re.fullmatch(r"([a-z0-9_]+): (.+)", error, re.DOTALL)
+    if job["status"] in ("COMPLETED", "FAILED") and with_code:
+        raise JobError(with_code[1], with_code[2], retryable=with_code[1] in RETRYABLE)
     raise JobError("endpoint_failed", _REASONS[job["status"]], retryable=job["status"] == "FAILED")
 
 

@@ -4,7 +4,7 @@ report.
     python -m examples.errors https://example.com/interview.mp3 --attempts 5; echo "exit code $?"
 
 Lost connections, 429 and 5xx are tried again by client.py, request by request. Here it is the job
-that is tried again, where `retryable` says that this may help.
+that is tried again if its code says that this may help.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
-from core.errors import JobFailed
+from core.errors import EndpointRefused
 from core.wire.compact import Compact, is_compact
 from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
 from core.wire.openai import UNKNOWN_LANGUAGE
@@ -85,7 +85,7 @@ _Kind = TypeVar("_Kind", bound=BaseModel)
 def read_transcription(output: object, *, language: str | None) -> TranscriptionAnswer:
     """Read a `compact` or `verbose_json` answer, with its characters if it has any.
 
-    `language` is the one that was asked for. Raise JobFailed if the answer has neither form.
+    `language` is the one that was asked for. Raise EndpointRefused if the answer has neither form.
     """
     if is_compact(output):
         compact = _read(Compact, output, "transcription")
@@ -107,7 +107,7 @@ def _of_verbose_json(answer: _VerboseJson, language: str | None) -> Transcriptio
 
 
 def read_diarization(output: object) -> Diarization:
-    """Read the `json` answer of a diarization worker. Raise JobFailed if it is none."""
+    """Read the `json` answer of a diarization worker. Raise EndpointRefused if it is none."""
     answer = _read(_Turns, output, "diarization")
     return Diarization(
         turns=_turns(answer.segments),
@@ -125,8 +125,7 @@ def _read(kind: type[_Kind], output: object, name: str) -> _Kind:
     try:
         return kind.model_validate(output)
     except ValidationError:
-        raise JobFailed(
+        raise EndpointRefused(
             f"the answer of the {name} endpoint is not that of a {name} worker of this version; "
-            f"check {name.upper()}_ENDPOINT_ID",
-            retryable=False,
+            f"check {name.upper()}_ENDPOINT_ID"
         ) from None

@@ -23,7 +23,7 @@ from core import __version__
 from core.domain.watch import Watch
 from core.errors import OutputTooLarge, WorkerError
 from core.flows.flow import Flow
-from core.settings import MAX_CONCURRENCY, Settings
+from core.settings import MAX_CONCURRENCY, Failures, Settings
 from core.wire.fields import Answer
 from core.wire.form import Form
 from core.wire.limits import MAX_RUN_BYTES, MAX_RUNSYNC_BYTES
@@ -90,7 +90,7 @@ def serve(flow: Flow[_Request], parse: Parse[_Request], settings: Settings) -> N
     def decode_speech() -> None:
         check_fitness(flow)
 
-    handler = make_handler(flow, parse)
+    handler = make_handler(flow, parse, settings.failures)
     serverless.start(
         {"handler": handler, "concurrency_modifier": lambda _: settings.worker_concurrency}
     )
@@ -115,23 +115,23 @@ def check_fitness(flow: Flow[Any]) -> None:
     log.info("fitness: the rehearsal took %.2f s", time.perf_counter() - started)
 
 
-def make_handler(flow: Flow[_Request], parse: Parse[_Request]) -> Handler:
+def make_handler(
+    flow: Flow[_Request], parse: Parse[_Request], failures: Failures = "error"
+) -> Handler:
     """Make the async handler that the SDK calls with each job."""
     # The loop's own threads are only a few more than there are cores.
     threads = ThreadPoolExecutor(MAX_CONCURRENCY, thread_name_prefix="job")
 
     def work(job: Job, watch: Watch) -> Answer:
         asked = parse(job.get("input"))
-        answer = render(flow.run(asked.request, watch), asked.form)
-        _check_size(answer, job)
-        return answer
+        return _sendable(render(flow.run(asked.request, watch), asked.form), job)
 
     async def handler(job: Job) -> Answer:
         cancelled = threading.Event()
         async with progress(job) as report:
             watch = Watch(report, cancelled.is_set)
             running = asyncio.get_running_loop().run_in_executor(
-                threads, answered, lambda: work(job, watch), job.get("id")
+                threads, answered, lambda: work(job, watch), job.get("id"), failures
             )
             try:
                 return await asyncio.shield(running)
@@ -144,10 +144,22 @@ def make_handler(flow: Flow[_Request], parse: Parse[_Request]) -> Handler:
     return handler
 
 
-def _check_size(answer: Answer, job: Job) -> None:
+def _sendable(answer: Answer, job: Job) -> Answer:
+    """Return the answer, with `?` for any half of a character, which the SDK cannot send.
+
+    Raise OutputTooLarge if the platform does not carry it.
+    """
+    text = json.dumps({"output": answer}, allow_nan=False, ensure_ascii=False)  # as the SDK does
+    body = text.encode("utf-8", "replace")
+    _check_size(len(body), job)
+    if text.isascii() or body.count(b"?") == text.count("?"):
+        return answer
+    return Answer(json.loads(body)["output"])
+
+
+def _check_size(size: int, job: Job) -> None:
     is_sync = str(job.get("id", "")).startswith("sync-")
     limit = MAX_RUNSYNC_BYTES if is_sync else MAX_RUN_BYTES
-    size = len(json.dumps(answer, allow_nan=False, ensure_ascii=False).encode())
     if size > limit:
         raise OutputTooLarge(
             f"the answer has {size / 1e6:.1f} MB and the platform carries {limit / 1e6:.0f} MB; "
