@@ -9,7 +9,8 @@
     ├── SourceError             the recording could not be fetched
     │   ├── InvalidUrl              invalid_url
     │   ├── BlockedAddress          blocked_address
-    │   ├── DownloadFailed          download_failed        (retryable if the host may recover)
+    │   ├── DownloadFailed          download_failed        (retryable if the host may recover:
+    │   │                                                   then download_interrupted)
     │   ├── DownloadTimedOut        download_timed_out     (retryable)
     │   ├── StorageNotConfigured    storage_not_configured
     │   └── SourceTooLarge          source_too_large
@@ -31,16 +32,20 @@
     │   ├── JobFailed               endpoint_failed        (retryable; or the job's own code)
     │   ├── JobExpired              job_expired            (retryable)
     │   └── DeadlineExceeded        deadline_exceeded      (retryable)
-    ├── DiskFailed              disk_failed            (retryable if it may be over)
+    ├── DiskFailed              disk_failed            (retryable if it may pass: disk_full)
     ├── OutputTooLarge              output_too_large
     ├── Cancelled                   cancelled
     ├── InternalError               internal_error         (retryable)
     └── SettingsError               invalid_settings       (stops the worker at start)
 
+Whether the same request may succeed later can be seen from the code alone: see `is_retryable`.
+
 Messages never contain a path, a token, a URL's query or a word of the transcript.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 
 class WorkerError(Exception):
@@ -98,13 +103,16 @@ class BlockedAddress(SourceError):
 
 
 class DownloadFailed(SourceError, OSError):
-    """The host did not deliver the file."""
+    """The host did not deliver the file; if it may do so later, the code is another."""
 
     code = "download_failed"
+    code_if_retryable = "download_interrupted"
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+        if retryable:
+            self.code = self.code_if_retryable
 
 
 class DownloadTimedOut(SourceError, TimeoutError):
@@ -245,13 +253,16 @@ class DeadlineExceeded(RemoteError, TimeoutError):
 
 
 class DiskFailed(WorkerError, OSError):
-    """The worker cannot keep the recording on its disk."""
+    """The worker cannot keep the recording on its disk; if that may pass, the code is another."""
 
     code = "disk_failed"
+    code_if_retryable = "disk_full"
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+        if retryable:
+            self.code = self.code_if_retryable
 
 
 class OutputTooLarge(WorkerError):
@@ -277,3 +288,15 @@ class SettingsError(WorkerError, ValueError):
     """An environment variable has a wrong value; the message names it."""
 
     code = "invalid_settings"
+
+
+def is_retryable(code: str) -> bool:
+    """Return whether the request that failed with this code may succeed later."""
+    is_usually = any(kind.code == code and kind.retryable for kind in _kinds(WorkerError))
+    return is_usually or code in (DownloadFailed.code_if_retryable, DiskFailed.code_if_retryable)
+
+
+def _kinds(kind: type[WorkerError]) -> Iterator[type[WorkerError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _kinds(narrower)

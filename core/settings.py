@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,8 @@ MAX_CONCURRENCY = 64
 
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 """AWS's naming rules for general purpose buckets."""
+Failures = Literal["error", "output"]
+"""How a failed job answers."""
 
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -65,6 +67,12 @@ def _bucket(name: str) -> str:
 _Buckets = Annotated[
     tuple[Annotated[str, AfterValidator(_bucket)], ...] | None, NoDecode, BeforeValidator(_listed)
 ]
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
 _Switch = Annotated[bool, BeforeValidator(_sdk_switch)]
 _Url = Annotated[_Name, AfterValidator(_plain_url)]
 _Endpoint = Annotated[_Name, AfterValidator(_endpoint)]
@@ -104,6 +112,8 @@ class Settings(BaseSettings):
     """
     worker_concurrency: int = Field(default=1, ge=1, le=MAX_CONCURRENCY)
     """Jobs that one worker takes at a time."""
+    failures: Annotated[Failures, BeforeValidator(_lower)] = "error"
+    """Where the error of a failed job is: beside the output, as the platform has it, or in it."""
     eager_imports: bool = False
     """Import NeMo and pyannote with all their libraries, also those that no worker calls."""
     ffmpeg_binary: str | None = None

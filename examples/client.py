@@ -36,6 +36,21 @@ ATTEMPTS = 10
 FIRST_POLL_S, LONGEST_POLL_S = 0.5, 5.0
 CANCEL_S = 10
 
+RETRYABLE = {
+    "deadline_exceeded",
+    "decoding_timed_out",
+    "disk_full",
+    "download_interrupted",
+    "download_timed_out",
+    "endpoint_failed",
+    "endpoint_unavailable",
+    "internal_error",
+    "job_expired",
+    "model_failed",
+    "out_of_memory",
+}
+"""The codes of docs/API.md after which the same request may succeed later."""
+
 Job = dict[str, Any]
 OnProgress = Callable[[str, float], None]
 """Called with a stage, such as `transcribing`, and how many percent of the job are done."""
@@ -203,7 +218,10 @@ def _refusal(response: httpx2.Response, path: str) -> JobError:
 
 
 def _progress_of(job: Job) -> tuple[str, float]:
-    """Read the progress, which our workers send as `output` until the job ends."""
+    """Read the progress, which our workers send as `output` until the job ends.
+
+    So look at `status` first: a job in progress has an output too.
+    """
     progress = job.get("output")
     if isinstance(progress, dict) and "stage" in progress:
         return str(progress["stage"]), float(progress.get("percent", 0))
@@ -217,14 +235,16 @@ def _is_over(job: Job) -> bool:
 def _output_of(job: Job) -> Job:
     """Return the answer of the worker, or raise its error.
 
-    A failed job has `error: "<code>: <sentence>"`, and `retryable` in `output`.
+    A failed job has `error: "<code>: <sentence>"` and no `output`; from a worker with
+    FAILURES=output the job is complete, and the error is in its output.
     """
-    output = job["output"] if isinstance(job.get("output"), dict) else {}
-    if job["status"] == "COMPLETED" and output.get("success"):
-        return output
-    with_code = re.fullmatch(r"([a-z0-9_]+): (.+)", str(job.get("error")), re.DOTALL)
-    if job["status"] == "FAILED" and with_code:
-        raise JobError(with_code[1], with_code[2], retryable=output.get("retryable") is True)
+    said = job["output"] if isinstance(job.get("output"), dict) else {}
+    if job["status"] == "COMPLETED" and said.get("success"):
+        return said
+    error = str(job.get("error") or said.get("error"))
+    with_code = re.fullmatch(r"([a-z0-9_]+): (.+)", error, re.DOTALL)
+    if job["status"] in ("COMPLETED", "FAILED") and with_code:
+        raise JobError(with_code[1], with_code[2], retryable=with_code[1] in RETRYABLE)
     raise JobError("endpoint_failed", _REASONS[job["status"]], retryable=job["status"] == "FAILED")
 
 

@@ -3,7 +3,7 @@
     python -m examples.errors https://example.com/interview.mp3 --attempts 5; echo "exit code $?"
 
 client.py repeats single requests after lost connections, 429 and 5xx. This program repeats the
-whole job if `retryable` says that this may help.
+whole job if its code says that this may help.
 """
 
 from __future__ import annotations

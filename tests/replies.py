@@ -18,13 +18,9 @@ def completed(output: object) -> Reply:
     return state("COMPLETED", output=output)
 
 
-def failed(code: str, sentence: str, *, retryable: bool = False) -> Reply:
+def failed(code: str, sentence: str) -> Reply:
     """Return the state of a job that failed in a worker of ours."""
-    return state(
-        "FAILED",
-        error=f"{code}: {sentence}",
-        output={"success": False, "code": code, "retryable": retryable},
-    )
+    return state("FAILED", error=f"{code}: {sentence}")
 
 
 RESET = ConnectionReset()

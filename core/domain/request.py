@@ -114,13 +114,12 @@ class SingleRequest:
     """Also return the times of single characters."""
     speakers: SpeakerCount | None = SpeakerCount()
     """None if speakers are not asked for."""
+    on_diarization_error: OnDiarizationError = OnDiarizationError.FAIL
 
 
 @dataclass(frozen=True, slots=True)
 class OrchestratedRequest(SingleRequest):
     """A request for words and speakers from two endpoints."""
-
-    on_diarization_error: OnDiarizationError = OnDiarizationError.FAIL
 
 
 _Request = TypeVar("_Request", TranscriptionRequest, DiarizationRequest)

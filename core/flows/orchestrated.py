@@ -17,13 +17,13 @@ import httpx2
 
 from core.domain.request import OrchestratedRequest
 from core.domain.timeline import Transcript
-from core.domain.watch import Stage, Watch
+from core.domain.watch import IsCancelled, Stage, Watch
 from core.errors import SettingsError, WorkerError
 from core.flows.endpoint_jobs import EndpointJobs, Found
 from core.media import fetch
 from core.remote import Address, Endpoint, Pace, connect
 from core.settings import Settings
-from core.transcript.assembly import assemble
+from core.transcript.assembly import assemble, without_speakers
 from core.transcript.parts import join_parts
 
 _BY_REFERENCE = ("http", "https", "s3")
@@ -51,7 +51,7 @@ class OrchestratedFlow:
         )
         found = anyio.run(self._ask, jobs, watch)
         watch.report(Stage.MERGING, 1.0)
-        return _merged(found)
+        return _merged(found, watch.cancelled)
 
     def rehearse(self, recording: Path) -> None:  # noqa: ARG002  no model here could hear it
         """Ask both endpoints for their health.
@@ -99,16 +99,14 @@ class OrchestratedFlow:
             return await jobs.run(words, speakers, deadline=deadline, watch=watch)
 
 
-def _merged(found: Found) -> Transcript:
+def _merged(found: Found, cancelled: IsCancelled) -> Transcript:
     parts = [found.parts[index] for index in sorted(found.parts)]
-    transcript_only = (
-        f"no speakers: diarization failed with {found.no_speakers}; this is the transcript alone"
-    )
     return assemble(
         join_parts([part.transcription for part in parts]),
         found.speakers,
         duration_s=max(part.duration for part in parts),
-        warnings=(transcript_only,) if found.no_speakers else (),
+        warnings=(without_speakers(found.no_speakers),) if found.no_speakers else (),
+        cancelled=cancelled,
     )
 
 

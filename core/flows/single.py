@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.domain.request import Decoding, SingleRequest, SpeakerCount
+from core.domain.request import Decoding, OnDiarizationError, SingleRequest, SpeakerCount
 from core.domain.timeline import Diarization, Transcript, Transcription
 from core.domain.watch import Watch
-from core.errors import Cancelled
+from core.errors import Cancelled, WorkerError
 from core.flows.diarization import diarize
 from core.flows.progress import JobProgress
 from core.flows.recording import Reader
@@ -19,7 +19,7 @@ from core.flows.transcription import transcribe
 from core.media.audio import Waveform
 from core.speakers.diarizer import Diarizer
 from core.speech.transcriber import Transcriber
-from core.transcript.assembly import assemble
+from core.transcript.assembly import assemble, without_speakers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,21 @@ class SingleFlow:
         waveform = self.reader.waveform(request.recording, progress.together)
         if request.speakers is None:
             words, turns = transcribe(self.transcriber, waveform, decoding, progress.together), None
+            warnings = waveform.warnings
         else:
             watches = tuple(replace(watch, report=progress.branch(index)) for index in range(2))
-            words, turns = self._both(waveform, decoding, request.speakers, watches)
-        return assemble(words, turns, duration_s=waveform.end, warnings=waveform.warnings)
+            words, speaking = self._both(
+                waveform, decoding, request.speakers, watches, request.on_diarization_error
+            )
+            turns, missing = _turns_or_warning(speaking)
+            warnings = (*missing, *waveform.warnings)
+        return assemble(
+            words,
+            turns,
+            duration_s=waveform.end,
+            warnings=warnings,
+            cancelled=watch.cancelled,
+        )
 
     def rehearse(self, recording: Path) -> None:
         """Run a short recording through both models."""
@@ -53,20 +64,32 @@ class SingleFlow:
         decoding: Decoding,
         speakers: SpeakerCount,
         watches: tuple[Watch, ...],
-    ) -> tuple[Transcription, Diarization]:
-        """Run the models side by side: clustering needs no GPU, and words need no speakers.
+        on_diarization_error: OnDiarizationError = OnDiarizationError.FAIL,
+    ) -> tuple[Transcription, Future[Diarization]]:
+        """Run the models side by side, each on its own thread.
 
-        If one fails, stop the other and raise the cause.
+        Clustering needs no GPU, and words need no speakers. If one that is needed fails the other
+        is stopped, and the first cause is raised.
         """
         failed = threading.Event()
         of_words, of_turns = (watch.also_cancelled(failed.is_set) for watch in watches)
         with ThreadPoolExecutor(2) as pool:
             words = pool.submit(transcribe, self.transcriber, waveform, decoding, of_words)
             turns = pool.submit(diarize, self.diarizer, waveform, speakers, of_turns)
-            for branch in (words, turns):
+            is_needed = on_diarization_error is OnDiarizationError.FAIL
+            needed: tuple[Future[Any], ...] = (words, turns) if is_needed else (words,)
+            for branch in needed:
                 branch.add_done_callback(lambda done: failed.set() if done.exception() else None)
-        _raise_cause(words, turns)
-        return words.result(), turns.result()
+        _raise_cause(*needed)
+        return words.result(), turns
+
+
+def _turns_or_warning(speaking: Future[Diarization]) -> tuple[Diarization | None, tuple[str, ...]]:
+    """Return the turns; if they could not be found, the warning that says so."""
+    error = speaking.exception()
+    if isinstance(error, WorkerError) and not isinstance(error, Cancelled):
+        return None, (without_speakers(error.code),)
+    return speaking.result(), ()
 
 
 def _raise_cause(*branches: Future[Any]) -> None:

@@ -62,7 +62,11 @@ class TranscriptionFlow:
         turns = request.turns
         diarization = None if turns is None else Diarization(turns, turns)
         return assemble(
-            heard.transcription, diarization, duration_s=heard.duration, warnings=heard.warnings
+            heard.transcription,
+            diarization,
+            duration_s=heard.duration,
+            warnings=heard.warnings,
+            cancelled=watch.cancelled,
         )
 
     def rehearse(self, recording: Path) -> None:

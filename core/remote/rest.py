@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from core.domain.watch import Stage
-from core.errors import DeadlineExceeded, JobFailed, SourceTooLarge, WorkerError
+from core.errors import DeadlineExceeded, JobFailed, SourceTooLarge, WorkerError, is_retryable
 from core.wire.limits import MAX_RUN_BYTES
 
 # The platform's bounds for the policy of a job, in milliseconds.
@@ -28,7 +28,7 @@ _TTL_MS = (10_000, 604_800_000)
 _ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}"
 """The form of a job's id, which becomes a part of URLs."""
 _CUT_OFF_ID = re.compile(rb'\s*\{[^{}]*?"id"\s*:\s*"(' + _ID.encode() + rb')"')
-_CODED = re.compile(r"([a-z][a-z0-9]*(?:_[a-z0-9]+)*): (\S.*)")
+_CODED = re.compile(r"(?=[a-z0-9_]{1,64}:)([a-z][a-z0-9]*(?:_[a-z0-9]+)*): (\S.*)")
 _MAX_SENTENCE = 500
 
 
@@ -181,7 +181,7 @@ def _failure(state: JobState, name: str) -> WorkerError:
 
 
 def _reported_failure(state: JobState, name: str) -> WorkerError:
-    error = state.error if isinstance(state.error, str) else ""
+    error = _error(state)
     if coded := _CODED.fullmatch(error):
         code, sentence = coded[1], coded[2]
         return JobFailed(
@@ -198,14 +198,14 @@ def _reported_failure(state: JobState, name: str) -> WorkerError:
     )
 
 
+def _error(state: JobState) -> str:
+    """Return the worker's error; with FAILURES=output it is in the output."""
+    within = state.output.get("error") if isinstance(state.output, dict) else None
+    return next((one for one in (state.error, within) if one and isinstance(one, str)), "")
+
+
 def _is_retryable(code: str, output: object) -> bool:
-    """Return what the worker says, or what is usual for the code if the platform dropped that."""
+    """Return what a worker of version 0.1 says, or what the code says."""
     if isinstance(output, dict) and isinstance(output.get("retryable"), bool):
         return bool(output["retryable"])
-    return any(kind.code == code and kind.retryable for kind in _kinds(WorkerError))
-
-
-def _kinds(kind: type[WorkerError]) -> Iterator[type[WorkerError]]:
-    yield kind
-    for narrower in kind.__subclasses__():
-        yield from _kinds(narrower)
+    return is_retryable(code)

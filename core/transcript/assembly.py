@@ -11,6 +11,8 @@ from dataclasses import replace
 
 from core.domain.rounding import confidence, seconds
 from core.domain.timeline import Character, Diarization, Transcript, Transcription, Turn, Word
+from core.domain.watch import IsCancelled
+from core.errors import Cancelled
 from core.transcript.labelling import label_words
 from core.transcript.segments import split_segments
 
@@ -21,13 +23,19 @@ def assemble(
     *,
     duration_s: float,
     warnings: tuple[str, ...] = (),
+    cancelled: IsCancelled = lambda: False,
 ) -> Transcript:
-    """Build the transcript from the models' answers; without a diarization it names no speaker."""
+    """Build the transcript from the models' answers; without a diarization it names no speaker.
+
+    Raise Cancelled soon after `cancelled` returns True.
+    """
+    if cancelled():
+        raise Cancelled("the job was cancelled before its transcript was made")
     words = tuple(map(_shown_word, transcription.words))
     warnings = (*warnings, *transcription.warnings)
     if diarization is not None:
         diarization = _shown_diarization(diarization)
-        words = label_words(words, diarization)
+        words = label_words(words, diarization, cancelled=cancelled)
         warnings = (*warnings, *diarization.warnings)
     return Transcript(
         duration=seconds(duration_s),
@@ -39,6 +47,11 @@ def assemble(
         num_speakers=0 if diarization is None else diarization.num_speakers,
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def without_speakers(code: str) -> str:
+    """Return the warning of a transcript whose speakers could not be found."""
+    return f"no speakers: diarization failed with {code}; this is the transcript alone"
 
 
 def _shown_word(word: Word) -> Word:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate, groupby, pairwise
 
 from core.domain.timeline import Diarization, Span, Turn, Word
+from core.domain.watch import IsCancelled
+from core.errors import Cancelled
 from core.transcript.sentences import BRIEF_PAUSE_S, ends_sentence
 from core.transcript.word_spans import spoken_span
 
@@ -24,16 +26,21 @@ STRAY_WORDS = 2
 """The most words in a row that may go to the speaker around them."""
 
 
-def label_words(words: Sequence[Word], diarization: Diarization) -> tuple[Word, ...]:
+def label_words(
+    words: Sequence[Word], diarization: Diarization, *, cancelled: IsCancelled = lambda: False
+) -> tuple[Word, ...]:
     """Name the speaker of each word; leave the words' order, times and texts as they are.
 
     The exclusive turns decide, or the ordinary ones if there are no exclusive ones. The ordinary
     turns tell which words are in overlapped speech. Time is O((W + D) log(W + D)) for W words and
-    D turns, if only a few turns overlap at any time.
+    D turns, if only a few turns overlap at any time; memory is O(W + D) in any case.
+
+    Raise Cancelled soon after `cancelled` returns True.
     """
     labels = [_Label(word, spoken_span(word)) for word in words]
-    _choose_speakers(labels, _united(diarization.exclusive_turns or diarization.turns))
-    _absorb_strays(labels)
+    turns = _united(diarization.exclusive_turns or diarization.turns)
+    _choose_speakers(labels, turns, cancelled)
+    _absorb_strays(labels, turns)
     crowded = _crowded(_united(diarization.turns))
     return tuple(label.labelled(overlapped=_meets(label.span, crowded)) for label in labels)
 
@@ -45,9 +52,9 @@ class _Label:
     word: Word
     span: Span
     """The time in which the word can have been spoken."""
-    covered: dict[str, float] = field(default_factory=dict)
-    """Seconds of the span that each speaker's turns cover."""
     speaker: str | None = None
+    covered_s: float = 0.0
+    """Seconds of the span that the speaker's turns cover."""
     nearest: bool = False
     """True if no turn covers the word and the speaker is that of the nearest one."""
 
@@ -63,36 +70,55 @@ class _Label:
 
     @property
     def _confidence(self) -> float | None:
-        if self.speaker is None:
-            return None
-        return min(1.0, self.covered.get(self.speaker, 0.0) / self.span.duration)
+        return None if self.speaker is None else min(1.0, self.covered_s / self.span.duration)
 
 
-def _choose_speakers(labels: Sequence[_Label], turns: Sequence[Turn]) -> None:
+def _choose_speakers(
+    labels: Sequence[_Label], turns: Sequence[Turn], cancelled: IsCancelled
+) -> None:
     """Choose the speaker of each word by the united turns alone."""
     sweep = _Sweep(turns)
     in_order = sorted(labels, key=lambda label: label.span.start)
     coverage = sweep.coverage(label.span for label in in_order)
     for label, covered in zip(in_order, coverage, strict=True):
-        label.covered = covered
+        if cancelled():
+            raise Cancelled("the job was cancelled while its words were given to speakers")
         if covered:
             # Of two who cover the same time, the one who began first.
             label.speaker = max(covered, key=covered.__getitem__)
+            label.covered_s = covered[label.speaker]
         elif (turn := sweep.nearest(label.span)) is not None:
             label.speaker, label.nearest = turn.speaker, True
 
 
-def _absorb_strays(labels: Sequence[_Label]) -> None:
+def _absorb_strays(labels: Sequence[_Label], turns: Sequence[Turn]) -> None:
     """Give one or two words inside a sentence to the speaker on both their sides.
 
     People change after a pause or a sentence. A run so short, with neither on either side, is the
     blurred edge of a turn.
     """
     runs = [list(run) for _, run in groupby(labels, key=lambda label: label.speaker)]
+    own = _by_speaker(turns)
     for before, run, after in zip(runs, runs[1:], runs[2:], strict=False):
+        speaker = before[-1].speaker
         if len(run) <= STRAY_WORDS and _is_enclosed(before[-1], run, after[0]):
             for label in run:
-                label.speaker, label.nearest = before[-1].speaker, False
+                label.speaker, label.nearest = speaker, False
+                label.covered_s = _covered_s(label.span, own.get(speaker or "", []))
+
+
+def _by_speaker(turns: Iterable[Turn]) -> dict[str, list[Turn]]:
+    own: dict[str, list[Turn]] = {}
+    for turn in turns:
+        own.setdefault(turn.speaker, []).append(turn)
+    return own
+
+
+def _covered_s(span: Span, turns: Sequence[Turn]) -> float:
+    """Return the seconds of the span that one speaker's united turns cover."""
+    first = bisect_left(turns, span.start, key=lambda turn: turn.end)
+    after = bisect_left(turns, span.end, key=lambda turn: turn.start)
+    return next(iter(_covered(span, turns[first:after]).values()), 0.0)
 
 
 def _is_enclosed(before: _Label, run: Sequence[_Label], after: _Label) -> bool:

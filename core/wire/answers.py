@@ -12,8 +12,9 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
-from core.errors import JobFailed
+from core.errors import EndpointRefused
 from core.wire.compact import Compact, is_compact
+from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
 from core.wire.openai import UNKNOWN_LANGUAGE
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -38,7 +39,9 @@ class _Character(_Answer):
 
 
 class _Timestamps(_Answer):
-    char: tuple[_Character, ...] = ()
+    char: Annotated[
+        tuple[_Character, ...], Field(max_length=MAX_ANSWERED_CHARACTERS, fail_fast=True)
+    ] = ()
 
 
 class _Turn(_Answer):
@@ -47,19 +50,23 @@ class _Turn(_Answer):
     speaker: str
 
 
+_Warnings = Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS, fail_fast=True)]
+_SomeTurns = Annotated[tuple[_Turn, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
+
+
 class _VerboseJson(_Answer):
     language: str
     duration: _Seconds
-    warnings: tuple[str, ...] = ()
-    words: tuple[_Word, ...]
+    warnings: _Warnings = ()
+    words: Annotated[tuple[_Word, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
     timestamps: _Timestamps = _Timestamps()
 
 
 class _Turns(_Answer):
     duration: _Seconds = 0.0
-    warnings: tuple[str, ...] = ()
-    segments: tuple[_Turn, ...]
-    exclusive_segments: tuple[_Turn, ...]
+    warnings: _Warnings = ()
+    segments: _SomeTurns
+    exclusive_segments: _SomeTurns
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ _Kind = TypeVar("_Kind", bound=BaseModel)
 def read_transcription(output: object, *, language: str | None) -> TranscriptionAnswer:
     """Read a `compact` or `verbose_json` answer, with its characters if it has any.
 
-    `language` is the one that was asked for. Raise JobFailed if the answer has neither form.
+    `language` is the one that was asked for. Raise EndpointRefused if the answer has neither form.
     """
     if is_compact(output):
         compact = _read(Compact, output, "transcription")
@@ -100,7 +107,7 @@ def _of_verbose_json(answer: _VerboseJson, language: str | None) -> Transcriptio
 
 
 def read_diarization(output: object) -> Diarization:
-    """Read the `json` answer of a diarization worker. Raise JobFailed if it is none."""
+    """Read the `json` answer of a diarization worker. Raise EndpointRefused if it is none."""
     answer = _read(_Turns, output, "diarization")
     return Diarization(
         turns=_turns(answer.segments),
@@ -118,8 +125,7 @@ def _read(kind: type[_Kind], output: object, name: str) -> _Kind:
     try:
         return kind.model_validate(output)
     except ValidationError:
-        raise JobFailed(
+        raise EndpointRefused(
             f"the answer of the {name} endpoint is not that of a {name} worker of this version; "
-            f"check {name.upper()}_ENDPOINT_ID",
-            retryable=False,
+            f"check {name.upper()}_ENDPOINT_ID"
         ) from None

@@ -15,9 +15,12 @@ from core.domain.rounding import confidence, seconds
 from core.domain.timeline import Character, Transcript, Transcription, Word
 from core.wire.fields import Answer
 from core.wire.form import WorkerFormat
+from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Confidence = Annotated[float, Field(allow_inf_nan=False)]
+_Word = tuple[_Seconds, _Seconds, str, _Confidence | None]
+_Character = tuple[_Seconds, _Seconds, str]
 
 
 def is_compact(output: object) -> bool:
@@ -51,9 +54,11 @@ class Compact(BaseModel):
 
     language: str | None
     duration: _Seconds
-    warnings: tuple[str, ...] = ()
-    words: tuple[tuple[_Seconds, _Seconds, str, _Confidence | None], ...]
-    characters: tuple[tuple[_Seconds, _Seconds, str], ...] = ()
+    warnings: Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS, fail_fast=True)] = ()
+    words: Annotated[tuple[_Word, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
+    characters: Annotated[
+        tuple[_Character, ...], Field(max_length=MAX_ANSWERED_CHARACTERS, fail_fast=True)
+    ] = ()
 
     @property
     def transcription(self) -> Transcription:

@@ -5,16 +5,13 @@ docs/API.md describes the fields.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AliasChoices,
     BaseModel,
-    ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -35,48 +32,81 @@ from core.domain.request import (
 from core.domain.request import Part as RequestedPart
 from core.domain.timeline import Turn
 from core.errors import InvalidRequest
+from core.wire import spellings
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
+from core.wire.input_fields import (
+    CHOICE,
+    Boolean,
+    Count,
+    Fields,
+    Name,
+    Part,
+    Seconds,
+    Strict,
+    Text,
+    TurnField,
+    TurnFields,
+)
+from core.wire.refusal import sentence
 
-_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Count = Annotated[int, Field(ge=1, le=100)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+_SOURCES = ("audio", "audio_url", "audio_base64")
+_UNDECIDED = {
+    "language": ("auto", "und", "none", "null"),
+    "num_speakers": ("auto",),
+    "min_speakers": ("auto",),
+    "max_speakers": ("auto",),
+}
+"""Words that say no more than a field that is left out."""
 
 
 def _is_url(text: str) -> bool:
     return "://" in text or text.lstrip().startswith("data:")
 
 
-class AudioInput(_Strict):
+class AudioInput(Strict):
     """The input of every role: a recording and, if wanted, a range of it."""
 
-    audio: str | None = Field(default=None, repr=False)
-    audio_url: str | None = Field(default=None, repr=False)
-    audio_base64: str | None = Field(default=None, repr=False)
-    audio_format: str | None = None
+    audio: Text | None = Field(default=None, repr=False)
+    audio_url: Text | None = Field(default=None, repr=False)
+    audio_base64: Text | None = Field(default=None, repr=False)
+    audio_format: Text | None = None
     """Ignored: the content decides."""
-    start: _Seconds | None = None
-    end: _Seconds | None = None
+    start: Seconds | None = None
+    end: Seconds | None = None
+
+    @classmethod
+    def as_meant(cls, given: Fields) -> Fields:
+        """Leave out the known fields that say nothing."""
+        return {name: value for name, value in given.items() if not cls._is_absent(name, value)}
+
+    @classmethod
+    def _is_absent(cls, name: Any, value: object) -> bool:
+        if name in _SOURCES:
+            return value is None  # an empty recording is a mistake, unless there is another
+        if name not in cls.model_fields and name not in _ALIASES:
+            return False
+        is_undecided = spellings.word(value) in _UNDECIDED.get(name, ())
+        return is_undecided or spellings.is_blank(value)
+
+    @property
+    def _sources(self) -> dict[str, str]:
+        return {name: value for name in _SOURCES if (value := getattr(self, name)) is not None}
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [
-            name
-            for name in ("audio", "audio_url", "audio_base64")
-            if getattr(self, name) is not None
-        ]
-        if len(given) != 1:
+        filled = [name for name, value in self._sources.items() if not spellings.is_blank(value)]
+        empty = [name for name in self._sources if name not in filled]
+        if not filled and len(empty) == 1:
+            raise ValueError(f"{empty[0]} is empty; give a URL or base64 text")
+        if len(filled) != 1:
+            given = filled or empty
             what = f"{' and '.join(given)} were given" if given else "none was given"
             raise ValueError(f"give exactly one of audio, audio_url, audio_base64; {what}")
-        if not str(getattr(self, given[0])).strip():
-            raise ValueError(f"{given[0]} is empty; give a URL or base64 text")
         return self
 
     @model_validator(mode="after")
     def _said_plainly(self) -> Self:
-        if self.audio_url is not None and not _is_url(self.audio_url):
+        if self.audio_url and self.audio_url.strip() and not _is_url(self.audio_url):
             raise ValueError(
                 "audio_url is not a URL; give http(s):// or s3://, or use audio_base64"
             )
@@ -93,16 +123,31 @@ class AudioInput(_Strict):
     @property
     def recording(self) -> Recording:
         """The recording, from the one source that was given, and the range of it."""
-        given = self.audio or self.audio_url or self.audio_base64 or ""
-        return Recording(Source(given.strip()), Range(self.start or 0.0, self.end))
+        given = "".join(value.strip() for value in self._sources.values())
+        return Recording(Source(given), Range(self.start or 0.0, self.end))
 
 
 class _WordsInput(AudioInput):
-    language: str | None = None
-    response_format: TranscriptFormat = Field(default=TranscriptFormat.JSON, strict=False)
-    timestamps: bool = Field(
+    language: Name | None = None
+    response_format: Annotated[TranscriptFormat, CHOICE] = Field(
+        default=TranscriptFormat.JSON, strict=False
+    )
+    timestamps: Boolean = Field(
         default=False, validation_alias=AliasChoices("timestamps", "timestamp")
     )
+
+    @classmethod
+    def as_meant(cls, given: Fields) -> Fields:
+        """Read two spellings of one field as one, if they agree."""
+        given = super().as_meant(given)
+        if not given.keys() >= {"timestamps", "timestamp"}:
+            return given
+        if spellings.boolean(given["timestamps"]) is not spellings.boolean(given["timestamp"]):
+            raise ValueError(
+                "timestamps and timestamp are one field and were given different values; leave "
+                "one out"
+            )
+        return {name: value for name, value in given.items() if name != "timestamp"}
 
     @property
     def decoding(self) -> Decoding:
@@ -116,9 +161,9 @@ class _WordsInput(AudioInput):
 
 
 class _SpeakersInput(AudioInput):
-    num_speakers: _Count | None = None
-    min_speakers: _Count | None = None
-    max_speakers: _Count | None = None
+    num_speakers: Count | None = None
+    min_speakers: Count | None = None
+    max_speakers: Count | None = None
 
     @model_validator(mode="after")
     def _counts_agree(self) -> Self:
@@ -138,7 +183,10 @@ class _SpeakersInput(AudioInput):
 class SingleInput(_WordsInput, _SpeakersInput):
     """The input of the single worker."""
 
-    diarize: bool = True
+    diarize: Boolean = True
+    on_diarization_error: Annotated[OnDiarizationError, CHOICE] = Field(
+        default=OnDiarizationError.FAIL, strict=False
+    )
 
     @property
     def request(self) -> SingleRequest:
@@ -152,24 +200,25 @@ class SingleInput(_WordsInput, _SpeakersInput):
             "decoding": self.decoding,
             "characters": self.timestamps,
             "speakers": self.speakers if self.diarize else None,
+            "on_diarization_error": self.on_diarization_error,
         }
 
 
 class OrchestratorInput(SingleInput):
     """The input of the orchestrator."""
 
-    on_diarization_error: OnDiarizationError = Field(default=OnDiarizationError.FAIL, strict=False)
-
     @property
     def request(self) -> OrchestratedRequest:
         """The request in it."""
-        return OrchestratedRequest(**self._fields, on_diarization_error=self.on_diarization_error)
+        return OrchestratedRequest(**self._fields)
 
 
 class DiarizationInput(_SpeakersInput):
     """The input of the diarization worker."""
 
-    response_format: DiarizationFormat = Field(default=DiarizationFormat.JSON, strict=False)
+    response_format: Annotated[DiarizationFormat, CHOICE] = Field(
+        default=DiarizationFormat.JSON, strict=False
+    )
 
     @property
     def request(self) -> DiarizationRequest:
@@ -182,37 +231,10 @@ class DiarizationInput(_SpeakersInput):
         return Form(self.response_format)
 
 
-class TurnField(_Strict):
-    """One element of `diarization_segments`, in the diarization worker's form."""
-
-    start: _Seconds
-    end: _Seconds
-    speaker: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.end < self.start:
-            raise ValueError("end is before start")
-        return self
-
-
-class Part(_Strict):
-    """The i-th of n equal parts of a recording."""
-
-    index: int = Field(ge=0)
-    of: int = Field(ge=1, le=1000)
-
-    @model_validator(mode="after")
-    def _in_range(self) -> Self:
-        if self.index >= self.of:
-            raise ValueError("index counts from 0 and must be smaller than of")
-        return self
-
-
 class TranscriptionInput(_WordsInput):
     """The input of the transcription worker."""
 
-    diarization_segments: tuple[TurnField, ...] | None = Field(default=None, strict=False)
+    diarization_segments: TurnFields | None = None
     part: Part | None = None
 
     @model_validator(mode="after")
@@ -250,44 +272,19 @@ class TranscriptionInput(_WordsInput):
 
 
 _Input = TypeVar("_Input", bound=AudioInput)
+_ALIASES = ("timestamp",)
+_NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": Part}
 
 
 def parse(kind: type[_Input], job_input: object) -> _Input:
     """Read a JSON object, such as `job["input"]`, as the input of a role.
 
-    A known field that is null counts as not given. Raise InvalidRequest with a sentence that names
-    the field, the mistake, and for an unknown field the nearest known one.
+    A known field that says nothing counts as not given. Raise InvalidRequest with a sentence that
+    names the field, the mistake, and for an unknown field the nearest known one.
     """
     if not isinstance(job_input, dict):
         raise InvalidRequest('input must be a JSON object, for example {"audio_url": "https://…"}')
     try:
-        return kind.model_validate(_without_nulls(kind, job_input))
+        return kind.model_validate(job_input)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
-        raise InvalidRequest("; ".join(_explain(kind, detail) for detail in details[:3])) from None
-
-
-def _without_nulls(kind: type[AudioInput], job_input: dict[Any, Any]) -> dict[Any, Any]:
-    known = {*kind.model_fields, "timestamp"}
-    return {
-        name: value for name, value in job_input.items() if value is not None or name not in known
-    }
-
-
-def _explain(kind: type[AudioInput], detail: Any) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        return _unknown_field(kind, detail["loc"])
-    reason = detail["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
-    return f"{where}: {reason[:1].lower()}{reason[1:]}" if where else reason
-
-
-def _unknown_field(kind: type[AudioInput], location: tuple[str | int, ...]) -> str:
-    *outer, name = (str(part)[:60] for part in location)
-    known = (_NESTED[outer[0]] if outer else kind).model_fields
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
-    return f"{'.'.join([*outer, name])}: unknown field; {hint}"
-
-
-_NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": Part}
+        raise InvalidRequest(sentence(error, kind, _NESTED)) from None

@@ -24,7 +24,7 @@ from core import __version__
 from core.domain.watch import Watch
 from core.errors import OutputTooLarge, WorkerError
 from core.flows.flow import Flow
-from core.settings import MAX_CONCURRENCY, Settings
+from core.settings import MAX_CONCURRENCY, Failures, Settings
 from core.wire.fields import Answer
 from core.wire.form import Form
 from core.wire.limits import MAX_RUN_BYTES, MAX_RUNSYNC_BYTES
@@ -91,7 +91,7 @@ def serve(flow: Flow[_Request], parse: Parse[_Request], settings: Settings) -> N
     def decode_speech() -> None:
         check_fitness(flow)
 
-    handler = make_handler(flow, parse)
+    handler = make_handler(flow, parse, settings.failures)
     serverless.start(
         {"handler": handler, "concurrency_modifier": lambda _: settings.worker_concurrency}
     )
@@ -117,7 +117,9 @@ def check_fitness(flow: Flow[Any]) -> None:
     log.info("fitness: the rehearsal took %.2f s", time.perf_counter() - started)
 
 
-def make_handler(flow: Flow[_Request], parse: Parse[_Request]) -> Handler:
+def make_handler(
+    flow: Flow[_Request], parse: Parse[_Request], failures: Failures = "error"
+) -> Handler:
     """Return the async handler that the SDK calls with each job."""
     # The loop's own threads are only a few more than there are cores.
     threads = ThreadPoolExecutor(MAX_CONCURRENCY, thread_name_prefix="job")
@@ -127,7 +129,7 @@ def make_handler(flow: Flow[_Request], parse: Parse[_Request]) -> Handler:
         async with progress(job) as report:
             work = partial(_answer, flow, parse, job, Watch(report, cancelled.is_set))
             running = asyncio.get_running_loop().run_in_executor(
-                threads, answered, work, job.get("id")
+                threads, answered, work, job.get("id"), failures
             )
             return await _result(running, cancelled)
 
@@ -136,9 +138,7 @@ def make_handler(flow: Flow[_Request], parse: Parse[_Request]) -> Handler:
 
 def _answer(flow: Flow[_Request], parse: Parse[_Request], job: Job, watch: Watch) -> Answer:
     asked = parse(job.get("input"))
-    answer = render(flow.run(asked.request, watch), asked.form)
-    _check_size(answer, job)
-    return answer
+    return _sendable(render(flow.run(asked.request, watch), asked.form), job)
 
 
 async def _result(running: asyncio.Future[Answer], cancelled: threading.Event) -> Answer:
@@ -152,10 +152,22 @@ async def _result(running: asyncio.Future[Answer], cancelled: threading.Event) -
         raise
 
 
-def _check_size(answer: Answer, job: Job) -> None:
+def _sendable(answer: Answer, job: Job) -> Answer:
+    """Return the answer, with `?` for any half of a character, which the SDK cannot send.
+
+    Raise OutputTooLarge if the platform does not carry it.
+    """
+    text = json.dumps({"output": answer}, allow_nan=False, ensure_ascii=False)  # as the SDK does
+    body = text.encode("utf-8", "replace")
+    _check_size(len(body), job)
+    if text.isascii() or body.count(b"?") == text.count("?"):
+        return answer
+    return Answer(json.loads(body)["output"])
+
+
+def _check_size(size: int, job: Job) -> None:
     is_sync = str(job.get("id", "")).startswith("sync-")
     limit = MAX_RUNSYNC_BYTES if is_sync else MAX_RUN_BYTES
-    size = len(json.dumps(answer, allow_nan=False, ensure_ascii=False).encode())
     if size > limit:
         raise OutputTooLarge(
             f"the answer has {size / 1e6:.1f} MB and the platform carries {limit / 1e6:.0f} MB; "

@@ -9,9 +9,10 @@ import pytest
 
 from core import __version__
 from core.wire.form import Form, TranscriptFormat
+from core.wire.limits import MAX_RUN_BYTES
 from core.wire.render import render
 from emulator.server import Server
-from tests.handlers.flows import SECRET, said
+from tests.handlers.flows import ENVELOPE, SECRET, said
 from tests.launched import Launched, launched
 
 FLOWS = "tests.handlers.flows"
@@ -43,11 +44,10 @@ def test_the_flows_answer_is_the_jobs_output(worker: Launched) -> None:
     assert run(worker, "answer") == {"output": render(said(SECRET), Form(TranscriptFormat.TEXT))}
 
 
-def test_a_coded_error_is_a_string_with_its_code_beside_it(worker: Launched) -> None:
-    """An error is `code: sentence`, and code, success and retryable stand in the output."""
+def test_a_failed_job_has_an_error_and_no_output(worker: Launched) -> None:
+    """Clients tell a failure by the missing output; the code is in front of the sentence."""
     assert run(worker, "coded") == {
-        "error": "download_failed: the host answered 503; try again",
-        "output": {"success": False, "code": "download_failed", "retryable": True},
+        "error": "download_interrupted: the host answered 503; try again"
     }
 
 
@@ -55,9 +55,41 @@ def test_a_poisoned_process_asks_to_be_replaced(worker: Launched) -> None:
     """A failure that leaves the process in doubt posts stopPod, so the platform starts a fresh
     worker.
     """
-    posted = run(worker, "poison")
-    assert posted["stopPod"] is True
-    assert posted["output"] == {"success": False, "code": "model_failed", "retryable": True}
+    assert run(worker, "poison") == {
+        "error": "model_failed: the GPU failed; the worker is replaced",
+        "stopPod": True,
+    }
+
+
+def test_failures_can_be_outputs(server: Server, tmp_path: Path) -> None:
+    """With FAILURES=output a failed job completes: it has no error beside the output, but in it."""
+    with launched(server, FLOWS, tmp_path, FAILURES="output") as other:
+        assert run(other, "coded", "coded-output") == {
+            "output": {
+                "error": "download_interrupted: the host answered 503; try again",
+                "success": False,
+            }
+        }
+        assert run(other, "poison", "poison-output") == {
+            "output": {
+                "error": "model_failed: the GPU failed; the worker is replaced",
+                "success": False,
+            },
+            "stopPod": True,
+        }
+
+
+def test_half_a_character_does_not_lose_the_answer(worker: Launched) -> None:
+    """The SDK could not send it: it is a question mark, in answers and in errors."""
+    posted = run(worker, "half")
+    assert posted["output"] == render(said("Why? é ?"), Form(TranscriptFormat.TEXT))
+    assert run(worker, "half_error") == {"error": "invalid_url: the host ? is none"}
+
+
+def test_the_limit_is_of_all_that_is_sent(worker: Launched) -> None:
+    """To the byte, what the SDK puts around the answer included."""
+    assert len(run(worker, "largest")["output"]["text"]) == MAX_RUN_BYTES - ENVELOPE
+    assert str(run(worker, "too_large")["error"]).startswith("output_too_large: ")
 
 
 @pytest.mark.parametrize("do", ["bug", "nan", "numpy"])

@@ -46,6 +46,7 @@ from core.wire.form import TranscriptFormat
 from emulator.scripted import Asked, Reply, Script, serve
 from emulator.scripted import Scripted as Endpoint
 from emulator.simulated import Line
+from handlers.runpod.failures import failure
 from tests.asking import ask
 from tests.media import gives, host, write_wav
 from tests.replies import HTML, KEY, QUEUED, RESET, completed, failed, state
@@ -168,8 +169,7 @@ def works(flow: Any) -> dict[str, Any]:
         try:
             return await asyncio.to_thread(ask, flow, job["input"], Watch())
         except WorkerError as error:
-            said = {"success": False, "code": error.code, "retryable": error.retryable}
-            return {**said, "error": f"{error.code}: {error}"}
+            return failure(error)
 
     return {"handler": handle}
 
@@ -372,11 +372,7 @@ def test_where_one_part_fails_all_others_are_cancelled(settings: Settings) -> No
     """Each exactly once, and the part's own code is what the caller reads."""
 
     def fate(asked: Asked) -> Reply:
-        return (
-            failed("out_of_memory", "too large", retryable=True)
-            if asked.job_id == broken()
-            else QUEUED
-        )
+        return failed("out_of_memory", "too large") if asked.job_id == broken() else QUEUED
 
     words = Endpoint(status=fate)
     turns = Endpoint(status=[QUEUED])
@@ -605,12 +601,12 @@ def test_the_deadline_ends_everything(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("scripts", "code"),
     [
-        ({"status": [failed("out_of_memory", "too large", retryable=True)]}, "out_of_memory"),
+        ({"status": [failed("out_of_memory", "too large")]}, "out_of_memory"),
         ({"run": [Reply(401, "no")]}, "endpoint_refused"),
         ({"run": [RESET]}, "endpoint_unavailable"),
         ({"status": [HTML]}, "endpoint_unavailable"),
         ({"status": [Reply(404, "gone")]}, "job_expired"),
-        ({"status": [completed({"text": "of a transcription worker"})]}, "endpoint_failed"),
+        ({"status": [completed({"text": "of a transcription worker"})]}, "endpoint_refused"),
         ({"status": [QUEUED]}, "deadline_exceeded"),
     ],
 )

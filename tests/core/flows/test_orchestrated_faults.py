@@ -518,12 +518,7 @@ class Failure(Exception):
 
 
 async def _coded(line: Line) -> object:
-    return {
-        "error": "damaged_audio: it is broken",
-        "success": False,
-        "code": "damaged_audio",
-        "retryable": False,
-    }
+    return {"error": "damaged_audio: it is broken"}
 
 
 async def _silent(line: Line) -> object:

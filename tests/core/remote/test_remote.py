@@ -286,6 +286,11 @@ def test_an_endpoint_that_is_not_there_is_unavailable() -> None:
         Reply(body='{"id'),
         Reply(body=[]),
         Reply(body={"id": "../../x"}),
+        Reply(body={"id": "."}),
+        Reply(body={"id": ".."}),
+        Reply(body={"id": "..a"}),
+        Reply(body={"id": "x" * 201}),
+        Reply(body='{"id": "..", "sta'),
         Reply(504, "slow"),
         Reply(524, "slow"),
     ],
@@ -373,19 +378,53 @@ def test_an_answer_that_drips_is_cut_off_as_a_whole() -> None:
             "not a recording",
         ),
         (
-            failed("out_of_memory", "too large", retryable=True),
+            failed("out_of_memory", "too large"),
             JobFailed,
             "out_of_memory",
             True,
             "too large",
         ),
         (
-            failed("download_failed", "the host answered 503", retryable=True),
+            failed("download_interrupted", "the host answered 503"),
+            JobFailed,
+            "download_interrupted",
+            True,
+            "503",
+        ),
+        (
+            state(
+                "FAILED",
+                error="download_failed: the host answered 503",
+                output={"success": False, "code": "download_failed", "retryable": True},
+            ),
             JobFailed,
             "download_failed",
             True,
             "503",
         ),
+        (
+            completed({"error": "out_of_memory: too large", "success": False}),
+            JobFailed,
+            "out_of_memory",
+            True,
+            "too large",
+        ),
+        (
+            completed({"error": "/root/x.py", "success": False}),
+            JobFailed,
+            "endpoint_failed",
+            True,
+            "no reason",
+        ),
+        (
+            failed("x" * 64, "as long as codes may be"),
+            JobFailed,
+            "x" * 64,
+            False,
+            "as long as codes may be",
+        ),
+        (failed("x" * 65, "too long"), JobFailed, "endpoint_failed", True, "no reason"),
+        (failed("x" * 10**6, "too long"), JobFailed, "endpoint_failed", True, "no reason"),
         (
             failed("of_a_newer_worker", "anything"),
             JobFailed,
@@ -624,7 +663,7 @@ def test_an_answer_of_another_worker_says_which_setting_is_wrong(output: object)
         "transcription": lambda: read_transcription(output, language=None),
         "diarization": lambda: read_diarization(output),
     }.items():
-        with pytest.raises(JobFailed, match=f"check {name.upper()}_ENDPOINT_ID") as caught:
+        with pytest.raises(EndpointRefused, match=f"check {name.upper()}_ENDPOINT_ID") as caught:
             read()
         assert not caught.value.retryable
 
