@@ -10,6 +10,7 @@ that is tried again, where `retryable` says that this may help.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 
 import stamina
@@ -43,7 +44,10 @@ def main(argv: list[str] | None = None) -> None:
 async def transcribe(arguments: argparse.Namespace) -> None:
     """Print the answer, or leave with the code that says what to do."""
     try:
-        job_input = {**audio_field(arguments.recording), "response_format": arguments.format}
+        job_input = {
+            **await asyncio.to_thread(audio_field, arguments.recording),
+            "response_format": arguments.format,
+        }
         async with connect(arguments.endpoint, arguments.base_url) as endpoint:
             output = await run_again(
                 endpoint, job_input, attempts=arguments.attempts, pause_s=arguments.pause
