@@ -33,8 +33,8 @@ def worker(role: str, folder: Path, temp_dir: Path) -> subprocess.CompletedProce
 @pytest.mark.parametrize(
     ("role", "said"),
     [
-        ("single", "five past three"),
-        ("transcription", "five past three"),
+        ("single", "Speak louder, please"),
+        ("transcription", "Speak louder, please"),
         ("diarization", "'speaker': '2'"),
     ],
 )
