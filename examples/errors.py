@@ -9,6 +9,7 @@ whole job if its code says that this may help.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 
 import stamina
@@ -42,7 +43,10 @@ def main(argv: list[str] | None = None) -> None:
 async def transcribe(arguments: argparse.Namespace) -> None:
     """Print the answer, or exit with a code that says what to do."""
     try:
-        job_input = {**audio_field(arguments.recording), "response_format": arguments.format}
+        job_input = {
+            **await asyncio.to_thread(audio_field, arguments.recording),
+            "response_format": arguments.format,
+        }
         async with connect(arguments.endpoint, arguments.base_url) as endpoint:
             output = await run_again(
                 endpoint, job_input, attempts=arguments.attempts, pause_s=arguments.pause

@@ -9,6 +9,7 @@ then costs nothing more.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 
 from examples.command import add_endpoint, add_format, connect, parser, show, start, tell
@@ -26,7 +27,10 @@ def main(argv: list[str] | None = None) -> None:
 
 async def transcribe(arguments: argparse.Namespace) -> None:
     """Submit the job, show its progress, and print the answer."""
-    job_input = {**audio_field(arguments.recording), "response_format": arguments.format}
+    job_input = {
+        **await asyncio.to_thread(audio_field, arguments.recording),
+        "response_format": arguments.format,
+    }
     progress = Progress()
     async with connect(arguments.endpoint, arguments.base_url) as endpoint:
         output = await endpoint.run(job_input, progress)

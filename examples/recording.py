@@ -15,7 +15,11 @@ import base64
 import io
 import os
 import shutil
+import tempfile
+import threading
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +47,21 @@ def audio_field(source: str, most_bytes: int = RUN_BYTES) -> dict[str, str]:
     return {"audio_base64": base64.b64encode(audio).decode()}
 
 
+_scratch = threading.local()
+
+
+def _without_leftovers(encode: Callable[[Path, int], bytes]) -> Callable[[Path, int], bytes]:
+    """Give pydub a folder that is removed in any case: after Ctrl-C it leaves its files."""
+
+    @wraps(encode)
+    def encode_without(path: Path, room: int) -> bytes:
+        with tempfile.TemporaryDirectory(prefix="shrink-") as _scratch.folder:
+            return encode(path, room)
+
+    return encode_without
+
+
+@_without_leftovers
 def shrink(path: Path, room: int) -> bytes:
     """Encode a recording as 16 kHz mono opus of at most `room` bytes.
 
@@ -77,7 +96,13 @@ def _pydub() -> Any:
         warnings.simplefilter("ignore")  # it looks for ffmpeg on PATH before we can set its path
         import pydub
     pydub.AudioSegment.converter = _find_ffmpeg()
+    pydub.audio_segment.NamedTemporaryFile = _scratch_file
     return pydub
+
+
+def _scratch_file(*arguments: Any, **options: Any) -> Any:
+    options["dir"] = _scratch.folder
+    return tempfile.NamedTemporaryFile(*arguments, **options)
 
 
 def _find_ffmpeg() -> str:

@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
 
 async def transcribe(arguments: argparse.Namespace) -> None:
     """Ask both endpoints, merge the answers, and print the transcript."""
-    audio = audio_field(arguments.recording)
+    audio = await asyncio.to_thread(audio_field, arguments.recording)
     known = {"num_speakers": arguments.num_speakers} if arguments.num_speakers else {}
     async with (
         connect(arguments.transcription, arguments.base_url) as words,

@@ -10,6 +10,7 @@ long recordings see progress.py.
 from __future__ import annotations
 
 import argparse
+import asyncio
 
 from examples.command import add_endpoint, add_format, connect, parser, show, start
 from examples.recording import RUNSYNC_BYTES, audio_field
@@ -27,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
 async def transcribe(arguments: argparse.Namespace) -> None:
     """Send the recording and print the answer."""
     job_input = {
-        **audio_field(arguments.recording, RUNSYNC_BYTES),
+        **await asyncio.to_thread(audio_field, arguments.recording, RUNSYNC_BYTES),
         "response_format": arguments.format,
     }
     async with connect(arguments.endpoint, arguments.base_url) as endpoint:

@@ -74,7 +74,10 @@ async def follow(
     """
     name = recording.partition("?")[0]  # the query may contain a secret signature
     try:
-        job_input = {**audio_field(recording), "response_format": arguments.format}
+        job_input = {
+            **await asyncio.to_thread(audio_field, recording),
+            "response_format": arguments.format,
+        }
         job_id = await endpoint.submit(job_input, webhook=arguments.public_url)
         await calls.about(job_id, arguments.patience)
         output = await endpoint.wait(job_id)

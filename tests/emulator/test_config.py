@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.settings import Settings
 from emulator import config, faults
 from emulator.config import ConfigError
 from emulator.scaler import Bounds
@@ -34,6 +35,16 @@ def test_the_demo_has_all_four_roles_always_on() -> None:
         orchestrator["DIARIZATION_ENDPOINT_ID"],
         orchestrator["TRANSCRIPTION_ENDPOINT_ID"],
     } <= demo.endpoints.keys()
+
+
+def test_the_demo_s_workers_fetch_from_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newcomer's recording has no public URL."""
+    endpoints = config.read(DEMO).endpoints
+    for role in ("single", "diarization", "transcription"):
+        for name, value in endpoints[role].environment.items():
+            monkeypatch.setenv(name, value)
+        assert Settings.from_environment().runpod_allow_private_download_urls
+        monkeypatch.undo()
 
 
 def test_a_file_says_how_an_endpoint_scales_and_what_goes_wrong(tmp_path: Path) -> None:
