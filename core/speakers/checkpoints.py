@@ -30,6 +30,9 @@ _ALLOWED = {
     "collections": {"defaultdict"},
     "lightning.pytorch.callbacks.early_stopping": {"EarlyStopping"},
     "lightning.pytorch.callbacks.model_checkpoint": {"ModelCheckpoint"},
+    "numpy": {"dtype"},
+    "numpy._core.multiarray": {"scalar"},
+    "numpy.core.multiarray": {"scalar"},
     "omegaconf.base": {"ContainerMetadata", "Metadata"},
     "omegaconf.dictconfig": {"DictConfig"},
     "omegaconf.listconfig": {"ListConfig"},
@@ -57,7 +60,8 @@ def examined(location: ModelLocation) -> Iterator[None]:
     _check_arrays(models)
     files = list(_checkpoints(models))
     needed = {name for file, shown in files for name in _unusual_types(file, shown)}
-    with safe_globals([_resolved(name) for name in sorted(needed)]), _weights_alone():
+    allowed = [*(_resolved(name) for name in sorted(needed)), *_kinds_of_numbers()]
+    with safe_globals(allowed), _weights_alone():
         for file, shown in files:
             _check_checkpoint(file, shown)
         yield
@@ -110,7 +114,15 @@ def _unusual_types(file: Path, shown: str) -> list[str]:
 
 def _resolved(full_name: str) -> tuple[Any, str]:
     module, _, name = full_name.rpartition(".")
+    module = module.replace("numpy.core", "numpy._core")  # where numpy 2 has it
     return getattr(import_module(module), name), full_name
+
+
+def _kinds_of_numbers() -> list[type]:
+    """Return the classes that a `numpy.dtype` is an instance of."""
+    import numpy as np
+
+    return [type(np.dtype(kind)) for kind in ("?", "i4", "i8", "f4", "f8")]
 
 
 @contextlib.contextmanager

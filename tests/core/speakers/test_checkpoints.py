@@ -85,6 +85,13 @@ def test_a_checkpoint_that_calls_something_is_refused(
     assert "a model is a program" in message
 
 
+def test_an_array_of_objects_in_a_checkpoint_is_refused(folder: Path, trace: Path) -> None:
+    """Only single numbers of numpy's are read."""
+    file = folder / "embedding" / "pytorch_model.bin"
+    change(file, {"scores": np.array([calls(trace)["system"]], dtype=object)})
+    assert refusal(folder, trace).startswith("embedding/pytorch_model.bin would run ")
+
+
 @pytest.mark.parametrize("options", [{"pickle_protocol": 4}, {"pickle_protocol": 5}])
 def test_newer_pickles_do_not_hide_a_call(
     options: dict[str, int], folder: Path, trace: Path
@@ -212,6 +219,7 @@ def test_what_the_checkpoints_of_pyannote_hold_is_read(
             "older": collections.defaultdict(dict),
             "introspection": Introspection(),
             "version": torch.__version__,
+            "scores": [np.float64(0.5), np.float32(2), np.int64(3), np.bool_(True)],
             "configuration": omegaconf.OmegaConf.create({"a": [1, "b", None, 0.5, True]}),
             "callbacks": {EarlyStopping: {"wait": 1}, ModelCheckpoint: {"best": torch.ones(1)}},
         },
