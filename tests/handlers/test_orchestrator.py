@@ -38,7 +38,7 @@ FAILURE = {"error": "unsupported_audio: not a recording"}
 
 def recording(job_input: Any) -> str:
     """Return the first letters of a recording's name, which say what becomes of it."""
-    return str(job_input["audio_url"].rsplit("/", 1)[1][:4])
+    return str(job_input["audio"].rsplit("/", 1)[1][:4])
 
 
 async def words(job: dict[str, Any], line: Line) -> object:
