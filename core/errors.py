@@ -9,8 +9,7 @@
     ├── SourceError             the recording could not be fetched
     │   ├── InvalidUrl              invalid_url
     │   ├── BlockedAddress          blocked_address
-    │   ├── DownloadFailed          download_failed        (retryable if the host may recover:
-    │   │                                                   then download_interrupted)
+    │   ├── DownloadFailed          download_failed        (retryable if the host may recover)
     │   ├── DownloadTimedOut        download_timed_out     (retryable)
     │   ├── StorageNotConfigured    storage_not_configured
     │   └── SourceTooLarge          source_too_large

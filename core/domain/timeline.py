@@ -124,8 +124,8 @@ class Diarization:
 
     @property
     def num_speakers(self) -> int:
-        """How many different speakers."""
-        return len({turn.speaker for turn in (*self.turns, *self.exclusive_turns)})
+        """How many different speakers the exclusive turns have, or the others if there are none."""
+        return len({turn.speaker for turn in self.exclusive_turns or self.turns})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.domain.request import Decoding, OnDiarizationError, SingleRequest, SpeakerCount
 from core.domain.timeline import Diarization, Transcript, Transcription
-from core.domain.watch import Watch
+from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, WorkerError
 from core.flows.diarization import diarize
 from core.flows.progress import JobProgress
@@ -78,6 +78,9 @@ class SingleFlow:
             turns = pool.submit(diarize, self.diarizer, waveform, speakers, of_turns)
             is_needed = on_diarization_error is OnDiarizationError.FAIL
             needed: tuple[Future[Any], ...] = (words, turns) if is_needed else (words,)
+            if not is_needed:
+                # Whatever came of it, the job no longer waits for its speakers.
+                turns.add_done_callback(lambda _: of_turns.report(Stage.DIARIZING, 1.0))
             for branch in needed:
                 branch.add_done_callback(lambda done: failed.set() if done.exception() else None)
         _raise_cause(*needed)

@@ -159,7 +159,12 @@ def _turns(annotation: Any, waveform: Waveform) -> list[Turn]:
 
 
 def _named(ordinary: list[Turn], exclusive: list[Turn]) -> Diarization:
-    """Number the speakers from "1" in the order of their first ordinary turns."""
+    """Number the speakers from "1" in the order of their first ordinary turns.
+
+    Leave out who has no exclusive turn: pyannote pads short recordings with labels of nobody.
+    """
+    heard = {turn.speaker for turn in exclusive or ordinary}
+    ordinary = [turn for turn in ordinary if turn.speaker in heard]
     labels = dict.fromkeys(turn.speaker for turn in (*ordinary, *exclusive))
     names = {label: str(number) for number, label in enumerate(labels, start=1)}
 

@@ -96,11 +96,11 @@ class AudioInput(Strict):
     def _one_source(self) -> Self:
         filled = [name for name, value in self._sources.items() if not spellings.is_blank(value)]
         empty = [name for name in self._sources if name not in filled]
-        if not filled and len(empty) == 1:
-            raise ValueError(f"{empty[0]} is empty; give a URL or base64 text")
+        if empty and not filled:
+            verb = "is" if len(empty) == 1 else "are"
+            raise ValueError(f"{' and '.join(empty)} {verb} empty; give a URL or base64 text")
         if len(filled) != 1:
-            given = filled or empty
-            what = f"{' and '.join(given)} were given" if given else "none was given"
+            what = f"{' and '.join(filled)} were given" if filled else "none was given"
             raise ValueError(f"give exactly one of audio, audio_url, audio_base64; {what}")
         return self
 

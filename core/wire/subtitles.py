@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
-from itertools import accumulate, groupby, zip_longest
+from itertools import accumulate, groupby
 
 from core.domain.timeline import Transcript, Word
+from core.wire.cues import LONGEST_CUE_MS, Cue, join_short, timed
 from core.wire.fields import Answer, one_line
 
-# Netflix's guide for timed text asks for two lines of 42 Latin characters, for 5/6 to 7 seconds.
+# Netflix's guide for timed text asks for two lines of 42 Latin characters.
 LINE_CHARACTERS = 42
-SHORTEST_CUE_MS = 833
-LONGEST_CUE_MS = 7000
 CLAUSE_PAUSE_S = 0.2
 LABEL_CHARACTERS = 24
 
@@ -25,17 +24,10 @@ Texts = Callable[[Sequence[Word]], list[str]]
 """Returns the texts that a cue of these words shows; a line may end between two of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Cue:
-    start_ms: int
-    end_ms: int
-    words: tuple[Word, ...]
-
-
 def srt(transcript: Transcript) -> Answer:
     """Return SubRip, with the speaker in front of the words."""
 
-    def block(number: int, cue: _Cue) -> str:
+    def block(number: int, cue: Cue) -> str:
         lines = "\n".join(_lines(_labelled(cue.words))).translate(_NOT_STYLING)
         return f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{lines}\n"
 
@@ -46,7 +38,7 @@ def srt(transcript: Transcript) -> Answer:
 def vtt(transcript: Transcript) -> Answer:
     """Return WebVTT, with the speaker in a voice tag."""
 
-    def block(cue: _Cue) -> str:
+    def block(cue: Cue) -> str:
         label = _label(cue.words[0].speaker)
         voice = f"<v {html.escape(label, quote=False)}>" if label else ""
         lines = html.escape("\n".join(_lines(_unlabelled(cue.words))), quote=False)
@@ -93,7 +85,7 @@ def _lines(texts: Sequence[str]) -> tuple[str, ...]:
     return line[: begin - 1], line[begin:]
 
 
-def _cues(transcript: Transcript, texts: Texts) -> Iterator[_Cue]:
+def _cues(transcript: Transcript, texts: Texts) -> list[Cue]:
     """Cut the segments into cues of one speaker each that do not overlap."""
     groups = [
         tuple(group)
@@ -101,11 +93,9 @@ def _cues(transcript: Transcript, texts: Texts) -> Iterator[_Cue]:
         for _, run in groupby(segment.words, key=lambda word: word.speaker)
         for group in _readable([piece for word in run for piece in _pieces(word)], texts)
     ]
-    free_ms = 0
-    for group, following in zip_longest(groups, groups[1:]):
-        cue = _timed(group, following, free_ms)
-        free_ms = cue.end_ms
-        yield cue
+    end_ms = round(1000 * transcript.duration)
+    joined = join_short(groups, end_ms, fits=lambda words: _fits(words, texts))
+    return timed(joined, end_ms)
 
 
 def _pieces(word: Word) -> Iterator[Word]:
@@ -164,16 +154,3 @@ def _break(word: Word, following: Word) -> _Break:
     if following.start - word.end >= CLAUSE_PAUSE_S:
         return _Break.AT_A_PAUSE
     return _Break.ANYWHERE
-
-
-def _timed(words: tuple[Word, ...], following: tuple[Word, ...] | None, free_ms: int) -> _Cue:
-    """Return a cue that begins at `free_ms` or later and ends before the following one.
-
-    It stays on screen long enough to be read, as far as that leaves time.
-    """
-    start = max(free_ms, round(1000 * words[0].start))
-    end = max(round(1000 * max(word.end for word in words)), start + SHORTEST_CUE_MS)
-    limit = start + LONGEST_CUE_MS
-    if following is not None:
-        limit = min(limit, round(1000 * following[0].start))
-    return _Cue(start, max(start + 1, min(end, limit)), words)

@@ -135,7 +135,7 @@ WRONG: dict[str, tuple[str, str, Make]] = {
     "num_speakers is text": (
         "invalid_request",
         "num_speakers",
-        given({**GOOD, "num_speakers": "2"}),
+        given({**GOOD, "num_speakers": "two"}),
     ),
     "min over max": (
         "invalid_request",

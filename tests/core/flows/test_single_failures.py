@@ -60,6 +60,16 @@ class Waiting(Speakers):
         raise Cancelled("the job was cancelled")
 
 
+class Reporting(Speech):
+    """A speech model that says when it is done."""
+
+    def transcribe(self, *args: Any, progress: Callable[[float], None], **more: Any) -> Any:
+        """Do as the other, and say so."""
+        heard = super().transcribe(*args, progress=progress, **more)
+        progress(1.0)
+        return heard
+
+
 class Deaf(Speech):
     """A speech model that fails."""
 
@@ -85,6 +95,18 @@ def test_who_can_do_without_speakers_gets_the_transcript(
     turns = Endpoint(**works(DiarizationFlow(reader, Silent(error))))
     with orchestrator(settings, words, turns) as flow:
         assert ask(flow, asked) == answer
+
+
+def test_progress_does_not_wait_for_a_failed_diarization(
+    settings: Settings, inline: dict[str, str]
+) -> None:
+    """It comes to its end with the words, and never goes back."""
+    shown: list[float] = []
+    single = SingleFlow(Reader(settings), Reporting(), Silent(OutOfMemory("too large")))
+    watch = Watch(report=lambda _, fraction: shown.append(fraction))
+    ask(single, {**inline, **TRANSCRIPT_ONLY}, watch)
+    assert shown == sorted(shown)
+    assert shown[-1] == 1
 
 
 def test_speakers_are_missed_unless_the_caller_says_otherwise(

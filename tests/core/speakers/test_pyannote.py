@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from core.domain.request import SpeakerCount
-from core.domain.timeline import Diarization
+from core.domain.timeline import Diarization, Turn
 from core.errors import Cancelled, ModelFailed, OutOfMemory
 from core.media.audio import SAMPLE_RATE, Waveform
 from core.modelstore import find_diarization_model
-from core.speakers.pyannote import PyannoteDiarizer
+from core.speakers.pyannote import PyannoteDiarizer, _named
 from tests import golden
 from tests.core.speakers.calls import diarize
 
@@ -71,6 +71,30 @@ def test_silence_of_any_length_has_no_turns(diarizer, samples):
         diarizer, Waveform(np.zeros(samples, np.float32), 5.0), SpeakerCount(at_least=2)
     )
     assert (answer.turns, answer.exclusive_turns, answer.num_speakers) == ((), (), 0)
+
+
+@pytest.mark.parametrize("length_s", [0.3, 0.7, 1.9, 3.0])
+@pytest.mark.parametrize("sound", ["voice", "tone"])
+def test_nobody_is_in_the_turns_who_is_not_counted(diarizer, sound, length_s):
+    """The number, the ordinary and the exclusive turns of a short recording have one source."""
+    count = int(length_s * SAMPLE_RATE)
+    samples = {
+        "voice": golden.load("sentences").waveform.samples[:count],
+        "tone": 0.3 * np.sin(np.arange(count, dtype=np.float32) * 0.17).astype(np.float32),
+    }[sound]
+    answer = diarize(diarizer, Waveform(samples, 0.0))
+    speakers = {turn.speaker for turn in answer.turns}
+    assert speakers == {turn.speaker for turn in answer.exclusive_turns}
+    assert speakers == set(map(str, range(1, answer.num_speakers + 1)))
+
+
+def test_labels_of_nobody_are_left_out():
+    """They have no exclusive turn; the others are numbered without them."""
+    ordinary = [Turn(0, 1, "A"), Turn(0, 2, "ghost"), Turn(1, 2, "B")]
+    named = _named(ordinary, [Turn(0, 1, "A"), Turn(1, 2, "B")])
+    assert named.turns == named.exclusive_turns == (Turn(0, 1, "1"), Turn(1, 2, "2"))
+    assert named.num_speakers == 2
+    assert _named(ordinary, []).num_speakers == 3
 
 
 def test_short_piece_of_speech_has_one_speaker(diarizer):

@@ -81,6 +81,7 @@ def test_two_recordings_are_refused() -> None:
     [
         ({"audio": ""}, "audio is empty"),
         ({"audio": " \n"}, "audio is empty"),
+        ({"audio": "", "audio_url": " "}, "audio and audio_url are empty; give a URL"),
         ({"audio": 5}, "audio: input should be a valid string"),
         ({"audio": ["UklGRg=="]}, "audio: input should be a valid string"),
         ({"audio_url": "talk.mp3"}, "audio_url is not a URL"),
