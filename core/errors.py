@@ -31,14 +31,13 @@
     │   ├── JobFailed               endpoint_failed        (retryable; or the job's own code)
     │   ├── JobExpired              job_expired            (retryable)
     │   └── DeadlineExceeded        deadline_exceeded      (retryable)
-    ├── DiskFailed              disk_failed            (retryable if it may pass: disk_full)
+    ├── DiskFailed              disk_failed            (if retryable: disk_full)
     ├── OutputTooLarge              output_too_large
     ├── Cancelled                   cancelled
     ├── InternalError               internal_error         (retryable)
     └── SettingsError               invalid_settings       (stops the worker at start)
 
 Whether the same request may succeed later can be seen from the code alone: see `is_retryable`.
-
 Messages never contain a path, a token, a URL's query or a word of the transcript.
 """
 
@@ -291,8 +290,8 @@ class SettingsError(WorkerError, ValueError):
 
 def is_retryable(code: str) -> bool:
     """Return whether the request that failed with this code may succeed later."""
-    is_usually = any(kind.code == code and kind.retryable for kind in _kinds(WorkerError))
-    return is_usually or code in (DownloadFailed.code_if_retryable, DiskFailed.code_if_retryable)
+    always = {kind.code for kind in _kinds(WorkerError) if kind.retryable}
+    return code in always | {DownloadFailed.code_if_retryable, DiskFailed.code_if_retryable}
 
 
 def _kinds(kind: type[WorkerError]) -> Iterator[type[WorkerError]]:
