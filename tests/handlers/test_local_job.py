@@ -12,15 +12,34 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EMBEDDED = {"MODEL_ID": "embedded", "DIARIZATION_MODEL_ID": "embedded"}
+NEVER_CALLED = {
+    "torch._dynamo",
+    "torch._inductor",
+    "scipy.signal",
+    "matplotlib",
+    "transformers",
+    "pandas",
+    "sympy",
+}
+"""Libraries that no worker calls: `core.engine.lazy_imports`."""
+RUN = """
+import runpy, sys
+module = sys.argv.pop()
+try:
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+finally:
+    print("modules:", *sys.modules)
+"""
+"""Does what `python -m` does, then says what was imported."""
 
 
-def worker(role: str, folder: Path, temp_dir: Path) -> subprocess.CompletedProcess[str]:
-    """Run a role to its end."""
+def worker(module: str, folder: Path, temp_dir: Path) -> subprocess.CompletedProcess[str]:
+    """Run a worker to its end."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("RUNPOD_")
     }
     return subprocess.run(
-        [sys.executable, "-m", f"handlers.{role}"],
+        [sys.executable, "-c", RUN, module],
         cwd=folder,
         env={**inherited, **EMBEDDED, "TEMP_DIR": str(temp_dir), "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -31,28 +50,46 @@ def worker(role: str, folder: Path, temp_dir: Path) -> subprocess.CompletedProce
 
 
 @pytest.mark.parametrize(
-    ("role", "said"),
+    ("role", "said", "called", "never_called"),
     [
-        ("single", "Speak louder, please"),
-        ("transcription", "Speak louder, please"),
-        ("diarization", "'speaker': '2'"),
+        ("single", "Speak louder, please", {"nemo", "pyannote.audio"}, NEVER_CALLED),
+        (
+            "transcription",
+            "Speak louder, please",
+            {"nemo.collections.asr.models.rnnt_bpe_models"},
+            NEVER_CALLED | {"datasets", "onnx", "sklearn"},
+        ),
+        (
+            "diarization",
+            "'speaker': '2'",
+            {"pyannote.audio.pipelines.speaker_diarization"},
+            NEVER_CALLED | {"nemo"},
+        ),
     ],
 )
-def test_each_role_does_the_job_that_ships(role: str, said: str, tmp_path: Path) -> None:
-    """The SDK prints the answer and ends well; no file stays."""
-    done = worker(role, ROOT, tmp_path)
+def test_each_role_does_the_job_that_ships(
+    role: str, said: str, called: set[str], never_called: set[str], tmp_path: Path
+) -> None:
+    """The SDK prints the answer and ends well; no file stays.
+
+    From its start to its end the worker imports nothing that it never calls.
+    """
+    done = worker(f"handlers.{role}", ROOT, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Job local_test completed successfully." in done.stdout
     assert said in done.stdout
     assert list(tmp_path.iterdir()) == []
+    (imported,) = [line for line in done.stdout.splitlines() if line.startswith("modules: ")]
+    assert called <= set(imported.split())
+    assert never_called & set(imported.split()) == set()
 
 
 def test_a_job_that_fails_ends_badly(tmp_path: Path) -> None:
     """With its error, and exit code 1."""
-    (tmp_path / "test_input.json").write_text(json.dumps({"input": {"audio": "no base64 !"}}))
-    done = worker("diarization", tmp_path, tmp_path / "jobs")
+    (tmp_path / "test_input.json").write_text(json.dumps({"input": {"do": "coded"}}))
+    done = worker("tests.handlers.flows", tmp_path, tmp_path / "jobs")
     assert done.returncode == 1
-    assert "Job local_test failed with error: invalid_base64: " in done.stdout
+    assert "Job local_test failed with error: download_interrupted: the host" in done.stdout
 
 
 def test_the_job_that_ships_is_small() -> None:

@@ -1,9 +1,7 @@
 """A library that nobody uses is not imported. One that is used after all is the real one."""
 
 import importlib
-import subprocess
 import sys
-import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
@@ -201,50 +199,3 @@ def test_version_is_the_modules_own_if_no_distribution_has_its_name(imported_nam
 
         assert plots.__version__ == "1.5"
     assert imported_names == ["plots"]
-
-
-def modules_after(code: str) -> set[str]:
-    """Return the modules that a fresh process has imported after some code."""
-    script = textwrap.dedent(code) + "\nimport sys\nprint('|'.join(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=True,
-    )
-    return set(done.stdout.splitlines()[-1].split("|"))
-
-
-NEVER_CALLED = {
-    "torch._dynamo",
-    "torch._inductor",
-    "scipy.signal",
-    "matplotlib",
-    "transformers",
-    "pandas",
-    "sympy",
-}
-
-
-def test_transcription_worker_starts_and_works_without_what_it_never_calls():
-    """The speech model is imported, loaded, and decodes once."""
-    loaded = modules_after("""
-        from pathlib import Path
-        from core.speech.parakeet import ParakeetModel
-        ParakeetModel(Path("models/embedded/speech.nemo"))
-    """)
-    assert "nemo.collections.asr.models.rnnt_bpe_models" in loaded
-    assert (NEVER_CALLED | {"datasets", "onnx", "sklearn"}) & loaded == set()
-
-
-def test_diarization_worker_starts_and_works_without_what_it_never_calls():
-    """The speaker model is imported, loaded, and diarizes a second of speech."""
-    loaded = modules_after("""
-        from handlers.runpod.worker import FITNESS_RECORDING
-        from core.flows.load import load_diarization
-        from core.settings import Settings
-        load_diarization(Settings(diarization_model_id="embedded")).rehearse(FITNESS_RECORDING)
-    """)
-    assert "pyannote.audio.pipelines.speaker_diarization" in loaded
-    assert (NEVER_CALLED | {"nemo"}) & loaded == set()
