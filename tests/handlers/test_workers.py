@@ -144,7 +144,8 @@ def orchestrated(workers: Workers) -> Iterator[OrchestratedFlow]:
 
     def hand_to(role: str) -> Handler:
         async def run(job: dict[str, Any], _line: Line) -> object:
-            return await asyncio.to_thread(workers.output, role, **job["input"])
+            asked = {name: value for name, value in job["input"].items() if name != "audio"}
+            return await asyncio.to_thread(workers.output, role, **asked)
 
         return run
 
