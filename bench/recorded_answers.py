@@ -120,7 +120,7 @@ def _wrong(recording: Input) -> dict[str, object]:
         "file scheme": {"audio_url": "file:///etc/passwd"},
         "metadata": {"audio_url": "http://169.254.169.254/latest"},
         "s3": {"audio_url": "s3://bucket/key.wav"},
-        "text for a number": {**recording, "start": "1"},
+        "text for a number": {**recording, "start": "soon"},
         "backwards": {**recording, "start": 5, "end": 4},
     }
 

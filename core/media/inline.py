@@ -87,7 +87,7 @@ def _padded(text: str) -> str:
         place = f"as character {odd.start() + 1} of {len(text)}"
         if odd[0] == "=":
             raise _refusal(f"text follows its padding, which stands {place}")
-        raise _refusal(f"{odd[0]!a} stands {place}")
+        raise _refusal(f"{odd[0]!r} stands {place}")
     if len(body) % 4 == 1:
         raise _refusal(f"its {len(body)} characters make no whole number of bytes; it is cut short")
     padding = "=" * (-len(body) % 4)

@@ -137,7 +137,7 @@ def test_blanks_between_lines_are_dropped(width: int, end: str, tmp_path: Path) 
     ("text", "words"),
     [
         ("AAAA!AAA", "'!' stands as character 5 of 8"),
-        ("AAAAÄAAA", r"'\xc4' stands as character 5 of 8"),
+        ("AAAAÄAAA", "'Ä' stands as character 5 of 8"),
         ("AAAA=AAA", "text follows its padding, which stands as character 5 of 8"),
         ("AAAAA", "its 5 characters make no whole number of bytes; it is cut short"),
         ("A" * 101, "it is cut short"),
