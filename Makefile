@@ -24,7 +24,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest $(ONE)
 else
 test: $(STAMP)  ## run all tests; ONE=tests/core/media runs just those
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 	$(BIN)/coverage report --include='core/*' --fail-under=90 --format=total
 endif
 
