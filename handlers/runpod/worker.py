@@ -71,12 +71,12 @@ def start(load: Callable[[Settings], Flow[_Request]], parse: Parse[_Request]) ->
     # one would be lost.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     configure_logging()
-    log.info("parakeet-workers %s", __version__)
     try:
         settings = Settings.from_environment()
         flow = load(settings)
     except WorkerError as error:
         sys.exit(f"{error.code}: {error}")
+    log.info("parakeet-workers %s", __version__)
     serve(flow, parse, settings)
 
 
