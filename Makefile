@@ -1,50 +1,64 @@
-# make demo   the main job on the embedded models, nothing else needed
-# make serve  all four roles behind the emulator, until Ctrl-C; prints a curl to try
-# make test   the tests          make check  lint, types          make lock  the hash-pinned requirements anew
-# make images the four container images, by whatever engine answers      make test-images  the same, and their tests
 PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROLES := single diarization transcription orchestrator dev
+IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed and this is %s; name another one: make PYTHON=python3.12" % sys.version.split()[0])
 
-.PHONY: demo serve test test-slow images test-images check lock clean
+.PHONY: help demo serve test test-slow images test-images check fix lock clean
 
-demo: $(STAMP)
+help:  ## print this list
+	@echo "make TARGET; the first one installs what it needs into $(VENV) (4.6 GB to download, 8.9 GB on disk)"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(STAMP)  ## transcribe a dialogue on the embedded models; answers in demo-output/
 	$(BIN)/python -m examples.demo
 
-# exec: no shell stands between a signal and the emulator, which then ends its workers.
-serve: $(STAMP)
+# exec: no shell between a signal and the emulator, which then ends its workers.
+serve: $(STAMP)  ## run all four roles behind the emulator until Ctrl-C; print a curl to try
 	exec $(BIN)/python -m emulator --config emulator/demo.toml --port $(PORT)
 
+ifdef ONE
 test: $(STAMP)
+	$(BIN)/python -m pytest $(ONE)
+else
+test: $(STAMP)  ## run all tests; ONE=tests/core/media runs just those
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(BIN)/coverage report --include='core/*' --fail-under=90 --format=total
+endif
 
-test-slow: $(STAMP)
+test-slow: $(STAMP)  ## run the tests on full-size models, and those that take long
 	$(BIN)/python -m pytest -m slow
 
-images: $(STAMP)
+images: $(STAMP)  ## build the four container images with whatever engine answers
 	$(BIN)/python -m tests.images.build
 
-test-images: $(STAMP)
+test-images: $(STAMP)  ## build the images and test them
 	$(BIN)/python -m pytest -m images tests/images
 
-check: $(STAMP)
+check: $(STAMP)  ## lint, format, layers, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+fix: $(STAMP)  ## format, and fix what the linter can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 # uv, itself from the index, installs in a fraction of pip's time.
 $(STAMP): requirements/dev.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c '$(IS_RECENT)'
+	@echo "Installing NeMo, torch and the rest into $(VENV): 4.6 GB to download, 8.9 GB on disk, once."
+	@$(BIN)/python -c '$(IS_RECENT)' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv==0.13.8'
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.txt
-	touch $@
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --require-hashes -r requirements/dev.txt
+	@touch $@
 
-lock: $(STAMP)
+lock: $(STAMP)  ## resolve the hash-pinned requirements again
 	for role in $(ROLES); do $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --extra $$role pyproject.toml -o requirements/$$role.txt || exit 1; done
 
-clean:
+clean:  ## remove the environment, answers and caches
 	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

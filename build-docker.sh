@@ -55,6 +55,10 @@ done
 # MODEL@COMMIT; which variables it comes from is said where one is missing.
 pinned() {
   local id=${!1:-$3} revision=${!2:-}
+  if [[ $id == *@* ]]; then
+    [[ -z $revision || $revision == "${id#*@}" ]] || refuse "$1 and $2 name two revisions"
+    revision=${id#*@} id=${id%%@*}
+  fi
   [[ $id =~ ^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$ ]] || refuse "$1=$id is no Hugging Face id"
   [[ $revision =~ ^[0-9a-f]{40}$ ]] || refuse "--bake: set $2 to the commit of $id that is meant, 40 hexadecimal digits"
   printf %s "$id@$revision"

@@ -3,20 +3,19 @@
     python -m bench.accuracy --count 20
     python -m bench.accuracy --count 20 --only diarization
 
-The dialogues are those of `training.dialogues` with seeds from 1000 on, which nothing was trained
-or tuned on; they are made on the first call (flite, espeak-ng, sox and ffmpeg are needed) and kept
-in `build/held-out`. Rules of the measures:
+The dialogues are those of `training.dialogues` with seeds from 1000 on. Nothing was trained or
+tuned on them. They are made on the first call, which needs flite, espeak-ng, sox and ffmpeg, and
+kept in `build/held-out`. The rules of the measures:
 
-- Text is compared in lower case, with every character removed that is no letter, digit, apostrophe
-  or blank.
-- WER (jiwer): the reference's words of all speakers in order of time, against the transcript's in
-  theirs. Where two people
-  speak at once that order is arbitrary, which counts as errors; cpWER does not suffer from it.
+- Text is compared in lower case, without any character that is no letter, digit, apostrophe or
+  blank.
+- WER (jiwer): the words of all speakers in order of time, those of the reference against those of
+  the transcript. If two people speak at once that order is arbitrary, which counts as errors; cpWER
+  does not suffer from it.
 - DER (pyannote.metrics): collar 0, overlapped speech scored, from the start to the end of the
   recording.
-- cpWER and tcpWER with a collar of 5 s (meeteval): words under the best assignment of speakers; a
-  word without a speaker
-  counts as one of a speaker of its own.
+- cpWER and tcpWER with a collar of 5 s (meeteval): words under the best assignment of speakers. A
+  word without a speaker counts as one of a speaker of its own.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ _REMOVED = re.compile(r"[^\w\s']|_")
 
 @dataclass(frozen=True, slots=True)
 class WordScore:
-    """Counts of words; sums add up."""
+    """Counts of words, which can be summed."""
 
     spoken: int
     deleted: int
@@ -64,7 +63,7 @@ class WordScore:
     tcp_errors: int
 
     def rates(self) -> tuple[float, float, float, float, float, float]:
-        """WER, deletions, insertions, substitutions, cpWER and tcpWER over the words spoken."""
+        """Return WER, deletions, insertions, substitutions, cpWER and tcpWER per word spoken."""
         errors = self.deleted + self.inserted + self.substituted
         counts = (
             errors,
@@ -91,8 +90,9 @@ class Row:
 
 
 class System:
-    """The production pipeline with the models that the environment names, the embedded ones unless
-    it says otherwise.
+    """The production pipeline with the models of the environment.
+
+    These are the embedded ones if it names no others.
     """
 
     def __init__(self, only_diarization: bool) -> None:
@@ -103,7 +103,7 @@ class System:
         self._transcriber = None if only_diarization else load_transcription(settings).transcriber
 
     def run(self, path: Path) -> tuple[Diarization, Transcript | None]:
-        """Turns of a recording and, unless only those are wanted, its transcript."""
+        """Return a recording's turns and, unless only these are wanted, its transcript."""
         watch = Watch()
         waveform = audio.Stream(path, max_duration_s=3600).read()
         diarization = self._diarizer.diarize(
@@ -128,7 +128,7 @@ class System:
 
 
 def normalise(text: str) -> str:
-    """Lower case, no punctuation.
+    """Return the text in lower case, without punctuation.
 
     >>> normalise("No, it's the four-legged one.")
     "no it's the fourlegged one"
@@ -181,9 +181,10 @@ def measure(system: System, recording: Path) -> Row:
     diarization, transcript = system.run(recording)
     # mp3 pads the end; what lies past the last word of either side is scored, the padding is
     # silence.
-    duration_s = max(turn.end for turn in (*turns, *diarization.turns))
-    scored = score(annotation(turns), annotation(diarization.turns), duration_s)
-    found, true = ({turn.speaker for turn in some} for some in (diarization.turns, turns))
+    ends = [*(turn.end for turn in turns), *(turn.end for turn in diarization.turns)]
+    scored = score(annotation(turns), annotation(diarization.turns), max(ends))
+    found = {turn.speaker for turn in diarization.turns}
+    true = {turn.speaker for turn in turns}
     counts = f"{len(found)}/{len(true)}"
     return Row(
         recording.stem,
@@ -194,7 +195,7 @@ def measure(system: System, recording: Path) -> Row:
 
 
 def total(rows: Sequence[Row]) -> Row:
-    """The table's last line: errors and words summed over all dialogues."""
+    """Return the last line of the table: errors and words summed over all dialogues."""
     diarization = total_diarization([row.diarization for row in rows])
     scores = [row.words for row in rows if row.words is not None]
     names = ("spoken", "deleted", "inserted", "substituted", "cp_errors", "tcp_errors")
@@ -215,12 +216,12 @@ _WORDS_HEAD = f"{'WER':>9}{'del':>7}{'ins':>7}{'sub':>7}{'cpWER':>8}{'tcpWER':>8
 
 
 def head(with_words: bool) -> str:
-    """The first line."""
+    """Return the first line of the table."""
     return _DIARIZATION_HEAD + (_WORDS_HEAD if with_words else "")
 
 
 def line(row: Row) -> str:
-    """One line, all numbers in percent."""
+    """Return a line of the table, all numbers in percent."""
     shares = (row.diarization.error_rate, *row.diarization.shares())
     text = f"{row.name:<15}{row.speakers:>12}" + "".join(f"{100 * share:7.1f}" for share in shares)
     if row.words is not None:
@@ -233,9 +234,7 @@ def line(row: Row) -> str:
 
 
 def main() -> None:
-    """Make the dialogues where they are missing, and print the table (speakers: found/true; the
-    rest in percent).
-    """
+    """Make missing dialogues, and print the table (speakers: found/true; the rest in percent)."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,12 +1,12 @@
-"""How long a worker takes from process start to ready.
+"""How long a worker takes from the start of its process until it is ready.
 
     python -m bench.coldstart [--repeat N] [--full-size [FOLDER]]
 
-Every start is a fresh process. With `--full-size` the speech model is of Parakeet 0.6B's exact
-architecture with random weights, and stock NeMo (`import nemo.collections.asr`,
-`ASRModel.restore_from`, `transcribe`) takes turns with ours; else the embedded models are started.
-The model is made once in FOLDER (2.5 GB). Libraries are compiled to bytecode by one start that does
-not count, as they are in an image.
+Every start is a fresh process. With `--full-size` the speech model has Parakeet 0.6B's exact
+architecture and random weights, and stock NeMo (`import nemo.collections.asr`,
+`ASRModel.restore_from`, `transcribe`) takes turns with ours. Otherwise the embedded models are
+started. The model is made once in FOLDER (2.5 GB). One start that does not count compiles the
+libraries to bytecode, as they are in an image.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ Figures = dict[str, float]
 
 
 class Clock:
-    """Laps since the process was started, which its parent tells."""
+    """Laps since the start of the process, whose time its parent passes on."""
 
     def __init__(self, started: float) -> None:
         self.started = self.last = started
         self.figures: Figures = dict.fromkeys(PHASES, 0.0)
 
     def lap(self, phase: str) -> None:
-        """What passed since the last lap belongs to the phase."""
+        """Count the time since the last lap as the phase's."""
         now = time.time()
         self.figures[phase] += now - self.last
         self.last = now
@@ -55,17 +55,17 @@ class Clock:
     def around(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, with its time in a phase of its own and what was before it in `load`."""
 
-        def timed(*arguments: Any) -> Any:
+        def timed(*arguments: Any, **named: Any) -> Any:
             self.lap("load")
             try:
-                return function(*arguments)
+                return function(*arguments, **named)
             finally:
                 self.lap(phase)
 
         return timed
 
     def end(self) -> Figures:
-        """All figures."""
+        """Return all figures."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         self.figures |= {
             "ready": self.last - self.started,
@@ -76,7 +76,7 @@ class Clock:
 
 
 def start_stock(clock: Clock, model: str) -> None:
-    """What NeMo's own documentation says."""
+    """Start as NeMo's documentation says."""
     from nemo.collections import asr
 
     clock.lap("import")
@@ -87,7 +87,7 @@ def start_stock(clock: Clock, model: str) -> None:
 
 
 def start_worker(role: str, clock: Clock) -> None:
-    """What `handlers.runpod.worker.start` does before the SDK takes a job."""
+    """Start as `handlers.runpod.worker.start` does, up to the SDK's loop."""
     from core.settings import Settings
     from handlers.runpod import worker
 
@@ -95,14 +95,14 @@ def start_worker(role: str, clock: Clock) -> None:
     if role == "orchestrator":
         from core.flows.orchestrated import load
     else:
-        from core.flows import load as loading
-        from core.speakers import pyannote
+        from core.flows import load as flows
+        from core.speakers import loading
         from core.speech import parakeet
 
-        parakeet.import_nemo = clock.around("import", parakeet.import_nemo)  # type: ignore[assignment]
-        pyannote.import_pyannote = clock.around("import", pyannote.import_pyannote)  # type: ignore[assignment]
+        parakeet.import_nemo = clock.around("import", parakeet.import_nemo)
+        loading.import_pyannote = clock.around("import", loading.import_pyannote)
         parakeet.ParakeetModel._probe = clock.around("first decode", parakeet.ParakeetModel._probe)  # type: ignore[method-assign]
-        load = getattr(loading, f"load_{role}")
+        load = getattr(flows, f"load_{role}")
     clock.lap("import")
     flow = load(Settings.from_environment())
     clock.lap("load")
@@ -112,13 +112,14 @@ def start_worker(role: str, clock: Clock) -> None:
 
 
 def noise() -> np.ndarray:
-    """Two seconds, as ours are tried out with."""
+    """Return two seconds of noise, as our models decode when they start."""
     return np.random.default_rng(0).standard_normal(32_000).astype(np.float32) * np.float32(1e-3)
 
 
 def make_full_size(folder: Path) -> Path:
-    """Parakeet TDT 0.6B v2's architecture with random weights that take two seconds of noise for
-    silence, as trained ones do.
+    """Make a model of Parakeet TDT 0.6B v2's architecture with random weights.
+
+    Like trained ones they take two seconds of noise for silence.
     """
     from nemo.collections.asr.models import EncDecRNNTBPEModel
     from omegaconf import OmegaConf
@@ -175,7 +176,7 @@ def measure(what: str, model: str, environment: dict[str, str]) -> Figures:
 
 
 def main() -> None:
-    """Measure, print one table of medians."""
+    """Measure, and print a table of medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=3, help="starts of each, taking turns")
     parser.add_argument(

@@ -1,12 +1,11 @@
-"""The orchestrator's answer beside the single worker's, to the byte.
+"""The orchestrator's answer beside the single worker's, byte for byte.
 
     python -m bench.equality [--count 20]
 
 All four roles run as real workers on the embedded models behind the emulator, each with one thread
-of torch's. Both endpoints are asked for held-out dialogues, those of `bench.accuracy`, at the same
-time, in every response format with timestamps. Compared is the output as JSON: what the platform
-puts around it, such as how long the job took, is none of the workers'. Exit code 1 where two
-answers differ.
+for torch. Both endpoints get held-out dialogues, those of `bench.accuracy`, at the same time, in
+every response format with timestamps. The outputs are compared as JSON, without the fields that the
+platform adds, such as the time that the job took. Exit with code 1 if two answers differ.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ ENVIRONMENT = {role: {"OMP_NUM_THREADS": "1"} for role in ROLES}
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two answers to one question, as they are sent."""
+    """Two answers to one question, as sent."""
 
     single: bytes
     orchestrated: bytes
@@ -45,11 +44,11 @@ class Comparison:
 
     @property
     def is_equal(self) -> bool:
-        """To the last byte."""
+        """Tell whether the answers are equal to the last byte."""
         return self.single == self.orchestrated
 
     def difference(self) -> str:
-        """Where they begin to differ."""
+        """Return the place at which the answers begin to differ."""
         pairs = enumerate(zip(self.single, self.orchestrated, strict=False))
         at = next(
             (index for index, (one, other) in pairs if one != other),
@@ -60,7 +59,7 @@ class Comparison:
 
 
 async def compare(server: Server, recording: Path, response_format: TranscriptFormat) -> Comparison:
-    """Ask both, at the same time."""
+    """Ask both endpoints at the same time."""
     asked = {
         "audio_base64": base64.b64encode(recording.read_bytes()).decode(),
         "response_format": str(response_format),
@@ -73,7 +72,7 @@ async def compare(server: Server, recording: Path, response_format: TranscriptFo
 
 
 async def _answer(server: Server, role: str, asked: dict[str, object]) -> tuple[bytes, float]:
-    """One answer, and how many seconds it took."""
+    """Return one answer, and the seconds that it took."""
     async with client.Endpoint(role, key=KEY, base_url=server.base_url) as endpoint:
         started = time.monotonic()
         output = await endpoint.run(asked)
@@ -81,14 +80,14 @@ async def _answer(server: Server, role: str, asked: dict[str, object]) -> tuple[
 
 
 def head() -> str:
-    """The first line."""
+    """Return the first line of the table."""
     return f"{'dialogue':<15}{'single s':>10}{'orch. s':>10}" + "".join(
         f"{response_format:>15}" for response_format in FORMATS
     )
 
 
 def line(recording: Path, comparisons: Sequence[Comparison]) -> str:
-    """One dialogue: the mean times, and per format the bytes where they are equal."""
+    """Return a dialogue's line: the mean times, and for each format the bytes if they are equal."""
     means = [
         sum(getattr(one, name) for one in comparisons) / len(comparisons)
         for name in ("single_s", "orchestrated_s")
@@ -102,9 +101,7 @@ def line(recording: Path, comparisons: Sequence[Comparison]) -> str:
 
 
 def main() -> None:
-    """Make the dialogues where they are missing, ask, and print the table (bytes of the answers
-    that are equal).
-    """
+    """Make missing dialogues, ask, and print the table (bytes of the answers that are equal)."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

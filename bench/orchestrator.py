@@ -2,16 +2,16 @@
 
     python -m bench.orchestrator [--models]
 
-(nothing)            simulated workers that take exactly so long, equal and unequal; no processor is
-                     needed, so the machine may be busy
---models             the real workers on the embedded models; the single worker beside them
---fanout N           a recording in 1 and in N parts, simulated workers
+(nothing)            simulated workers with exact times, equal and unequal; this needs no processor,
+                     so the machine may be busy
+--models             the real workers on the embedded models, and the single worker beside them
+--fanout N           a recording in 1 and in N parts, with simulated workers
 --models --fanout N  the same with real workers: how the words of 1 … N parts differ from those of
-the whole, and where
+                     the whole, and at which places
 
-The orchestrator's flow runs in this process, and as the real worker behind an endpoint of its own,
-as a user meets it. All ways are the same client's, at the orchestrator's pace, and take turns;
-medians are compared. Exit code 1: an orchestrated way misses the target.
+The orchestrator's flow runs in this process, and also as the real worker behind an endpoint of its
+own, as users meet it. All ways use the same client, at the orchestrator's pace, and take turns;
+medians are compared. Exit with code 1 if an orchestrated way misses the target.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Item = tuple[Path, list[str]]
 
 
 def race_simulated(services: Sequence[Service], repetitions: int) -> float:
-    """Print a table for each pair of times; the worst ratio of an orchestrated way."""
+    """Print a table for each pair of times; return the worst ratio of an orchestrated way."""
     with Server() as server, TemporaryDirectory() as logs:
         simulated = Simulated(SAMPLE.with_suffix(".json"))
         orchestrator = Processes(server, Path(logs)).open_orchestrator()
@@ -70,7 +70,7 @@ def race_simulated(services: Sequence[Service], repetitions: int) -> float:
 
 
 def race_models(items: Sequence[Item], repetitions: int, threads: int) -> float:
-    """Print a table for each recording; the worst ratio of an orchestrated way."""
+    """Print a table for each recording; return the worst ratio of an orchestrated way."""
     with Server() as server, TemporaryDirectory() as logs:
         processes = Processes(server, Path(logs), threads)
         endpoints = [*processes.open_models(), processes.open_orchestrator()]
@@ -89,7 +89,7 @@ def race_models(items: Sequence[Item], repetitions: int, threads: int) -> float:
 
 
 def show_ways(title: str, ways: Sequence[Way]) -> float:
-    """One line a way; the worst ratio of an orchestrated one."""
+    """Print a line for each way; return the worst ratio of an orchestrated one."""
     slower_s = max(way.wall_s for way in ways[:_ALONE])
     print(f"\n{title}; {len(ways[0].runs)} runs each, in turns")
     print(
@@ -123,8 +123,9 @@ def show_ways(title: str, ways: Sequence[Way]) -> float:
 
 
 def fan_out_simulated(seconds: Sequence[float], count: int, repetitions: int) -> None:
-    """Words alone, in 1 and in `count` parts, with as many workers; a part takes its share of the
-    time.
+    """Ask for words alone in 1 and in `count` parts, with as many workers.
+
+    A part takes its portion of the time.
     """
     with Server() as server:
         simulated = Simulated(SAMPLE.with_suffix(".json"))
@@ -160,9 +161,7 @@ def fan_out_simulated(seconds: Sequence[float], count: int, repetitions: int) ->
 
 
 def fan_out_models(items: Sequence[Item], count: int, threads: int) -> None:
-    """Words alone, in 1 … `count` parts: what differs from the whole, and whether that is at a
-    seam.
-    """
+    """Ask for words alone in 1 … `count` parts; print how they differ, and whether at seams."""
     from bench import seams
 
     workers = min(count, os.cpu_count() or 1)
@@ -210,8 +209,9 @@ def fan_out_models(items: Sequence[Item], count: int, threads: int) -> None:
 
 @contextlib.contextmanager
 def served(recording: Path) -> Iterator[str]:
-    """Serve a file on loopback and give its URL; a share is asked for only of what stands behind
-    one.
+    """Serve a file on loopback and yield its URL.
+
+    The orchestrator divides only recordings that a URL names.
     """
     host = ThreadingHTTPServer(
         ("127.0.0.1", 0), partial(_Quiet, directory=str(recording.parent.resolve()))
@@ -231,7 +231,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextlib.contextmanager
 def repeated(recording: Path, times: int) -> Iterator[Path]:
-    """A recording several times over, without a gap."""
+    """Make a recording that repeats another without gaps."""
     with TemporaryDirectory() as folder:
         longer = Path(folder) / f"{recording.stem}_x{times}{recording.suffix}"
         loop = ["-stream_loop", str(times - 1), "-i", str(recording), "-c", "copy", str(longer)]
@@ -242,7 +242,7 @@ def repeated(recording: Path, times: int) -> Iterator[Path]:
 
 
 def spoken_in(recording: Path) -> list[str]:
-    """The words of the reference beside a recording; none where there is no such file."""
+    """Return the words of the reference beside a recording; none if there is no reference."""
     reference = recording.with_suffix(".json")
     if not reference.exists():
         return []
@@ -254,7 +254,7 @@ def spoken_in(recording: Path) -> list[str]:
 
 @contextlib.contextmanager
 def chosen(asked: argparse.Namespace) -> Iterator[list[Item]]:
-    """The recordings that are asked for."""
+    """Return the recordings to use."""
     recordings = [asked.recording]
     if asked.dialogues:
         from training.dialogues import FIRST_HELD_OUT_SEED, write_set
@@ -276,7 +276,7 @@ def _service(text: str) -> Service:
 
 
 def main() -> None:
-    """Run what is asked for."""
+    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,15 +1,15 @@
-"""What this project adds to the tools under it.
+"""The time and memory that this project adds to the tools under it.
 
     python -m bench.overhead [--only decode|merge|memory] [--hours 1]
 
-decode   an mp3 to samples by `core.media.audio`, beside the ffmpeg of imageio-ffmpeg alone writing
-         the same samples to nowhere
-merge    words × turns by `core.transcript.labelling`, beside the rule of whisperX: per word the
-         largest summed intersection over all turns
-memory   a long file through decoding and chunking in a process of its own: its peak resident memory
+decode   an mp3 to samples by `core.media.audio`, beside the ffmpeg program of imageio-ffmpeg alone,
+         which discards the same samples
+merge    words × turns by `core.transcript.labelling`, beside the rule of whisperX: for each word
+         the largest summed intersection over all turns
+memory   a long file through decoding and cutting in a process of its own: its peak resident memory
 
-Everything is made on the fly and seeded. Runs that are compared take turns, so that a busy machine
-slows both; their medians are compared.
+All input is made on the fly from seeds. Compared runs take turns, so that a busy machine slows
+both; medians are compared.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ DECODE_TARGET, DECODE_CPU_TARGET = 1.15, 1.3
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: seconds by the clock, and seconds of processor time, children included."""
+    """One run: seconds by the clock, and seconds of processor time, those of children included."""
 
     wall_s: float
     cpu_s: float
@@ -68,7 +68,7 @@ class Race:
 
     @property
     def cpu_ratio(self) -> float:
-        """The same in processor time, which other work on the machine disturbs less."""
+        """Our median by theirs in processor time, which other work on the machine disturbs less."""
         return statistics.median(run.cpu_s for run in self.ours) / statistics.median(
             run.cpu_s for run in self.theirs
         )
@@ -76,27 +76,25 @@ class Race:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How the labels of two rules compare, word by word."""
+    """The labels of two rules, compared word by word."""
 
     both: int
-    """Words that both rules gave to somebody."""
+    """Words that have a speaker by both rules."""
     equal: int
     smoothed: int
-    """Words that differ because ours gives one or two words inside a sentence to the speaker around
-    them.
-    """
+    """Words that differ because ours gave a stray one or two to the speaker around them."""
     only_ours: int
-    """Words that no turn covers and ours gave to the nearest one."""
+    """Words that no turn covers and that our rule gave to the nearest one."""
     nobody: int
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """Resident memory at its highest, in MB (10⁶ bytes)."""
+    """The highest resident memory, in MB (10⁶ bytes)."""
 
     way: str
     before_mb: float
-    """With everything imported and nothing done."""
+    """The peak with everything imported and nothing done."""
     peak_mb: float
     child_mb: float
     """Of the decoder."""
@@ -106,7 +104,7 @@ class Peak:
 def run_in_turns(
     what: str, theirs: Callable[[], object], ours: Callable[[], object], repetitions: int
 ) -> Race:
-    """Run both in turns after one run of each that does not count."""
+    """Run both in turns, after one run of each that does not count."""
     theirs(), ours()
     runs = [(_timed(theirs), _timed(ours)) for _ in range(repetitions)]
     return Race(what, *(tuple(side) for side in zip(*runs, strict=True)))
@@ -151,7 +149,7 @@ def make_recording(path: Path, hours: float) -> Path:
 
 
 def race_decoding(hours: float, repetitions: int) -> Race:
-    """One file, to 16 kHz mono: all of `core.media.audio`, and ffmpeg with nobody behind it."""
+    """Decode one file to 16 kHz mono, by `core.media.audio` and by ffmpeg alone."""
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     with TemporaryDirectory() as folder:
         path = make_recording(Path(folder) / "recording.mp3", hours)
@@ -169,8 +167,9 @@ def race_decoding(hours: float, repetitions: int) -> Race:
 
 
 def make_conversation(seed: int = 1) -> tuple[list[Word], tuple[Turn, ...]]:
-    """Sentences of somebody after somebody else, some of one word, and turns whose edges are up to
-    0.1 s off.
+    """Make sentences of people who take turns, some of one word, and the turns.
+
+    The edges of the turns are off by up to 0.1 s.
     """
     rng = random.Random(seed)
     extra = Counter(rng.choices(range(TURNS), k=WORDS - TURNS))
@@ -198,8 +197,9 @@ def _say(count: int, now: float, rng: random.Random) -> Iterator[Word]:
 
 
 def label_as_whisperx(words: list[Word], turns: tuple[Turn, ...]) -> list[str | None]:
-    """The rule, vectorised over the turns: every turn that starts before the word ends is looked
-    at. O(W·D).
+    """Label words by whisperX's rule, vectorised over the turns: O(W·D).
+
+    It looks at every turn that starts before the word ends.
     """
     order = sorted(turns, key=lambda turn: turn.start)
     starts = np.array([turn.start for turn in order])
@@ -217,7 +217,7 @@ def label_as_whisperx(words: list[Word], turns: tuple[Turn, ...]) -> list[str | 
 
 
 def race_merging(repetitions: int) -> tuple[Race, Agreement]:
-    """The same words and the same turns, none of which overlap, to both."""
+    """Label the same words with the same turns, none of which overlap, by both rules."""
     words, turns = make_conversation()
     diarization = Diarization(turns, turns)
     race = run_in_turns(
@@ -251,7 +251,7 @@ def _compare(
 
 
 def measure_memory(hours: float) -> list[Peak]:
-    """As the workers do it, the whole waveform in one piece, and streamed."""
+    """Decode the whole waveform in one piece, as the workers do, and streamed."""
     with TemporaryDirectory() as folder:
         path = make_recording(Path(folder) / "recording.mp3", hours)
         return [_in_a_process_of_its_own(way, path) for way in ("whole", "stream")]
@@ -276,7 +276,7 @@ def _child(way: str, path: Path) -> None:
 
 
 def _peak_mb(who: int) -> float:
-    """Linux gives kibibytes."""
+    """Return the peak in MB; Linux reports kibibytes."""
     return resource.getrusage(who).ru_maxrss * 1024 / 1e6
 
 
@@ -286,7 +286,7 @@ def _peak_mb(who: int) -> float:
 def show_race(
     race: Race, theirs: str, target: float | None = None, cpu_target: float | None = None
 ) -> None:
-    """One line a side, then the ratios."""
+    """Print a line for each side, then the ratios."""
     print(f"\n{race.what}, {len(race.ours)} runs each, in turns")
     for name, runs in ((theirs, race.theirs), ("ours", race.ours)):
         wall, cpu = [run.wall_s for run in runs], [run.cpu_s for run in runs]
@@ -306,7 +306,7 @@ def show_race(
 
 
 def show_agreement(found: Agreement) -> None:
-    """The labels in numbers."""
+    """Print the agreement of the labels."""
     print(
         f"  labels       {found.equal} of {found.both} equal where both give one; "
         f"{found.smoothed} differ by smoothing"
@@ -317,7 +317,7 @@ def show_agreement(found: Agreement) -> None:
 
 
 def show_memory(hours: float, peaks: list[Peak]) -> None:
-    """One line a way; the waveform's own size beside it."""
+    """Print a line for each way, and the size of the waveform itself."""
     print(
         f"\ndecode + chunk {hours:g} h of mp3; as float32 the samples alone are "
         f"{hours * 3600 * SAMPLE_RATE * 4 / 1e6:.0f} MB"
@@ -331,7 +331,7 @@ def show_memory(hours: float, peaks: list[Peak]) -> None:
 
 
 def main() -> None:
-    """Run what is asked for."""
+    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--only", choices=["decode", "merge", "memory"])
     parser.add_argument(

@@ -2,10 +2,10 @@
 
     python -m bench.recorded_answers record FILE | compare FILE FILE
 
-Record in a checkout before a change and in one after it, then compare: a change that is to leave
-the wire alone leaves every answer equal, byte for byte. The field `version`, which differs by
-design, is left out. All four roles run as real workers on the embedded models behind the emulator.
-`compare` exits with 1 if two answers differ.
+Record in a checkout before a change and in one after it, then compare. A change that leaves the
+wire alone leaves every answer equal, byte for byte. The field `version`, which differs by design,
+is left out. All four roles run as real workers on the embedded models behind the emulator.
+`compare` exits with code 1 if two answers differ.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Answers = dict[str, Any]
 
 
 def requests() -> Iterator[tuple[str, str, object]]:
-    """Give each request as its name, the endpoint and the job's input."""
+    """Yield each request as its name, the endpoint and the job's input."""
     dialogue = {"audio_base64": base64.b64encode(DIALOGUE.read_bytes()).decode()}
     sentences = {"audio": base64.b64encode(SENTENCES.read_bytes()).decode()}
     for role in ("single", "orchestrator"):
@@ -120,14 +120,14 @@ def _wrong(recording: Input) -> dict[str, object]:
         "file scheme": {"audio_url": "file:///etc/passwd"},
         "metadata": {"audio_url": "http://169.254.169.254/latest"},
         "s3": {"audio_url": "s3://bucket/key.wav"},
-        "text for a number": {**recording, "start": "1"},
+        "text for a number": {**recording, "start": "soon"},
         "backwards": {**recording, "start": 5, "end": 4},
     }
 
 
 @contextlib.contextmanager
 def _workers() -> Iterator[str]:
-    """Run the four roles; give the base URL of their endpoints."""
+    """Run the four roles; yield the base URL of their endpoints."""
     command = [
         sys.executable,
         "-u",
@@ -183,7 +183,7 @@ def _ask(base_url: str, role: str, job_input: object) -> Answers:
 
 
 def record(file: Path) -> None:
-    """Ask everything, and write the answers down."""
+    """Ask all requests, and write the answers down."""
     answers: Answers = {}
     with _workers() as base_url:
         for name, role, job_input in requests():
@@ -193,7 +193,7 @@ def record(file: Path) -> None:
 
 
 def compare(before: Path, after: Path) -> int:
-    """Print the names of the requests whose answers differ, and count them."""
+    """Print the names of the requests whose answers differ; return their number."""
     one, other = json.loads(before.read_text()), json.loads(after.read_text())
     names = sorted({*one, *other})
     differing = [name for name in names if json.dumps(one.get(name)) != json.dumps(other.get(name))]

@@ -1,5 +1,6 @@
-"""What stands behind the emulator's endpoints in `bench.orchestrator`: workers that only wait, or
-the real ones on the embedded models.
+"""The workers behind the emulator's endpoints in `bench.orchestrator`.
+
+They either only wait, or are the real ones on the embedded models.
 """
 
 from __future__ import annotations
@@ -29,30 +30,29 @@ DIARIZATION, TRANSCRIPTION, ORCHESTRATOR, SINGLE = (
     "single",
 )
 _PROGRESS_S = 1.0
-"""How often a worker tells how far it is."""
+"""Seconds between two reports of a worker's progress."""
 _START_S = 600.0
 _LANGUAGE = "en"
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How long simulated workers take for the whole recording, in seconds."""
+    """Seconds that simulated workers take for a whole recording."""
 
     diarization_s: float
     transcription_s: float
 
 
 class Simulated:
-    """Both models' workers: they take exactly as long as they are told, and answer with the
-    reference of a dialogue, in the real shape.
+    """The workers of both models: they take a given time and answer with a dialogue's reference.
 
-    A part of the recording takes its share of the time.
+    A part of the recording takes its portion of the time.
     """
 
     def __init__(self, reference: Path) -> None:
         said = json.loads(reference.read_text())
         self.service = Service(0.0, 0.0)
-        """May be exchanged between jobs."""
+        """May be replaced between jobs."""
         self._duration_s = float(said["duration"])
         self._words = tuple(
             Word(one["start"], one["end"], one["text"], 0.9) for one in said["words"]
@@ -60,14 +60,14 @@ class Simulated:
         self._turns = tuple(Turn(one["start"], one["end"], one["speaker"]) for one in said["turns"])
 
     async def diarize(self, job: dict[str, Any], line: Line) -> Answer:
-        """Answer what a `DiarizationInput` asks."""
+        """Answer a `DiarizationInput`."""
         request = parse(DiarizationInput, job["input"])
         await _wait("diarizing", self.service.diarization_s, line)
         found = Diarization(self._turns, self._turns, duration=self._duration_s)
         return render(found, request.form)
 
     async def transcribe(self, job: dict[str, Any], line: Line) -> Answer:
-        """Answer what a `TranscriptionInput` asks."""
+        """Answer a `TranscriptionInput`."""
         request = parse(TranscriptionInput, job["input"])
         words = self._words
         if request.part is not None:
@@ -98,7 +98,7 @@ class Simulated:
 
 
 async def _wait(stage: str, seconds: float, line: Line) -> None:
-    """Let the time pass, and say so now and then."""
+    """Wait, and report progress now and then."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while (left := end - loop.time()) > 0:
@@ -113,7 +113,7 @@ class Processes:
     server: Server
     logs: Path
     threads: int = 1
-    """Of torch's operations, in each worker."""
+    """Threads of torch's operations, in each worker."""
 
     def open_orchestrator(self) -> Endpoint:
         """Open the orchestrator's endpoint."""
@@ -132,8 +132,9 @@ class Processes:
         transcription_workers: int = 1,
         roles: tuple[str, ...] = (DIARIZATION, TRANSCRIPTION, SINGLE),
     ) -> list[Endpoint]:
-        """Open the roles that have models, embedded ones on the CPU; one worker each, of
-        transcription as many as are wanted.
+        """Open the roles that have models, on the embedded models and the CPU.
+
+        There is one worker for each, or several for transcription.
         """
         environment = {
             "MODEL_ID": "embedded",
@@ -157,7 +158,7 @@ class Processes:
 
 
 def wait_until_ready(endpoint: Endpoint, workers: int = 1) -> None:
-    """Wait until an endpoint has so many workers that take jobs; raises TimeoutError."""
+    """Wait until this many workers of an endpoint take jobs. Raise TimeoutError."""
     deadline = time.monotonic() + _START_S
     while endpoint.workers.figures().ready < workers:
         if time.monotonic() > deadline:

@@ -1,5 +1,6 @@
-"""How the words of a recording transcribed in parts differ from those of the whole, and where: for
-`bench.orchestrator --fanout`.
+"""How the words of a recording transcribed in parts differ from those of the whole.
+
+`bench.orchestrator --fanout` uses this.
 """
 
 from __future__ import annotations
@@ -21,43 +22,41 @@ from core.settings import Settings
 from core.transcript.parts import Assignment
 
 NEAR_S = 1.0
-"""What is so near to a seam counts as at the seam."""
+"""Words at most this far from a seam count as being at it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """Where the parts of a recording meet, in seconds."""
+    """The places at which the parts of a recording meet, in seconds."""
 
     at: tuple[float, ...]
     forced: int
-    """Of them, those that go through speech: both sides hear what is around them."""
+    """How many of them cut through speech: both sides hear the words around these."""
 
     def is_near(self, word: Word) -> bool:
-        """Whether a word is at a seam."""
+        """Tell whether a word is at a seam."""
         return any(abs(word.midpoint - at) <= NEAR_S for at in self.at)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Of two transcripts, in words as they are written, with their punctuation."""
+    """The difference of two transcripts, in words as written, with punctuation."""
 
     changed: int
     lost: int
-    """In the whole's transcript and not in the parts'."""
+    """Words in the whole's transcript but not in the parts'."""
     added: int
     at_seams: int
-    """Of all these, those at a seam."""
+    """How many of all these are at a seam."""
 
     @property
     def all(self) -> int:
-        """Words that differ."""
+        """How many words differ."""
         return self.changed + self.lost + self.added
 
 
 def find_seams(recording: Path, count: int) -> Seams:
-    """Cut a recording as the workers do, with the default settings, and give where `count` parts
-    of it meet.
-    """
+    """Return where `count` parts of a recording meet, cut with the default settings."""
     stream = audio.Stream(recording, max_duration_s=100 * 3600)
     spans = [
         utterance.span
@@ -72,7 +71,7 @@ def find_seams(recording: Path, count: int) -> Seams:
 
 
 def compare(whole: Sequence[Word], parts: Sequence[Word], seams: Seams) -> Difference:
-    """Align two transcripts and count what differs."""
+    """Align two transcripts and count the differences."""
     counts = {"replace": 0, "delete": 0, "insert": 0}
     at_seams = 0
     matcher = SequenceMatcher(
@@ -88,5 +87,5 @@ def compare(whole: Sequence[Word], parts: Sequence[Word], seams: Seams) -> Diffe
 
 
 def word_errors(spoken: Sequence[str], found: Sequence[Word]) -> float:
-    """WER by the rules of `bench.accuracy`."""
+    """Return the WER by the rules of `bench.accuracy`."""
     return jiwer.wer(normalise(" ".join(spoken)), normalise(" ".join(word.text for word in found)))

@@ -1,12 +1,13 @@
-"""Hundreds of orchestrated jobs through real workers: is any lost, does anything leak? python -m
-bench.soak [--jobs 500] [--concurrency 8]
+"""Run hundreds of orchestrated jobs through real workers: is any lost, does anything leak?
 
-Three endpoints behind the emulator, on the embedded models: an orchestrator, and the transcription
-and diarization workers that it calls. A fifth of the jobs is wrong in one of ten ways, and each
-must end with the code of its own. Memory, descriptors, threads and files of each worker are read
-when no job runs: after each third of a warm-up, and after each fifth of the jobs. Exit code 1 where
-a job is lost or ends as it must not, where a worker did not live through it, or where it grew over
-a limit.
+    python -m bench.soak [--jobs 500] [--concurrency 8]
+
+Three endpoints run behind the emulator, on the embedded models: an orchestrator, and the
+transcription and diarization workers that it calls. A fifth of the jobs is wrong in one of ten
+ways, and each of these must end with its own code. The memory, descriptors, threads and files of
+each worker are read while no job runs: after each third of a warm-up, and after each fifth of the
+jobs. Exit with code 1 if a job is lost or ends as it must not, if a worker dies, or if one grows
+beyond a limit.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a job ended; `code` is None where it was answered."""
+    """How a job ended; `code` is None if it was answered."""
 
     trial: Trial
     code: str | None
@@ -65,22 +66,22 @@ class End:
 
     @property
     def is_right(self) -> bool:
-        """Whether it must end so."""
+        """Tell whether the job ended as it must."""
         return self.code == self.trial.code and bool(self.text) == (self.code is None)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a worker holds at a moment when it has nothing to do."""
+    """The resources of a worker while no job runs."""
 
     megabytes: float
     """Resident, of the process that runs the jobs; the SDK's other one, which pings, is a fork and
     shares its pages.
     """
-    descriptors: int
-    threads: int
-    processes: int
-    files: int
+    descriptors: float
+    threads: float
+    processes: float
+    files: float
     """In its TEMP_DIR and its TMPDIR."""
 
 
@@ -88,7 +89,7 @@ class Reading:
 
 
 def trials(count: int, seed: int) -> list[Trial]:
-    """Make up jobs, of which the share that is wrong is wrong in each way in turn."""
+    """Make up jobs; the wrong ones among them are wrong in each of the ways in turn."""
     audio = DIALOGUE.read_bytes()
     encoded = base64.b64encode(audio).decode()
     wrong = itertools.cycle(_wrong(audio))
@@ -126,7 +127,7 @@ def _wrong(audio: bytes) -> list[Trial]:
 
 
 async def run(server: Server, work: Iterable[Trial], concurrency: int) -> list[End]:
-    """Run jobs, so many at a time, as a client does."""
+    """Run jobs, `concurrency` at a time, as a client does."""
     waiting, ends = iter(work), []
 
     async def take(endpoint: client.Endpoint) -> None:
@@ -153,7 +154,7 @@ async def _end(endpoint: client.Endpoint, trial: Trial) -> End:
 
 
 def read(endpoint: Endpoint, folder: Path) -> Reading:
-    """Look at an endpoint's worker."""
+    """Read the resources of an endpoint's worker."""
     worker = psutil.Process(process(endpoint).pid)
     return Reading(
         megabytes=worker.memory_info().rss / 1e6,
@@ -166,14 +167,14 @@ def read(endpoint: Endpoint, folder: Path) -> Reading:
 
 def growth(readings: Sequence[Reading], what: str) -> float:
     """The last reading less the highest of the warm-up."""
-    return getattr(readings[-1], what) - max(
-        getattr(reading, what) for reading in readings[:WARM_UPS]
-    )
+    figures = [float(getattr(reading, what)) for reading in readings]
+    return figures[-1] - max(figures[:WARM_UPS])
 
 
 def broken_limits(name: str, readings: Sequence[Reading]) -> list[str]:
-    """What grew over the most of the warm-up: memory of a worker at rest goes up and down by what
-    its allocator keeps.
+    """Return what grew beyond the highest reading of the warm-up.
+
+    The memory of a worker at rest goes up and down with what its allocator keeps.
     """
     limits = {
         "megabytes": MOST_MB,
@@ -191,7 +192,7 @@ def broken_limits(name: str, readings: Sequence[Reading]) -> list[str]:
 
 
 def broken_promises(server: Server, ends: Sequence[End], count: int, folder: Path) -> list[str]:
-    """What was lost, what ended as it must not, and what stayed."""
+    """Return what was lost, what ended as it must not, and what grew."""
     wrong = Counter(
         f"must end with {end.trial.code or 'a transcript'} and ended with {end.code or 'one'}"
         for end in ends
@@ -214,7 +215,7 @@ def broken_promises(server: Server, ends: Sequence[End], count: int, folder: Pat
 
 
 def table(readings: dict[str, list[Reading]]) -> str:
-    """Per worker one line for each reading, and one for the growth."""
+    """Return a line for each reading of each worker, and one for its growth."""
     columns = [field.name for field in fields(Reading)]
     lines = [f"{'worker':<16}{'after':<10}" + "".join(f"{column:>13}" for column in columns)]
     for name, told in readings.items():
@@ -228,7 +229,7 @@ def table(readings: dict[str, list[Reading]]) -> str:
             values = "".join(
                 f"{getattr(reading, column):13.1f}"
                 if column == "megabytes"
-                else f"{getattr(reading, column):13}"
+                else f"{getattr(reading, column):13.0f}"
                 for column in columns
             )
             lines.append(f"{name:<16}{label:<10}{values}")
@@ -236,7 +237,7 @@ def table(readings: dict[str, list[Reading]]) -> str:
 
 
 def summary(server: Server, ends: Sequence[End], seconds: float) -> str:
-    """How the jobs ended, and what that took."""
+    """Return how the jobs ended, and how long they took."""
     codes = Counter(end.code or "transcript" for end in ends)
     texts: dict[object, set[str]] = {}
     for end in ends:
@@ -258,7 +259,7 @@ def summary(server: Server, ends: Sequence[End], seconds: float) -> str:
 
 
 async def soak(server: Server, folder: Path, options: argparse.Namespace) -> list[str]:
-    """Run all jobs and print what was seen; gives what must not be."""
+    """Run all jobs, print the readings, and return what must not be."""
     readings: dict[str, list[Reading]] = {name: [] for name in ROLES}
     ends: list[End] = []
     seconds = 0.0
@@ -288,7 +289,7 @@ async def soak(server: Server, folder: Path, options: argparse.Namespace) -> lis
 
 
 def main() -> None:
-    """Start the workers, run the jobs, print the table."""
+    """Start the workers, run the jobs, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -308,8 +309,9 @@ def main() -> None:
 
 
 def _environment(role: str, folder: Path, concurrency: int) -> dict[str, str]:
-    """Folders of its own for each role; the words of several jobs share batches, speakers are found
-    one job after the other.
+    """Return folders of its own for each role.
+
+    The words of several jobs share batches; speakers are found one job after the other.
     """
     scratch = folder / role / "tmp"
     scratch.mkdir(parents=True)

@@ -1,5 +1,7 @@
-"""The whole system on this machine, for the programs that measure it: the roles of
-`emulator/demo.toml` as real workers behind the emulator, in a thread of this process.
+"""The whole system on this machine, for the programs that measure it.
+
+The roles of `emulator/demo.toml` run as real workers behind the emulator, which runs in a thread of
+this process.
 """
 
 from __future__ import annotations
@@ -11,8 +13,7 @@ from pathlib import Path
 from bench.roles import KEY, wait_until_ready
 from emulator import config
 from emulator.endpoint import Endpoint
-from emulator.queue import Retention
-from emulator.rules import Rules
+from emulator.rules import Retention, Rules
 from emulator.server import Server
 from emulator.worker_process import WorkerProcess
 
@@ -25,10 +26,9 @@ RULES = Rules(retention=Retention(run_s=60))
 def running(
     roles: Sequence[str], folder: Path, environment: Mapping[str, Mapping[str, str]]
 ) -> Iterator[Server]:
-    """Start these roles, wait until all their workers are ready, and end them afterwards.
+    """Start roles, wait until all their workers are ready, and end them afterwards.
 
-    `environment`: by role, on top of what the configuration says. What the workers print goes to
-    `folder/logs`.
+    `environment` adds to the configuration, by role. What the workers print goes to `folder/logs`.
     """
     with Server(rules=RULES) as server:
         tables = config.read(CONFIG).endpoints
@@ -40,7 +40,7 @@ def running(
             own = {**told, **environment.get(role, {})}
             server.launch(
                 role,
-                tables[role].module,
+                f"handlers.{role}",
                 folder / "logs",
                 environment=own,
                 bounds=tables[role].bounds,
@@ -51,7 +51,7 @@ def running(
 
 
 def process(endpoint: Endpoint) -> WorkerProcess:
-    """The process of an endpoint's first worker."""
+    """Return the process of an endpoint's first worker."""
     handle = endpoint.workers.ever[0].handle
     assert isinstance(handle, WorkerProcess)
     return handle

@@ -1,8 +1,7 @@
-"""The ways to a transcript with speakers in `bench.orchestrator`, all by the same client, and what
-is noted about each.
+"""The ways to a transcript with speakers that `bench.orchestrator` compares.
 
-The client is `core.remote`: it polls at the orchestrator's own pace. Every job has connections of
-its own, as the orchestrator's have.
+All of them use the same client, `core.remote`, which polls at the orchestrator's own pace. Every
+job has connections of its own, as the orchestrator's jobs have.
 """
 
 from __future__ import annotations
@@ -32,8 +31,9 @@ from emulator.faults import Moment
 
 JOB_S = 900.0
 SETTLE_S = 1.5
-"""Before each run: the SDK's worker asks for its next job up to a second after the last, which the
-next way would pay for.
+"""Seconds to wait before each run.
+
+The SDK's worker asks for its next job up to a second after the last, at the cost of the next way.
 """
 _CLIENT_ROUTES = ("run", "status", "cancel")
 
@@ -42,36 +42,36 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One job, however many jobs in endpoints that took."""
+    """One job of the caller, which may take several jobs in endpoints."""
 
     wall_s: float
     first_poll_s: float
-    """From the start to the first answer of `/status` by any endpoint."""
+    """Seconds from the start to the first answer of any endpoint's `/status`."""
     requests: Counter[str]
-    """Of clients, the orchestrator among them, by endpoint."""
+    """Requests of clients, including the orchestrator, by endpoint."""
     answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way, run several times."""
+    """One way, and its runs."""
 
     name: str
     runs: tuple[Run, ...]
 
     @property
     def wall_s(self) -> float:
-        """Median."""
+        """The median."""
         return statistics.median(run.wall_s for run in self.runs)
 
     @property
     def first_poll_s(self) -> float:
-        """Median."""
+        """The median."""
         return statistics.median(run.first_poll_s for run in self.runs)
 
     @property
     def requests(self) -> dict[str, float]:
-        """Medians by endpoint."""
+        """The medians, by endpoint."""
         names = sorted({name for run in self.runs for name in run.requests})
         return {name: statistics.median(run.requests[name] for run in self.runs) for name in names}
 
@@ -80,7 +80,7 @@ class Caller:
     """Somebody with a recording."""
 
     def __init__(self, base_url: str, recording: dict[str, str]) -> None:
-        """`recording`: the field of the request that holds or names it."""
+        """Take the recording as the field of the request that contains or names it."""
         self._base_url, self._recording = base_url, recording
         self._pace = Pace()
         self._tls = httpx2.create_ssl_context(trust_env=False)
@@ -90,9 +90,7 @@ class Caller:
         return anyio.run(partial(self._in_turn, [(endpoint, lambda _: more)]))
 
     def ask_in_turn(self) -> Answer:
-        """Ask for the speakers, wait, then ask for the words and hand the speakers in: the usual
-        way.
-        """
+        """Ask for the speakers, wait, then ask for the words with these speakers: the usual way."""
         return anyio.run(
             self._in_turn,
             [
@@ -102,8 +100,9 @@ class Caller:
         )
 
     def orchestrated(self, fanout: int = 1, **more: object) -> Callable[[], Answer]:
-        """Load the orchestrator's flow into this process, once as its worker does; what is given
-        lets it do the job.
+        """Return a function that runs a job in the orchestrator's flow, in this process.
+
+        The flow is loaded once, as its worker loads it. `more` are further fields of the request.
         """
         settings = Settings(
             runpod_api_key=KEY,  # type: ignore[arg-type]
@@ -122,7 +121,7 @@ class Caller:
         return ask
 
     async def _in_turn(self, steps: Sequence[tuple[str, Callable[[Answer], Answer]]]) -> Answer:
-        """Run jobs one after the other, each with what it makes of the answer before."""
+        """Run jobs one after the other, each made from the answer of the one before."""
         answer: Answer = {}
         deadline = anyio.current_time() + JOB_S
         async with connect(KEY, pace=self._pace, tls=self._tls) as client:
@@ -137,7 +136,7 @@ class Caller:
         return answer
 
     def ways(self, *, single: bool) -> dict[str, Callable[[], Answer]]:
-        """All the ways by their names; the first two are one model alone."""
+        """Return all ways by name; the first two are one model alone."""
         ways: dict[str, Callable[[], Answer]] = {
             "diarization alone": lambda: self.ask(DIARIZATION),
             "transcription alone": lambda: self.ask(TRANSCRIPTION),
@@ -149,7 +148,7 @@ class Caller:
 
 
 class Observer:
-    """Notes what clients do with endpoints of the emulator. It spoils nothing."""
+    """Notes what clients do with endpoints of the emulator, and changes nothing."""
 
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         self._endpoints = endpoints
@@ -158,7 +157,7 @@ class Observer:
             endpoint.faults = self._polls
 
     def run(self, work: Callable[[], Answer]) -> Run:
-        """Run something and note it."""
+        """Run a way once and note its figures."""
         time.sleep(SETTLE_S)
         before = self._requests()
         self._polls.answered.clear()
@@ -168,7 +167,7 @@ class Observer:
         return Run(wall_s, min(self._polls.answered) - start, self._requests() - before, answer)
 
     def run_in_turns(self, ways: Mapping[str, Callable[[], Answer]], repetitions: int) -> list[Way]:
-        """Run all ways several times, in turns, so that a busy machine slows all."""
+        """Run all ways several times in turns, so that a busy machine slows them all."""
         rounds = [[self.run(work) for work in ways.values()] for _ in range(repetitions)]
         return [Way(name, runs) for name, runs in zip(ways, zip(*rounds, strict=True), strict=True)]
 
@@ -183,7 +182,7 @@ class Observer:
 
 @dataclass(frozen=True, slots=True)
 class _Polls:
-    """A schedule and its one fault, which only notes when an answer of `/status` has gone out."""
+    """A schedule with one fault, which only notes when an answer of `/status` has gone out."""
 
     answered: list[float] = field(default_factory=list)
 

@@ -1,5 +1,4 @@
-"""Every failure that a caller can read, each with a stable code and a sentence that says what to
-do.
+"""Every failure that a caller can read, with a stable code and a sentence of advice.
 
     WorkerError
     ├── RequestError            the request is wrong: the same request will fail again
@@ -7,10 +6,10 @@ do.
     │   ├── InvalidBase64           invalid_base64
     │   ├── UnsupportedLanguage     unsupported_language
     │   └── RangeOutsideAudio       range_outside_audio
-    ├── SourceError             the recording could not be had
+    ├── SourceError             the recording could not be fetched
     │   ├── InvalidUrl              invalid_url
     │   ├── BlockedAddress          blocked_address
-    │   ├── DownloadFailed          download_failed        (retryable where the host may recover)
+    │   ├── DownloadFailed          download_failed        (retryable if the host may recover)
     │   ├── DownloadTimedOut        download_timed_out     (retryable)
     │   ├── StorageNotConfigured    storage_not_configured
     │   └── SourceTooLarge          source_too_large
@@ -21,36 +20,40 @@ do.
     │   ├── NoAudioTrack            no_audio_track
     │   ├── AudioTooLong            audio_too_long
     │   └── DecodingTimedOut        decoding_timed_out     (retryable, unless the file is to blame)
-    ├── ModelError              a model could not be had or used
+    ├── ModelError              a model could not be loaded or used
     │   ├── ModelNotFound           model_not_found
     │   ├── ModelAccessDenied       model_access_denied
     │   ├── OutOfMemory             out_of_memory          (retryable)
     │   └── ModelFailed             model_failed           (retryable; the worker is replaced)
-    ├── RemoteError             another endpoint did not do its part of the orchestrator's job
+    ├── RemoteError             an endpoint failed to do its part of the orchestrator's job
     │   ├── EndpointRefused         endpoint_refused
     │   ├── EndpointUnavailable     endpoint_unavailable   (retryable)
     │   ├── JobFailed               endpoint_failed        (retryable; or the job's own code)
     │   ├── JobExpired              job_expired            (retryable)
     │   └── DeadlineExceeded        deadline_exceeded      (retryable)
+    ├── DiskFailed              disk_failed            (if retryable: disk_full)
     ├── OutputTooLarge              output_too_large
     ├── Cancelled                   cancelled
     ├── InternalError               internal_error         (retryable)
     └── SettingsError               invalid_settings       (stops the worker at start)
 
-Messages never hold a path, a token, a URL's query or a word of the transcript.
+Whether the same request may succeed later can be seen from the code alone: see `is_retryable`.
+Messages never contain a path, a token, a URL's query or a word of the transcript.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 class WorkerError(Exception):
-    """The root: something that has a code and a sentence for the caller."""
+    """The root of the tree: a failure with a code and a sentence for the caller."""
 
     code = "internal_error"
     retryable = False
-    """The same request may succeed later, or on another worker."""
+    """True if the same request may succeed later, or on another worker."""
     refresh_worker = False
-    """This process can no longer be trusted."""
+    """True if this process can no longer be trusted."""
 
 
 class RequestError(WorkerError, ValueError):
@@ -58,7 +61,7 @@ class RequestError(WorkerError, ValueError):
 
 
 class InvalidRequest(RequestError):
-    """A field is missing, unknown, doubled or of the wrong kind."""
+    """A field is missing, unknown, duplicated or of the wrong type."""
 
     code = "invalid_request"
 
@@ -76,17 +79,17 @@ class UnsupportedLanguage(RequestError):
 
 
 class RangeOutsideAudio(RequestError):
-    """`start` lies behind the end of the recording."""
+    """`start` is after the end of the recording."""
 
     code = "range_outside_audio"
 
 
 class SourceError(WorkerError):
-    """The recording could not be had."""
+    """The recording could not be fetched."""
 
 
 class InvalidUrl(SourceError, ValueError):
-    """The URL is not one that is fetched at all."""
+    """The URL is not of a kind that workers fetch."""
 
     code = "invalid_url"
 
@@ -98,13 +101,16 @@ class BlockedAddress(SourceError):
 
 
 class DownloadFailed(SourceError, OSError):
-    """The host did not give the file."""
+    """The host did not deliver the file; if it may do so later, the code is another."""
 
     code = "download_failed"
+    code_if_retryable = "download_interrupted"
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+        if retryable:
+            self.code = self.code_if_retryable
 
 
 class DownloadTimedOut(SourceError, TimeoutError):
@@ -115,13 +121,13 @@ class DownloadTimedOut(SourceError, TimeoutError):
 
 
 class StorageNotConfigured(SourceError):
-    """An s3 URL was given to a worker that has no S3 settings."""
+    """The request has an s3 URL, but the worker has no S3 settings."""
 
     code = "storage_not_configured"
 
 
 class SourceTooLarge(SourceError):
-    """More bytes than the worker takes."""
+    """The file has more bytes than the worker takes."""
 
     code = "source_too_large"
 
@@ -131,31 +137,31 @@ class AudioError(WorkerError, ValueError):
 
 
 class EmptyAudio(AudioError):
-    """No bytes, or no sound in them."""
+    """The file has no bytes, or no sound."""
 
     code = "empty_audio"
 
 
 class UnsupportedAudio(AudioError):
-    """Not a recording in one of the supported formats."""
+    """The file is not a recording in a supported format."""
 
     code = "unsupported_audio"
 
 
 class DamagedAudio(AudioError):
-    """A supported format, but it cannot be decoded: cut short or corrupt."""
+    """The recording cannot be decoded: it is cut short or corrupt."""
 
     code = "damaged_audio"
 
 
 class NoAudioTrack(AudioError):
-    """A video or container without sound."""
+    """The file has no sound track."""
 
     code = "no_audio_track"
 
 
 class AudioTooLong(AudioError):
-    """Longer than MAX_AUDIO_DURATION."""
+    """The recording is longer than MAX_AUDIO_DURATION."""
 
     code = "audio_too_long"
 
@@ -172,11 +178,11 @@ class DecodingTimedOut(AudioError, TimeoutError):
 
 
 class ModelError(WorkerError, RuntimeError):
-    """A model could not be had or used."""
+    """A model could not be loaded or used."""
 
 
 class ModelNotFound(ModelError):
-    """No place that the worker knows holds the model."""
+    """The model is in none of the places that the worker searches."""
 
     code = "model_not_found"
 
@@ -203,19 +209,17 @@ class ModelFailed(ModelError):
 
 
 class RemoteError(WorkerError, RuntimeError):
-    """Another endpoint did not do its part of the orchestrator's job."""
+    """An endpoint failed to do its part of the orchestrator's job."""
 
 
 class EndpointRefused(RemoteError):
-    """The endpoint does not take this request at all: a wrong key, a wrong id."""
+    """The endpoint will never take this request: the key or the id is wrong."""
 
     code = "endpoint_refused"
 
 
 class EndpointUnavailable(RemoteError, ConnectionError):
-    """The endpoint cannot be reached, is busy, or answers what makes no sense; also after several
-    tries.
-    """
+    """The endpoint is unreachable, overloaded or answers nonsense, even after retries."""
 
     code = "endpoint_unavailable"
     retryable = True
@@ -224,7 +228,7 @@ class EndpointUnavailable(RemoteError, ConnectionError):
 class JobFailed(RemoteError):
     """A job failed in its endpoint.
 
-    It has the code that the worker there gave, and its `retryable`, where there was one.
+    The code and `retryable` are those of the worker there, if it sent them.
     """
 
     code = "endpoint_failed"
@@ -250,6 +254,19 @@ class DeadlineExceeded(RemoteError, TimeoutError):
     retryable = True
 
 
+class DiskFailed(WorkerError, OSError):
+    """The worker cannot keep the recording on its disk; if that may pass, the code is another."""
+
+    code = "disk_failed"
+    code_if_retryable = "disk_full"
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        if retryable:
+            self.code = self.code_if_retryable
+
+
 class OutputTooLarge(WorkerError):
     """The answer is larger than the platform carries."""
 
@@ -257,13 +274,13 @@ class OutputTooLarge(WorkerError):
 
 
 class Cancelled(WorkerError):
-    """The caller took the job back."""
+    """The caller cancelled the job."""
 
     code = "cancelled"
 
 
 class InternalError(WorkerError):
-    """A fault of ours."""
+    """A bug in the worker."""
 
     code = "internal_error"
     retryable = True
@@ -273,3 +290,15 @@ class SettingsError(WorkerError, ValueError):
     """An environment variable has a wrong value; the message names it."""
 
     code = "invalid_settings"
+
+
+def is_retryable(code: str) -> bool:
+    """Return whether the request that failed with this code may succeed later."""
+    always = {kind.code for kind in _kinds(WorkerError) if kind.retryable}
+    return code in always | {DownloadFailed.code_if_retryable, DiskFailed.code_if_retryable}
+
+
+def _kinds(kind: type[WorkerError]) -> Iterator[type[WorkerError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _kinds(narrower)

@@ -1,13 +1,13 @@
 """The environment, read once at start into one frozen object.
 
-Nothing else in `core` looks at the environment.
+Nothing else in `core` looks for settings there.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -18,18 +18,23 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import SettingsError
 
 MAX_CONCURRENCY = 64
-"""Jobs that one worker may take at a time."""
+"""The most jobs that one worker may take at a time."""
+
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+"""AWS's naming rules for general purpose buckets."""
+Failures = Literal["error", "output"]
+"""How a failed job answers."""
 
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 def _plain_url(value: str) -> str:
-    """No user, query or fragment: a path is put behind it, and it may be logged."""
+    """Refuse a user, query or fragment: a path is appended to the URL, and it may be logged."""
     if not re.fullmatch(r"https?://[^\s/?#@]+[^\s?#@]*", value):
         raise ValueError(
             "give a URL such as https://api.runpod.ai/v2, without user, query or fragment"
@@ -42,8 +47,30 @@ def _endpoint(value: str) -> str:
 
 
 def _sdk_switch(value: object) -> bool:
-    """As the RunPod SDK reads its own switch: anything else is no, and nothing is an error."""
+    """Read a switch as the RunPod SDK does: anything else is False, and nothing is an error."""
     return str(value).strip().lower() in ("1", "true", "yes")
+
+
+def _listed(value: object) -> object:
+    """Split what is separated by commas."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _bucket(name: str) -> str:
+    if not BUCKET_NAME.fullmatch(name):
+        raise ValueError("give names of buckets, separated by commas, without s3:// or a path")
+    return name
+
+
+_Buckets = Annotated[
+    tuple[Annotated[str, AfterValidator(_bucket)], ...] | None, NoDecode, BeforeValidator(_listed)
+]
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
 
 
 _Switch = Annotated[bool, BeforeValidator(_sdk_switch)]
@@ -52,7 +79,7 @@ _Endpoint = Annotated[_Name, AfterValidator(_endpoint)]
 
 
 class Settings(BaseSettings):
-    """What the operator set, by the names of the variables in lower case.
+    """The operator's settings, named like their variables, in lower case.
 
     Empty variables count as not set.
     """
@@ -70,47 +97,51 @@ class Settings(BaseSettings):
     )
 
     chunk_duration: float = Field(default=500, ge=60, le=86_400, allow_inf_nan=False)
-    """Seconds: the most audio that transcription holds in one piece."""
+    """The most seconds of audio that transcription holds in one piece."""
     temp_dir: Path = Path("/tmp/parakeet")  # noqa: S108  one private folder per job is made in it
     max_audio_duration: float = Field(default=10_800, gt=0, allow_inf_nan=False)
-    """Seconds; a longer recording is refused."""
+    """Seconds; longer recordings are refused."""
     max_audio_bytes: int = Field(default=2_147_483_648, gt=0)
-    """A larger file is refused."""
+    """Larger files are refused."""
     download_timeout: float = Field(default=600, gt=0, allow_inf_nan=False)
     """Seconds for the whole download."""
     runpod_allow_private_download_urls: _Switch = False
-    """The RunPod SDK's switch: URLs may lead to private addresses, for development only.
+    """The RunPod SDK's switch: let URLs lead to private addresses, for development only.
 
-    Metadata services stay closed.
+    Metadata services stay blocked.
     """
     worker_concurrency: int = Field(default=1, ge=1, le=MAX_CONCURRENCY)
     """Jobs that one worker takes at a time."""
-    ffmpeg_binary: str | None = None
-    """Of no effect: recordings are decoded by PyAV. Taken, so that a template that sets it still
-    starts.
-    """
+    failures: Annotated[Failures, BeforeValidator(_lower)] = "error"
+    """Where the error of a failed job is: beside the output, as the platform has it, or in it."""
+    eager_imports: bool = False
+    """Import NeMo and pyannote with all their libraries, also those that no worker calls."""
 
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
     s3_endpoint: str | None = None
     s3_bucket: str | None = None
+    s3_allowed_buckets: _Buckets = None
+    """The buckets that callers may name, besides `s3_bucket`. With neither, any is read that the
+    key can read.
+    """
 
     diarization_endpoint_id: _Endpoint | None = None
-    """The endpoint that runs the diarization worker: its id, or its whole URL."""
+    """The id or URL of the endpoint that runs the diarization worker."""
     transcription_endpoint_id: _Endpoint | None = None
-    """The same for the transcription worker."""
+    """The id or URL of the endpoint that runs the transcription worker."""
     runpod_api_key: SecretStr | None = None
-    """The key that both endpoints are called with."""
+    """The key for both endpoints."""
     runpod_endpoint_base_url: _Url = "https://api.runpod.ai/v2"
-    """What stands before an endpoint's id."""
+    """The part of an endpoint's URL before its id."""
     transcription_fanout: int = Field(default=1, ge=1, le=64)
-    """Jobs among which the orchestrator parts the words of one recording."""
+    """Parts that the orchestrator makes of one recording, a transcription job for each."""
     job_timeout: float = Field(default=3600, gt=0, le=604_800, allow_inf_nan=False)
-    """Seconds that an orchestrated job may take, queues included."""
+    """Seconds that an orchestrated job may take, time in queues included."""
 
     @property
     def hub_token(self) -> str | None:
-        """The Hugging Face token in clear, for the hub alone."""
+        """The Hugging Face token in clear text, for the hub alone."""
         return (
             self.huggingface_access_token.get_secret_value()
             if self.huggingface_access_token
@@ -121,7 +152,7 @@ class Settings(BaseSettings):
     def from_environment(cls) -> Settings:
         """Read the environment.
 
-        Raises SettingsError with one line that names the variable and what it should be.
+        Raise SettingsError with one line that names the variable and what it should be.
         """
         try:
             return cls()

@@ -1,3 +1,3 @@
 """RunPod on one machine, for development and tests: the queue, the REST API, the workers' protocol,
-real SDK workers behind it.
+and real SDK workers behind it.
 """

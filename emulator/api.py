@@ -1,4 +1,4 @@
-"""The public REST API, `/v2/{endpoint}/…`: what clients see."""
+"""The public REST API, `/v2/{endpoint}/…`, as clients see it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Range = tuple[float, float]
 
 
 class PolicyBody(BaseModel):
-    """`policy` of a request; times in milliseconds."""
+    """`policy` of a request. Times in milliseconds."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -32,9 +32,7 @@ class PolicyBody(BaseModel):
 
 
 class JobBody(BaseModel):
-    """The body of /run and /runsync; fields that the platform does not know are dropped, as it
-    does.
-    """
+    """The body of /run and /runsync. Unknown fields are dropped, as on the platform."""
 
     input: Any
     policy: PolicyBody = PolicyBody()
@@ -42,8 +40,9 @@ class JobBody(BaseModel):
 
 
 def find(endpoint: str, request: Request) -> Endpoint:
-    """The endpoint of a path, for a caller who shows a key; without a key of its own the emulator
-    takes any.
+    """Return the endpoint of a path to a caller who shows a key.
+
+    If the emulator has no key of its own, any will do.
     """
     api_key: str | None = request.app.state.api_key
     endpoints: Mapping[str, Endpoint] = request.app.state.endpoints
@@ -73,8 +72,9 @@ async def run(endpoint: Found, request: Request) -> JSONResponse:
 
 @router.post("/runsync")
 async def runsync(endpoint: Found, request: Request, wait: float | None = None) -> JSONResponse:
-    """Queue a job and wait for its end, or for `wait` milliseconds; then the answer says how far it
-    is.
+    """Queue a job and wait for its end, at most for `wait` milliseconds.
+
+    If it has not ended by then, answer with its status.
     """
     job = await _submit(endpoint, request, sync=True)
     least, most = endpoint.rules.sync_wait_range_s
@@ -85,20 +85,16 @@ async def runsync(endpoint: Found, request: Request, wait: float | None = None) 
 
 @router.api_route("/status/{job_id}", methods=["GET", "POST"])
 async def status(endpoint: Found, job_id: str) -> JSONResponse:
-    """Say how a job stands."""
+    """Show a job."""
     return JSONResponse(_known(endpoint, job_id).wire())
 
 
 @router.api_route("/stream/{job_id}", methods=["GET", "POST"])
 async def stream(endpoint: Found, job_id: str) -> JSONResponse:
-    """Give what was streamed since the last call."""
+    """Answer with what was streamed since the last call."""
     job = _known(endpoint, job_id)
-    return JSONResponse(
-        {
-            "status": job.status.value,
-            "stream": [{"output": chunk} for chunk in endpoint.queue.drain_chunks(job)],
-        }
-    )
+    chunks = [{"output": chunk} for chunk in endpoint.queue.clients.drain_chunks(job)]
+    return JSONResponse({"status": job.status.value, "stream": chunks})
 
 
 @router.post("/cancel/{job_id}")
@@ -112,7 +108,7 @@ async def cancel(endpoint: Found, job_id: str) -> JSONResponse:
 
 @router.post("/retry/{job_id}")
 async def retry(endpoint: Found, job_id: str) -> JSONResponse:
-    """Queue a failed job anew."""
+    """Queue a failed job again."""
     job = _known(endpoint, job_id)
     if endpoint.retry(job_id) is None:
         raise HTTPException(
@@ -124,7 +120,7 @@ async def retry(endpoint: Found, job_id: str) -> JSONResponse:
 
 @router.post("/purge-queue")
 async def purge(endpoint: Found) -> JSONResponse:
-    """Drop all jobs that wait."""
+    """Drop all queued jobs."""
     return JSONResponse({"removed": endpoint.purge(), "status": "completed"})
 
 
@@ -172,8 +168,9 @@ async def _submit(endpoint: Endpoint, request: Request, *, sync: bool) -> Job:
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    """The whole body, so that the caller can read the answer; what is over the limit is thrown
-    away.
+    """Return the body, or refuse it if it is over the limit.
+
+    Receive all of it in any case, so that the caller can read the answer.
     """
     pieces, size = [], 0
     try:

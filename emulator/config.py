@@ -1,13 +1,22 @@
-"""The emulator's configuration file: which endpoints there are and what runs behind them."""
+"""The emulator's configuration file: the endpoints, and the workers behind them."""
 
 from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from emulator import faults
 from emulator.rules import Rules
@@ -15,30 +24,34 @@ from emulator.scaler import Bounds
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the message is one line that names the place."""
+    """The configuration cannot be used. The message is one line that names the place."""
 
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _one_of(known: Collection[str]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"there is no fault {name!r}; there are: {', '.join(known)}")
+        return name
+
+    return AfterValidator(check)
+
+
 class FaultsTable(_Table):
-    """`[endpoints.NAME.faults]`: what goes wrong by chance; the names are those of
-    `emulator.faults`.
-    """
+    """`[endpoints.NAME.faults]`: what goes wrong by chance, by the names in `faults.names`."""
 
     seed: int
     rate: float = Field(0.1, ge=0, le=1)
-    exchanges: dict[
-        str, list[Literal["429", "500", "reset", "drip", "truncated", "html", "lost-reply"]]
-    ] = {}
-    """By route: `run`, `status`, `cancel`, …; the workers' routes too: `job-take`, `job-done`, …..
-    """
-    jobs: list[Literal["killed", "after-sigterm", "over-limit", "late-progress"]] = []
+    exchanges: dict[str, list[Annotated[str, _one_of(faults.EXCHANGES)]]] = {}
+    """By route: `run`, `status`, `cancel`, …, and the workers' `job-take`, `job-done`, …."""
+    jobs: list[Annotated[str, _one_of(faults.JOBS)]] = []
     most: int | None = None
 
     def schedule(self) -> faults.Schedule:
-        """The schedule that the table describes."""
+        """Return the schedule that the table describes."""
         exchanges = {
             route: [faults.EXCHANGES[name] for name in names]
             for route, names in self.exchanges.items()
@@ -56,13 +69,9 @@ class EndpointTable(_Table):
     """`[endpoints.NAME]`: a role and how many workers it has."""
 
     module: str | None = None
-    """Run as `python -m module`; without one, whoever takes jobs at the endpoint's address is a
-    worker.
-    """
+    """Run as `python -m module`. Without one, whoever comes to take jobs is a worker."""
     environment: dict[str, str] = {}
-    """For its workers; `{emulator}` becomes the emulator's address, `{api_key}` a key that it
-    takes.
-    """
+    """For its workers. `{emulator}` becomes the emulator's address, `{api_key}` a valid key."""
     min_workers: int = Field(0, ge=0)
     max_workers: int = Field(1, ge=1)
     jobs_per_worker: int = Field(1, ge=1)
@@ -84,7 +93,7 @@ class EndpointTable(_Table):
 
 
 class TryTable(_Table):
-    """`[try]`: what the printed `curl` asks for."""
+    """`[try]`: the endpoint and the recording in the `curl` that is printed."""
 
     endpoint: str
     recording: str

@@ -1,6 +1,4 @@
-"""One job as the platform knows it: its status, its policy, its history, and what clients and
-workers read of it.
-"""
+"""One job as the platform knows it: status, policy, history, and how clients and workers see it."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 class Status(enum.StrEnum):
-    """The names that stand on the wire."""
+    """The names that go over the wire."""
 
     IN_QUEUE = "IN_QUEUE"
     IN_PROGRESS = "IN_PROGRESS"
@@ -21,20 +19,20 @@ class Status(enum.StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more will happen to the job by itself."""
+        """Whether the job has ended. Only a retry can revive it."""
         return self not in (Status.IN_QUEUE, Status.IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the caller allows a job; times in seconds."""
+    """How long the caller lets a job live, in seconds, and how urgent it is."""
 
     execution_timeout_s: float = 600.0
-    """From the hand-out; then the job is TIMED_OUT and its worker is told to stop it."""
+    """From the hand-out. Then the job is TIMED_OUT and its worker is asked to stop it."""
     ttl_s: float = 86_400.0
-    """From the submission, queue and run together; then the job is stopped and forgotten."""
+    """From the submission, queue and run together. Then the job is stopped and forgotten."""
     low_priority: bool = False
-    """The job starts no worker; it waits for one that runs anyway."""
+    """The job starts no worker: it waits for one that runs anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Transition:
 
 
 class Missing(enum.Enum):
-    """Stands where a worker posted nothing, which is not the same as null."""
+    """Marks that a worker posted nothing, which differs from null."""
 
     MISSING = enum.auto()
 
@@ -58,7 +56,7 @@ MISSING = Missing.MISSING
 
 @dataclass(slots=True)
 class Job:
-    """Everything that ever happened to one job; times are the queue's clock, in seconds."""
+    """Everything that ever happened to one job. Times are the queue's clock, in seconds."""
 
     id: str
     input: object
@@ -75,21 +73,22 @@ class Job:
     """The last progress while the job runs, the result afterwards."""
     error: str | None = None
     losses: int = 0
-    """How often a worker vanished with it; `retries` on the wire."""
+    """How many workers vanished with it: `retries` on the wire."""
     attempts: int = 0
-    """How often it was handed out."""
+    """How many times it was handed out."""
     claimed: bool = False
     """Whether the worker has shown that it holds the job."""
     unclaimed_pings: int = 0
     chunks: deque[object] = field(default_factory=deque)
-    """What a generator yielded and nobody has read yet."""
+    """The pieces of a stream that nobody has read yet."""
     forgotten: bool = False
-    """Whether clients get 404 for it: retention or ttl over, or purged."""
+    """Whether clients get 404 for it: its retention or ttl is over, or it was purged."""
     history: list[Transition] = field(default_factory=list)
 
     def payload(self) -> dict[str, object]:
-        """What a worker is handed; an empty input is left out, as the platform does, and the SDK
-        then refuses the job.
+        """Return the job as a worker gets it.
+
+        The platform leaves out an empty input, and the SDK then refuses the job.
         """
         payload: dict[str, object] = {"id": self.id}
         if self.input not in ({}, None):
@@ -99,7 +98,7 @@ class Job:
         return payload
 
     def wire(self) -> dict[str, object]:
-        """What `/status` says."""
+        """Return the job as `/status` shows it."""
         wire: dict[str, object] = {"id": self.id, "status": self.status.value}
         if self.handed_at is not None:
             wire["delayTime"] = _milliseconds(self.handed_at - self.submitted_at)
@@ -116,7 +115,7 @@ class Job:
         return wire
 
     def webhook_body(self) -> dict[str, object]:
-        """What a webhook is sent: the whole job."""
+        """Return the job as its webhook gets it."""
         return {**self.wire(), "input": self.input, "webhook": self.webhook}
 
 

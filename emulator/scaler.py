@@ -21,7 +21,7 @@ class Launcher(Protocol):
     """Starts workers of one endpoint."""
 
     async def launch(self, endpoint: Endpoint, worker_id: str) -> Handle:
-        """Start one; returns at once, the worker comes for jobs when it is ready."""
+        """Start one and return at once. The worker comes for jobs when it is ready."""
         ...
 
 
@@ -32,20 +32,20 @@ class Bounds:
     min_workers: int = 0
     max_workers: int = 1
     jobs_per_worker: int = 1
-    """As many workers are wanted as jobs, queued and running, divided by this."""
+    """One more worker for every this many jobs, queued or running."""
     idle_timeout_s: float = 5.0
-    """A worker above the minimum that had no job for so long is ended."""
+    """A worker above the minimum is ended after this long without a job."""
 
 
 class Scaler:
-    """Starts and ends an endpoint's workers; asked at every tick and after every change."""
+    """Starts and ends an endpoint's workers, at every tick and after every change."""
 
     def __init__(self, endpoint: Endpoint, launcher: Launcher, bounds: Bounds) -> None:
         self._endpoint, self._launcher, self._bounds = endpoint, launcher, bounds
-        endpoint.each_tick.append(self.step)
+        endpoint.changes.followers.append(self.step)
 
     def step(self) -> None:
-        """Start a missing worker, end a superfluous one."""
+        """Start the missing workers, end the superfluous ones."""
         if self._endpoint.closing:
             return
         serving = self._endpoint.workers.serving()
@@ -54,7 +54,7 @@ class Scaler:
         if self._endpoint.clock() >= self._endpoint.workers.last_failed_start + self._patience_s():
             for _ in range(missing):
                 self._endpoint.workers.starting += 1
-                self._endpoint.spawn(self._launch())
+                self._endpoint.tasks.spawn(self._launch())
         for worker in self._idle_too_long(serving)[: max(0, len(serving) - wanted)]:
             log.info(
                 "%s | worker %s idle for %.0f s: ended",
@@ -62,10 +62,10 @@ class Scaler:
                 worker.id,
                 self._bounds.idle_timeout_s,
             )
-            self._endpoint.drain(worker)
+            self._endpoint.staff.drain(worker)
 
     def wanted(self) -> int:
-        """The number of workers that the jobs call for; those of low priority call for none."""
+        """Return the number of workers that the jobs call for: none for those of low priority."""
         jobs = self._endpoint.queue.unfinished()
         calling = [
             job for job in jobs if job.status is Status.IN_PROGRESS or not job.policy.low_priority
@@ -77,9 +77,11 @@ class Scaler:
         worker_id = uuid.uuid4().hex[:12]
         log.info("%s | worker %s starts", self._endpoint.name, worker_id)
         try:
-            self._endpoint.attach(worker_id, await self._launcher.launch(self._endpoint, worker_id))
+            handle = await self._launcher.launch(self._endpoint, worker_id)
+            self._endpoint.staff.attach(worker_id, handle)
         except OSError as error:
-            log.error("%s | worker %s cannot start: %s", self._endpoint.name, worker_id, error)  # noqa: TRY400  one line says it
+            # One line says it: no traceback.
+            log.error("%s | worker %s cannot start: %s", self._endpoint.name, worker_id, error)  # noqa: TRY400
             self._endpoint.workers.note_failed_start()
         finally:
             self._endpoint.workers.starting -= 1
@@ -98,8 +100,9 @@ class Scaler:
         return late
 
     def _patience_s(self) -> float:
-        """Seconds to wait after failed starts, twice as long each time: what cannot start would
-        otherwise be started for ever.
+        """Return the seconds to wait after failed starts, twice as many each time.
+
+        Otherwise a worker that cannot start would be started without end.
         """
         failed = self._endpoint.workers.failed_starts
         return min(MOST_PATIENCE_S, 0.5 * 2**failed) if failed else 0.0

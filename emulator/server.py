@@ -1,4 +1,4 @@
-"""The emulator as one HTTP server: as long as a coroutine runs, or in a thread beside a test.
+"""The emulator as one HTTP server, for as long as a coroutine runs or in a thread beside a test.
 
 with Server() as server:
     endpoint = server.simulate("transcription", handler)
@@ -23,12 +23,17 @@ from fastapi.responses import JSONResponse
 
 from emulator import api, worker_api
 from emulator.endpoint import Endpoint
-from emulator.exchange import Interference
 from emulator.faults import Schedule
+from emulator.interference import Interference
 from emulator.rules import Rules
 from emulator.scaler import Bounds, Launcher, Scaler
 from emulator.simulated import Handler, SimulatedLauncher
 from emulator.worker_process import ProcessLauncher
+
+KEEP_ALIVE_S = 75
+"""As proxies usually do. The SDK posts a result over a connection that was idle while the job ran,
+and does not try again if the server has just closed it.
+"""
 
 _Answer = TypeVar("_Answer")
 
@@ -39,9 +44,9 @@ class Emulator:
     def __init__(
         self, *, api_key: str | None = None, host: str = "127.0.0.1", port: int = 0
     ) -> None:
-        """Listens from here on, answers once `run` runs; port 0 takes a free one.
+        """Listen from here on, but answer only while `run` runs. Port 0 takes a free one.
 
-        Raises OSError where the port is taken.
+        Raise OSError if the port is taken.
         """
         self.endpoints: dict[str, Endpoint] = {}
         self._socket = socket.create_server((host, port))
@@ -57,24 +62,27 @@ class Emulator:
                 log_level="error",
                 log_config=None,
                 timeout_graceful_shutdown=2,
+                timeout_keep_alive=KEEP_ALIVE_S,
             )
         )
 
     def add(
         self, name: str, rules: Rules | None = None, faults: Schedule | None = None
     ) -> Endpoint:
-        """Open an endpoint without workers; whoever takes jobs at its address is one."""
+        """Open an endpoint without workers. Whoever comes to take jobs is one."""
         endpoint = self.endpoints[name] = Endpoint(name, rules, faults)
         endpoint.open()
         return endpoint
 
     async def remove(self, name: str) -> None:
-        """Close an endpoint; its jobs are gone."""
-        await self.endpoints.pop(name).close()
+        """Close an endpoint. Its jobs are gone."""
+        await self.endpoints[name].close()  # its workers need it until they have ended
+        del self.endpoints[name]
 
     async def run(self, until: Coroutine[Any, Any, Any]) -> None:
-        """Serve until `until` has ended; then end all workers, which still need the server for it,
-        and the server last.
+        """Serve until `until` has ended, then end all workers and at last the server.
+
+        Workers need the server to end.
         """
         serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
         try:
@@ -114,16 +122,16 @@ class Server:
 
     @property
     def base_url(self) -> str:
-        """What RUNPOD_ENDPOINT_BASE_URL would be."""
+        """The value of RUNPOD_ENDPOINT_BASE_URL for clients."""
         return f"{self.url}/v2"
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:
-        """The endpoints by name; look at them from any thread, change them by `call`."""
+        """The endpoints by name. Look at them from any thread, but change them by `call` only."""
         return self._emulator.endpoints
 
     def call(self, act: Callable[..., _Answer], *arguments: object) -> _Answer:
-        """Call something on the emulator's thread and wait for what it returns."""
+        """Call a function on the emulator's thread and return what it returns."""
 
         async def run() -> _Answer:
             return act(*arguments)
@@ -131,7 +139,7 @@ class Server:
         return self.wait(run())
 
     def wait(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
-        """Run a coroutine on the emulator's thread and wait for its end."""
+        """Run a coroutine on the emulator's thread and return what it returns."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def add(
@@ -145,7 +153,7 @@ class Server:
         self.wait(self._emulator.remove(name))
 
     def scale(self, endpoint: Endpoint, launcher: Launcher, bounds: Bounds | None = None) -> Scaler:
-        """Give an endpoint workers; by default one, always on."""
+        """Give an endpoint workers: by default one, always on."""
         return self.call(Scaler, endpoint, launcher, bounds or Bounds(min_workers=1, max_workers=1))
 
     def simulate(
@@ -191,7 +199,7 @@ class Server:
 class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to whoever runs the emulator: workers end before the server."""
+        """Leave signals to whoever runs the emulator: workers must end before the server."""
         yield
 
 

@@ -1,6 +1,4 @@
-"""Workers without a process: coroutines that behave as the SDK's loop does, for tests that run in
-milliseconds.
-"""
+"""Workers without a process: coroutines that behave like the SDK's loop, for quick tests."""
 
 from __future__ import annotations
 
@@ -26,32 +24,31 @@ class Line:
     job_id: str
 
     async def progress(self, value: object) -> None:
-        """Post what `runpod.serverless.progress_update` posts."""
+        """Post progress, as `runpod.serverless.progress_update` does."""
         await self.post({"status": "IN_PROGRESS", "output": value})
 
     async def post(self, body: dict[str, Any]) -> None:
         """Post anything to job-done."""
-        await self.endpoint.result(
-            self.worker_id, self.job_id, json.dumps(body, ensure_ascii=False).encode()
-        )
+        data = json.dumps(body, ensure_ascii=False).encode()
+        await self.endpoint.worker_side.result(self.worker_id, self.job_id, data)
 
     def stream(self, value: object) -> None:
-        """Post what a generator yields."""
-        self.endpoint.chunk(self.worker_id, self.job_id, json.dumps({"output": value}).encode())
+        """Post a piece of a stream, as the SDK does with each value of a generator."""
+        data = json.dumps({"output": value}).encode()
+        self.endpoint.worker_side.chunk(self.worker_id, self.job_id, data)
 
 
 Handler = Callable[[dict[str, Any], Line], Awaitable[object]]
-"""Called with the job as a worker gets it; returns what an SDK handler returns, with `error` and
-`refresh_worker` in it or not.
+"""Called with the job as a worker gets it. Returns what an SDK handler returns, possibly with
+`error` and `refresh_worker` in it.
 """
 
 
 class SimulatedWorker:
-    """One worker: takes jobs, runs them side by side up to its concurrency, hears of stops, ends
-    when it is told to.
+    """One worker: takes jobs, runs them side by side, and stops them or ends on demand.
 
-    As the SDK: a job that comes after `terminate` is dropped without a word; a stopped job posts
-    nothing; a job without input is refused.
+    As with the SDK, a job that comes after `terminate` is silently dropped, a stopped job posts
+    nothing, and a job without input is refused.
     """
 
     def __init__(
@@ -74,16 +71,16 @@ class SimulatedWorker:
         self._loop.add_done_callback(lambda _: self._ended.set())
 
     def terminate(self) -> None:
-        """Finish what runs, take nothing more."""
+        """Finish the running jobs, take no more."""
         self._terminated = True
 
     def kill(self) -> None:
-        """End here and now."""
+        """End at once."""
         self._code = KILLED
         self._loop.cancel()
 
     async def wait(self) -> int:
-        """Wait for the end."""
+        """Wait for the end. Return the exit code."""
         await self._ended.wait()
         return self._code
 
@@ -107,9 +104,9 @@ class SimulatedWorker:
             await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
             return
         await asyncio.sleep(0)  # a poll that is not held must not starve the loop
-        for job in await self._endpoint.take(self.id, free):
+        for job in await self._endpoint.worker_side.take(self.id, free):
             if "input" not in job.payload():
-                self._endpoint.queue.reject(job.id, self.id)
+                self._endpoint.worker_side.reject(self.id, job.id)
             elif not self._terminated:
                 task = asyncio.ensure_future(self._run(job.payload()))
                 self._running[job.id] = task
@@ -121,11 +118,10 @@ class SimulatedWorker:
 
     async def _listen(self) -> None:
         while True:
-            for job_id in await self._endpoint.stops(self.id):
+            for job_id in await self._endpoint.worker_side.stops(self.id):
                 if task := self._running.get(job_id):
                     task.cancel()
-            # Where there is nothing to hold the poll, this worker is on its way out or not yet
-            # known.
+            # The poll of a worker that is on its way out or not yet known is not held.
             await asyncio.sleep(0.01)
 
     async def _run(self, job: dict[str, Any]) -> None:
@@ -138,7 +134,7 @@ class SimulatedWorker:
 
 
 def _result(returned: object) -> dict[str, Any]:
-    """The body that the SDK makes of what a handler returns."""
+    """Return the body that the SDK posts for what a handler returned."""
     if not isinstance(returned, dict):
         return {"output": returned}
     output = dict(returned)

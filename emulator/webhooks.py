@@ -1,12 +1,14 @@
-"""Tells callers' URLs that a job has ended."""
+"""Sends ended jobs to callers' URLs."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
+import ssl
 
-import aiohttp
+import httpx2
 
 from emulator.job import Job
 from emulator.rules import Rules
@@ -14,29 +16,39 @@ from emulator.rules import Rules
 log = logging.getLogger("emulator.webhooks")
 
 
-async def tell(url: str, job: Job, rules: Rules) -> bool:
-    """POST the whole job to its webhook's URL, again after each delay until somebody says 2xx;
-    whether anybody did.
+async def send(url: str, job: Job, rules: Rules) -> bool:
+    """POST the whole job to its webhook's URL. Return whether anybody took it.
 
-    What the receiver does has no effect on the job.
+    Try again after each delay until the receiver says 2xx. Nothing that it does affects the job.
     """
     body = json.dumps(job.webhook_body(), ensure_ascii=False).encode()
-    async with aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(rules.webhook_timeout_s)
-    ) as session:
+    async with _client() as client:
         for delay in (0.0, *rules.webhook_delays_s):
             await asyncio.sleep(delay)
-            if await _post(session, url, body):
+            if await _post(client, url, body, rules.webhook_timeout_s):
                 return True
     log.warning("%s: nobody took the webhook", job.id)
     return False
 
 
-async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> bool:
+def _client() -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        verify=_tls(), timeout=None, trust_env=False, follow_redirects=True, max_redirects=10
+    )
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+async def _post(client: httpx2.AsyncClient, url: str, body: bytes, timeout_s: float) -> bool:
+    headers = {"Content-Type": "application/json"}
     try:
-        async with session.post(
-            url, data=body, headers={"Content-Type": "application/json"}
-        ) as response:
-            return response.ok
-    except (aiohttp.ClientError, TimeoutError):
+        async with (
+            asyncio.timeout(timeout_s),
+            client.stream("POST", url, content=body, headers=headers) as response,
+        ):
+            return not response.is_error
+    except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError):
         return False

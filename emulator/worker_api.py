@@ -1,6 +1,4 @@
-"""The workers' protocol as the SDK speaks it, and the environment variables by which a worker
-learns of it.
-"""
+"""The workers' protocol over HTTP, and the environment variables by which a worker learns of it."""
 
 from __future__ import annotations
 
@@ -18,10 +16,10 @@ _Answer = TypeVar("_Answer")
 
 
 def environment(url: str, endpoint: str, worker_id: str, rules: Rules) -> dict[str, str]:
-    """What the platform sets for a worker.
+    """Return the variables that the platform sets for a worker.
 
-    `url`: the emulator's, without a path. The SDK fills in `$ID` and `$RUNPOD_POD_ID`, and appends
-    to the query, which must be there.
+    `url` is the emulator's, without a path. The SDK fills in `$ID` and `$RUNPOD_POD_ID`, and
+    appends to the query, so there must be one.
     """
     base = f"{url}/v2/{endpoint}"
     return {
@@ -41,7 +39,7 @@ def environment(url: str, endpoint: str, worker_id: str, rules: Rules) -> dict[s
 
 
 def find(endpoint: str, request: Request) -> Endpoint:
-    """The endpoint of a path. Any key is taken: the workers are ours."""
+    """Return the endpoint of a path. Any key will do: the workers are ours."""
     endpoints: Mapping[str, Endpoint] = request.app.state.endpoints
     if endpoint not in endpoints:
         raise HTTPException(404, "endpoint not found")
@@ -55,7 +53,7 @@ Found = Annotated[Endpoint, Depends(find)]
 @router.get("/job-take/{worker_id}")
 async def take(endpoint: Found, worker_id: str, request: Request) -> Response:
     """Hand out one job."""
-    jobs = await _while_connected(request, endpoint.take(worker_id))
+    jobs = await _while_connected(request, endpoint.worker_side.take(worker_id))
     return JSONResponse(jobs[0].payload()) if jobs else Response(status_code=204)
 
 
@@ -64,38 +62,41 @@ async def take_batch(
     endpoint: Found, worker_id: str, request: Request, batch_size: int = 1
 ) -> Response:
     """Hand out as many jobs as the worker has room for."""
-    jobs = await _while_connected(request, endpoint.take(worker_id, max(1, batch_size)))
+    work = endpoint.worker_side.take(worker_id, max(1, batch_size))
+    jobs = await _while_connected(request, work)
     return JSONResponse([job.payload() for job in jobs]) if jobs else Response(status_code=204)
 
 
 @router.get("/job-stop/{worker_id}")
 async def stop(endpoint: Found, worker_id: str, request: Request) -> Response:
-    """Name the jobs that the worker shall stop."""
-    job_ids = await _while_connected(request, endpoint.stops(worker_id))
+    """Name the jobs that the worker must stop."""
+    job_ids = await _while_connected(request, endpoint.worker_side.stops(worker_id))
     return JSONResponse({"jobsToStop": job_ids}) if job_ids else Response(status_code=204)
 
 
 @router.post("/job-done/{worker_id}/{job_id}")
 async def done(endpoint: Found, worker_id: str, job_id: str, request: Request) -> Response:
     """Take a result or progress."""
-    return Response(status_code=await endpoint.result(worker_id, job_id, await request.body()))
+    status = await endpoint.worker_side.result(worker_id, job_id, await request.body())
+    return Response(status_code=status)
 
 
 @router.post("/job-stream/{worker_id}/{job_id}")
 async def stream(endpoint: Found, worker_id: str, job_id: str, request: Request) -> Response:
     """Take one piece of a stream."""
-    return Response(status_code=endpoint.chunk(worker_id, job_id, await request.body()))
+    status = endpoint.worker_side.chunk(worker_id, job_id, await request.body())
+    return Response(status_code=status)
 
 
 @router.get("/ping/{worker_id}")
 async def ping(endpoint: Found, worker_id: str, job_id: str = "") -> Response:
-    """Hear that a worker lives and what it holds."""
-    endpoint.ping(worker_id, job_id.split(",") if job_id else [])
+    """Note that a worker lives and which jobs it holds."""
+    endpoint.worker_side.ping(worker_id, job_id.split(",") if job_id else [])
     return Response(status_code=200)
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, _Answer]) -> _Answer | None:
-    """Hold a poll; where the worker has hung up, nothing is handed to it."""
+    """Hold a poll. If the worker hangs up, hand nothing to it."""
     answer = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_hung_up(request))
     try:

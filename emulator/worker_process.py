@@ -1,5 +1,6 @@
-"""Real workers: a process of ours running the SDK's loop, in a session of its own so that nothing
-of it stays behind.
+"""Real workers: processes that run the SDK's loop, each in a session of its own.
+
+When the worker ends, so does everything in its session.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ log = logging.getLogger("emulator")
 
 
 class WorkerProcess:
-    """One worker's process, and all that it started."""
+    """One worker's process, and everything that it started."""
 
     def __init__(self, process: asyncio.subprocess.Process, log_path: Path) -> None:
         self.pid, self.log_path = process.pid, log_path
@@ -33,20 +34,20 @@ class WorkerProcess:
         self._end = asyncio.ensure_future(self._wait())
 
     def terminate(self) -> None:
-        """SIGTERM, to the worker alone, as a container's runtime does."""
+        """Send SIGTERM to the worker alone, as a container's runtime does."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
 
     def kill(self) -> None:
-        """SIGKILL, to everything in its session."""
+        """Send SIGKILL to everything in its session."""
         self._kill_session()
 
     async def wait(self) -> int:
-        """Wait for the worker's end."""
+        """Wait for the worker's end. Return its exit code."""
         return await asyncio.shield(self._end)
 
     def tail(self) -> str:
-        """The last lines that it printed."""
+        """Return the last lines that it printed."""
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-TAIL:])
 
     async def _wait(self) -> int:
@@ -61,19 +62,17 @@ class WorkerProcess:
 
 @dataclass(frozen=True, slots=True)
 class ProcessLauncher:
-    """Starts `python -m module` with what the platform sets, and what the endpoint is configured
-    with.
-    """
+    """Starts `python -m module` with the platform's variables and the endpoint's own."""
 
     module: str
     url: str
     """The emulator's address, without a path."""
     log_folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
-    """On top of what the platform sets; `{emulator}` in a value becomes the address."""
+    """In addition to the platform's. `{emulator}` in a value becomes the address."""
 
     async def launch(self, endpoint: Endpoint, worker_id: str) -> WorkerProcess:
-        """Start one; its output goes to a file of its own."""
+        """Start one. Its output goes to a file of its own."""
         self.log_folder.mkdir(parents=True, exist_ok=True)
         log_path = self.log_folder / f"{endpoint.name}-{worker_id}.log"
         with log_path.open("wb") as output:
@@ -89,7 +88,7 @@ class ProcessLauncher:
                 start_new_session=True,
             )
         worker = WorkerProcess(process, log_path)
-        endpoint.spawn(self._tell_of_failure(endpoint, worker_id, worker))
+        endpoint.tasks.spawn(self._report_failure(endpoint, worker_id, worker))
         return worker
 
     def _environment(self, endpoint: Endpoint, worker_id: str) -> dict[str, str]:
@@ -104,7 +103,7 @@ class ProcessLauncher:
         }
         return {**inherited, "PYTHONUNBUFFERED": "1", **platform, **own}
 
-    async def _tell_of_failure(
+    async def _report_failure(
         self, endpoint: Endpoint, worker_id: str, process: WorkerProcess
     ) -> None:
         code = await process.wait()
@@ -119,8 +118,9 @@ class ProcessLauncher:
 
 
 def _end_with_us() -> list[str]:
-    """Where the system has it, a prefix by which a worker is killed when the emulator is: a worker
-    without one spins.
+    """Return a prefix by which a worker dies with the emulator, if the system has one.
+
+    A worker that outlives the emulator spins.
     """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

@@ -1,4 +1,4 @@
-"""The workers of one endpoint: which there are, what they are doing, when they were heard of."""
+"""The workers of one endpoint: who they are, what they do, when they last came."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class State(enum.StrEnum):
-    """What a worker is doing; the names of `/health` where it has one."""
+    """What a worker is doing. The names are those of `/health`, if it has one."""
 
     INITIALIZING = "initializing"
     IDLE = "idle"
@@ -32,18 +32,18 @@ class Handle(Protocol):
         ...
 
     async def wait(self) -> int:
-        """Wait for its end; returns the exit code, negative for a signal."""
+        """Wait for its end. Return the exit code, negative for a signal."""
         ...
 
 
 @dataclass(slots=True)
 class Worker:
-    """One worker; times are the endpoint's clock, in seconds."""
+    """One worker. Times are the endpoint's clock, in seconds."""
 
     id: str
     started_at: float
     handle: Handle | None = None
-    """None: somebody else started it, and it just came to take jobs."""
+    """None if somebody else started it and it just came to take jobs."""
     ready_at: float | None = None
     last_ping_at: float | None = None
     idle_since: float | None = None
@@ -51,11 +51,11 @@ class Worker:
     gone_at: float | None = None
     exit_code: int | None = None
     polls: int = 0
-    """Its requests that are held open now."""
+    """How many of its requests are held open now."""
 
     @property
     def cold_start_s(self) -> float | None:
-        """Seconds from its start to its first take."""
+        """The seconds from its start to its first take."""
         return None if self.ready_at is None else self.ready_at - self.started_at
 
     @property
@@ -77,39 +77,39 @@ class WorkerFigures:
 
 
 class Workers:
-    """All workers that an endpoint ever had."""
+    """All workers that an endpoint has ever had."""
 
     def __init__(self, clock: Callable[[], float], holds_jobs: Callable[[str], bool]) -> None:
         self.ever: list[Worker] = []
         self.starting = 0
-        """Asked for and not here yet."""
+        """How many were asked for and are not here yet."""
         self.failed_starts = 0
-        """In a row."""
+        """How many starts in a row have failed."""
         self.last_failed_start = -math.inf
         self._clock, self._holds_jobs = clock, holds_jobs
         self._present: dict[str, Worker] = {}
 
     def add(self, worker_id: str, handle: Handle | None) -> Worker:
-        """A worker begins to start."""
+        """Note that a worker begins to start."""
         worker = Worker(worker_id, self._clock(), handle)
         self.ever.append(worker)
         self._present[worker_id] = worker
         return worker
 
     def get(self, worker_id: str) -> Worker | None:
-        """A worker that is there."""
+        """Return a worker that is present."""
         return self._present.get(worker_id)
 
     def present(self) -> list[Worker]:
-        """All that are not gone, also those that are on their way out."""
+        """Return those that are not gone, including those on their way out."""
         return list(self._present.values())
 
     def serving(self) -> list[Worker]:
-        """Those that take jobs or will."""
+        """Return those that take jobs or will."""
         return [worker for worker in self._present.values() if not worker.draining]
 
     def arrive(self, worker_id: str) -> Worker:
-        """A worker came for a job: it is ready; one that nobody started here is welcome."""
+        """Note that a worker came for a job: it is ready, even if nobody here started it."""
         worker = self.get(worker_id) or self.add(worker_id, None)
         if worker.ready_at is None:
             worker.ready_at = worker.idle_since = self._clock()
@@ -117,19 +117,19 @@ class Workers:
         return worker
 
     def remove(self, worker: Worker, exit_code: int | None) -> None:
-        """A worker is gone."""
+        """Note that a worker is gone."""
         worker.gone_at, worker.exit_code = self._clock(), exit_code
         self._present.pop(worker.id, None)
         if worker.failed_to_start:
             self.note_failed_start()
 
     def note_failed_start(self) -> None:
-        """A worker could not start."""
+        """Note that a worker could not start."""
         self.failed_starts += 1
         self.last_failed_start = self._clock()
 
     def state(self, worker: Worker) -> State:
-        """What a worker is doing."""
+        """Return what a worker is doing."""
         if worker.gone_at is not None:
             return State.UNHEALTHY if worker.failed_to_start else State.GONE
         if worker.draining:
@@ -139,8 +139,9 @@ class Workers:
         return State.RUNNING if self._holds_jobs(worker.id) else State.IDLE
 
     def figures(self) -> WorkerFigures:
-        """Count the workers; one whose start failed is unhealthy until the next start, none is ever
-        throttled.
+        """Count the workers.
+
+        After a failed start one is unhealthy until the next start. None is ever throttled.
         """
         states = [self.state(worker) for worker in self.present()]
         idle = states.count(State.IDLE)

@@ -4,9 +4,9 @@
         --jobs 8 --format srt
     python -m examples.batch @list.txt --out transcripts/
 
-Folders are searched, @list.txt holds a file or URL per line. What has a transcript in --out is
-skipped, so a run that was interrupted, or whose failures were mended, is simply started again. A
-recording that fails harms no other; all failures are listed at the end.
+Folders are searched; @list.txt contains one file or URL per line. A recording with a transcript in
+--out is skipped: after an interruption, or once a failure is mended, just run the command again. A
+recording that fails does not stop the others; the end lists all failures.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ RECORDINGS = (
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read the command line, then run; exit code 1 where a recording failed."""
+    """Read the command line and run; exit with code 1 if a recording fails."""
     options = parser(__doc__)
     options.fromfile_prefix_chars = "@"
     add_endpoint(options)
@@ -61,14 +61,12 @@ def main(argv: list[str] | None = None) -> None:
         default=Path("transcripts"),
         help="folder for the transcripts; default: %(default)s",
     )
-    options.add_argument(
-        "--jobs", type=int, default=4, help="how many at a time; default %(default)s"
-    )
+    options.add_argument("--jobs", type=int, default=4, help="jobs at a time; default: %(default)s")
     start(transcribe(options.parse_args(argv)))
 
 
 async def transcribe(arguments: argparse.Namespace) -> None:
-    """Do what is not done yet, then list what failed."""
+    """Transcribe the recordings that have no transcript yet, then list the failures."""
     targets = places(
         arguments.sources,
         arguments.out,
@@ -91,14 +89,14 @@ async def transcribe(arguments: argparse.Namespace) -> None:
 
 
 class Batch:
-    """Transcribes into files."""
+    """Transcribes recordings into files."""
 
     def __init__(self, endpoint: Endpoint, response_format: str) -> None:
         self._endpoint, self._format = endpoint, response_format
         self._failures: dict[str, str] = {}
 
     async def run(self, targets: dict[str, Path], jobs: int) -> dict[str, str]:
-        """Transcribe each source into its file, so many at a time; why which ones failed."""
+        """Transcribe each source into its file, `jobs` at a time; return why any failed."""
         waiting = iter(targets.items())
         try:
             async with asyncio.TaskGroup() as group:
@@ -114,7 +112,7 @@ class Batch:
                 await self._one(source, target)
                 tell(f"{shown(source)} → {target}")
             except JobError as error:
-                if error.code == "endpoint_refused":  # so will be all the others
+                if error.code == "endpoint_refused":  # as all the others will be
                     raise
                 self._fail(source, str(error))
             except OSError as error:
@@ -127,15 +125,13 @@ class Batch:
     async def _one(self, source: str, target: Path) -> None:
         audio = await asyncio.to_thread(audio_field, source)
         output = await run_again(self._endpoint, {**audio, "response_format": self._format})
-        half = target.with_name(f".{target.name}.part")  # what has its name is complete
+        half = target.with_name(f".{target.name}.part")  # a file of the final name is complete
         half.write_text(as_text(output, self._format), encoding="utf-8")
         half.replace(target)
 
 
 def places(sources: list[str], out: Path, suffix: str) -> dict[str, Path]:
-    """Say for each recording where its transcript goes; ends the program where two would go to one
-    place.
-    """
+    """Return the file for each recording's transcript; exit if two share one."""
     targets: dict[str, Path] = {}
     taken: dict[Path, str] = {}
     for source, name in named(sources):
@@ -150,8 +146,9 @@ def places(sources: list[str], out: Path, suffix: str) -> dict[str, Path]:
 
 
 def named(sources: list[str]) -> Iterator[tuple[str, str]]:
-    """All recordings, and what their transcripts are called after: the place in the folder, the
-    URL's host and path, or the file's name.
+    """Yield all recordings, each with the name that its transcript gets.
+
+    That is the path in the folder, the URL's host and path, or the name of the file.
     """
     for source in filter(None, map(str.strip, sources)):
         if "://" in source:
@@ -166,7 +163,7 @@ def named(sources: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def shown(source: str) -> str:
-    """Name a recording without a URL's query: it may hold a signature, which is a secret."""
+    """Return a source without the query of a URL, which may contain a secret signature."""
     return source.partition("?")[0] if "://" in source else source
 
 

@@ -1,10 +1,10 @@
-"""A client of the platform's REST API that the other examples share.
+"""The client of the platform's REST API that the other examples share.
 
     async with Endpoint("my-endpoint", key=os.environ["RUNPOD_API_KEY"]) as endpoint:
         output = await endpoint.run({"audio_url": "https://example.com/call.wav"})
 
-Whatever goes wrong is a `JobError`: a code, a sentence, and whether trying again may help. Needs
-httpx2 and stamina.
+Every failure is a `JobError`: a code, a sentence, and whether to try again. Needs httpx2 and
+stamina.
 """
 
 from __future__ import annotations
@@ -22,28 +22,44 @@ import stamina
 
 BASE_URL = "https://api.runpod.ai/v2"
 JOB_S = 3600
-"""How long a worker may work on one job.
+"""Seconds that a worker may work on one job.
 
-The platform's own limit is 10 minutes, which ends long recordings.
+The platform's default of 10 minutes is too short for long recordings.
 """
 SYNC_WAIT_S = 60
-"""How long `/runsync` may keep us waiting: the network in front of the platform cuts off answers
-that take longer than some 90 s.
+"""Seconds that `/runsync` may keep us waiting.
+
+The network in front of the platform cuts off answers that take longer than about 90 s.
 """
 ATTEMPTS = 10
-"""Of one HTTP request; with the pauses between them they outlast a minute without a network."""
+"""Attempts at one HTTP request; with the pauses between them they outlast a minute offline."""
 FIRST_POLL_S, LONGEST_POLL_S = 0.5, 5.0
 CANCEL_S = 10
 
+RETRYABLE = {
+    "deadline_exceeded",
+    "decoding_timed_out",
+    "disk_full",
+    "download_interrupted",
+    "download_timed_out",
+    "endpoint_failed",
+    "endpoint_unavailable",
+    "internal_error",
+    "job_expired",
+    "model_failed",
+    "out_of_memory",
+}
+"""The codes of docs/API.md after which the same request may succeed later."""
+
 Job = dict[str, Any]
 OnProgress = Callable[[str, float], None]
-"""Called with a stage, such as `transcribing`, and how many percent of it are done."""
+"""Called with a stage, such as `transcribing`, and how many percent of the job are done."""
 
 log = logging.getLogger("examples")
 
 
 class JobError(Exception):
-    """The answer could not be had."""
+    """The job failed, or its answer did not arrive."""
 
     def __init__(self, code: str, sentence: str, *, retryable: bool) -> None:
         super().__init__(f"{code}: {sentence}")
@@ -51,11 +67,11 @@ class JobError(Exception):
         """One of docs/API.md, or of this module: `endpoint_…`, `job_expired`."""
         self.sentence = sentence
         self.retryable = retryable
-        """The very same request may succeed later."""
+        """True if the same request may succeed later."""
 
 
 class _Hiccup(JobError):
-    """One HTTP request failed; another may succeed. `after_s`: how long the server asks to wait."""
+    """A failed HTTP request that may succeed later, after `after_s` if the server named a time."""
 
     def __init__(self, sentence: str, after_s: float | None = None) -> None:
         super().__init__("endpoint_unavailable", sentence, retryable=True)
@@ -63,7 +79,7 @@ class _Hiccup(JobError):
 
 
 class Endpoint:
-    """One endpoint; may run any number of jobs at once."""
+    """Runs jobs in one endpoint, any number at once."""
 
     def __init__(self, endpoint_id: str, *, key: str, base_url: str = BASE_URL) -> None:
         self._http = httpx2.AsyncClient(
@@ -79,9 +95,9 @@ class Endpoint:
         await self._http.aclose()
 
     async def run(self, job_input: Job, on_progress: OnProgress = lambda *_: None) -> Job:
-        """Submit a job, wait for its end and give its output.
+        """Submit a job, wait for its end and return its output.
 
-        Where this is interrupted the job is cancelled, also one just submitted.
+        If this is cancelled, cancel the job, even if it is just being submitted.
         """
         submitting = asyncio.create_task(self.submit(job_input))
         try:
@@ -93,16 +109,16 @@ class Endpoint:
     async def run_sync(self, job_input: Job) -> Job:
         """Do the same by `/runsync`, which takes 20 MB.
 
-        Nothing is cancelled: until it answers nobody knows the job's id.
+        This cannot cancel the job: until `/runsync` answers, nobody knows the job's id.
         """
         body = {"input": job_input, "policy": {"executionTimeout": 1000 * JOB_S}}
         job = await self._ask("POST", f"runsync?wait={1000 * SYNC_WAIT_S}", body)
         return _output_of(job) if _is_over(job) else await self.wait(job["id"])
 
     async def submit(self, job_input: Job, *, webhook: str | None = None) -> str:
-        """Queue a job and give its id.
+        """Submit a job and return its id.
 
-        A request whose answer got lost is sent again; at worst the job then runs twice.
+        A request whose answer is lost is sent again: at worst the job runs twice.
         """
         body = {
             "input": job_input,
@@ -112,7 +128,7 @@ class Endpoint:
         return str((await self._ask("POST", "run", body))["id"])
 
     async def wait(self, job_id: str, on_progress: OnProgress = lambda *_: None) -> Job:
-        """Look at a job until it ends, ever more rarely, and give its output."""
+        """Poll a job until it ends, ever more rarely, and return its output."""
         pause_s = FIRST_POLL_S
         while not _is_over(job := await self._ask("GET", f"status/{job_id}")):
             on_progress(*_progress_of(job))
@@ -121,7 +137,7 @@ class Endpoint:
         return _output_of(job)
 
     async def cancel(self, job_id: str) -> None:
-        """Take a job back; one that is over stays as it is."""
+        """Cancel a job; if it has ended, nothing changes."""
         await self._ask("POST", f"cancel/{job_id}")
 
     async def _take_back(self, submitting: asyncio.Task[str]) -> None:
@@ -132,7 +148,7 @@ class Endpoint:
             log.warning("a job may go on: it could not be cancelled (%s)", error or "no answer")
 
     async def _ask(self, method: str, path: str, body: Job | None = None) -> Job:
-        """Make a request, again and again where that may help."""
+        """Make a request, and repeat it while that may help."""
         async for attempt in stamina.retry_context(
             on=_may_help, attempts=ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=10.0
         ):
@@ -202,10 +218,13 @@ def _refusal(response: httpx2.Response, path: str) -> JobError:
 
 
 def _progress_of(job: Job) -> tuple[str, float]:
-    """What our workers tell on the way stands in `output` until the job ends."""
-    told = job.get("output")
-    if isinstance(told, dict) and "stage" in told:
-        return str(told["stage"]), float(told.get("percent", 0))
+    """Read the progress, which our workers send as `output` until the job ends.
+
+    So look at `status` first: a job in progress has an output too.
+    """
+    progress = job.get("output")
+    if isinstance(progress, dict) and "stage" in progress:
+        return str(progress["stage"]), float(progress.get("percent", 0))
     return ("in the queue" if job["status"] == "IN_QUEUE" else "running"), 0.0
 
 
@@ -214,16 +233,18 @@ def _is_over(job: Job) -> bool:
 
 
 def _output_of(job: Job) -> Job:
-    """What the worker answered.
+    """Return the answer of the worker, or raise its error.
 
-    A failed job has `error: "<code>: <sentence>"`, and `retryable` beside it in `output`.
+    A failed job has `error: "<code>: <sentence>"` and no `output`; from a worker with
+    FAILURES=output the job is complete, and the error is in its output.
     """
     said = job["output"] if isinstance(job.get("output"), dict) else {}
     if job["status"] == "COMPLETED" and said.get("success"):
         return said
-    with_code = re.fullmatch(r"([a-z0-9_]+): (.+)", str(job.get("error")), re.DOTALL)
-    if job["status"] == "FAILED" and with_code:
-        raise JobError(with_code[1], with_code[2], retryable=said.get("retryable") is True)
+    error = str(job.get("error") or said.get("error"))
+    with_code = re.fullmatch(r"([a-z0-9_]+): (.+)", error, re.DOTALL)
+    if job["status"] in ("COMPLETED", "FAILED") and with_code:
+        raise JobError(with_code[1], with_code[2], retryable=with_code[1] in RETRYABLE)
     raise JobError("endpoint_failed", _REASONS[job["status"]], retryable=job["status"] == "FAILED")
 
 

@@ -1,4 +1,4 @@
-"""What the example programs share as programs: options, how they end, how an answer is shown."""
+"""The command lines of the examples: options, exit codes, and how to print an answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMATS = ("json", "verbose_json", "diarized_json", "text", "srt", "vtt")
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the option that all programs have, and the program's docstring as its help."""
+    """Return a parser with the option that all programs have, and this description as its help."""
     made = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -27,7 +27,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument(
         "--base-url",
         default=base_url,
-        help="of the API; default: RUNPOD_ENDPOINT_BASE_URL, else %(default)s",
+        help="URL of the API; default: RUNPOD_ENDPOINT_BASE_URL, else %(default)s",
     )
     return made
 
@@ -35,7 +35,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 def add_endpoint(
     to: argparse.ArgumentParser, option: str = "--endpoint", variable: str = "RUNPOD_ENDPOINT_ID"
 ) -> None:
-    """Add an option for an endpoint's id that an environment variable can give."""
+    """Add an option for an endpoint's id, with an environment variable as its default."""
     default = os.environ.get(variable)
     to.add_argument(
         option,
@@ -47,13 +47,14 @@ def add_endpoint(
 
 
 def add_format(to: argparse.ArgumentParser) -> None:
-    """Add an option for what the answer looks like."""
+    """Add an option for the format of the answer."""
     to.add_argument("--format", choices=FORMATS, default="text", help="default: text")
 
 
 def connect(endpoint_id: str, base_url: str) -> Endpoint:
-    """Give a client with the key in RUNPOD_API_KEY: on a command line, other users of the machine
-    could read it.
+    """Return a client with the key in RUNPOD_API_KEY.
+
+    The key is no option: other users of the machine can read command lines.
     """
     key = os.environ.get("RUNPOD_API_KEY")
     if not key:
@@ -67,10 +68,8 @@ def connect(endpoint_id: str, base_url: str) -> Endpoint:
 
 
 def start(program: Coroutine[Any, Any, None]) -> None:
-    """Run a program. What can be expected to go wrong ends it with one line and exit code 1; Ctrl-C
-    with 130.
-    """
-    stamina.instrumentation.set_on_retry_hooks([])  # else a line for each retry
+    """Run a program. On an expected failure exit with one line and code 1, on Ctrl-C with 130."""
+    stamina.instrumentation.set_on_retry_hooks([])  # else it logs each retry
     try:
         asyncio.run(program)
     except JobError as error:
@@ -83,19 +82,19 @@ def start(program: Coroutine[Any, Any, None]) -> None:
 
 
 def as_text(output: Job, response_format: str) -> str:
-    """An answer as the text that a file of its format holds."""
+    """Return an answer as the content of a file in its format."""
     if response_format in ("text", "srt", "vtt"):
         return str(output[response_format])
     return json.dumps(output, indent=2, ensure_ascii=False)
 
 
 def show(output: Job, response_format: str) -> None:
-    """Print an answer; its warnings go to standard error."""
+    """Print an answer, and its warnings to standard error."""
     for warning in output.get("warnings", ()):
         tell(f"warning: {warning}")
     print(as_text(output, response_format))
 
 
 def tell(line: str) -> None:
-    """Print a line that is not the answer."""
+    """Print a line to standard error, apart from the answer."""
     print(line, file=sys.stderr, flush=True)

@@ -1,10 +1,10 @@
 """The main job on this machine: RunPod emulated, all four roles behind it, and a dialogue sent to
 the orchestrator.
 
-    python -m examples.demo [recording]
+    python -m examples.demo [recording] [--svg picture.svg]
 
 The workers are the real ones, on the embedded models: NeMo, pyannote and the RunPod SDK's own loop.
-The answers stay in demo-output/.
+The answers stay in demo-output/. With --svg the run is drawn as well.
 """
 
 from __future__ import annotations
@@ -12,76 +12,96 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import io
 import json
+import os
+import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from typing import IO
 
 import httpx2
+import jiwer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from examples.client import Endpoint, Job, JobError
 from examples.recording import audio_field
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "examples/dialogue.mp3"
+TRUTH = ROOT / "examples/dialogue.json"
 OUTPUT = Path("demo-output")
 ROLES = ("single", "diarization", "transcription", "orchestrator")
 FORMATS = ("verbose_json", "srt", "vtt")
+COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 KEY = "demo"
 START_TIMEOUT_S = 300
+OPENING = 1 + len(ROLES)
+"""How many lines are printed before the transcript."""
+PICTURE_ROWS = 14
+"""How many lines of the transcript the picture has."""
 
 console = Console()
 
 
 def main() -> None:
-    """Run the demo; exit code 1 with a sentence where something fails."""
+    """Run the demo; exit code 1 with a sentence if something fails, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(description="Transcribe a dialogue on the embedded models.")
-    parser.add_argument("recording", nargs="?", default=str(SAMPLE))
-    recording = parser.parse_args().recording
-    console.print(
-        f"[bold]{Path(recording).name}[/]: starting four workers (NeMo, pyannote, CPU, embedded "
-        "models) …"
-    )
+    parser.add_argument("recording", nargs="?", type=Path, default=SAMPLE)
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the run as an SVG as well")
+    options = parser.parse_args()
     try:
-        with running_emulator() as base_url:
-            wait_for_workers(base_url)
-            answers, stages = asyncio.run(transcribe(base_url, recording))
+        lines, answer = run(options.recording)
     except (JobError, OSError, TimeoutError) as error:
         sys.exit(str(error))
-    save(answers)
-    show(answers["verbose_json"], stages)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    if options.svg:
+        options.svg.write_text(picture(lines, answer), encoding="utf-8")
+
+
+def run(recording: Path) -> tuple[list[str], Job]:
+    """Do it all; return the lines around the transcript, and the transcript."""
+    field = audio_field(str(recording))
+    lines = [f"[bold]{recording.name}[/]: starting four workers (NeMo, pyannote) on this CPU …"]
+    console.print(lines[0])
+    with running_emulator() as base_url:
+        for line in ready_workers(base_url):
+            lines.append(line)
+            console.print(line)
+        answer, seconds = asyncio.run(transcribe(base_url, field))
+    lines += closing(answer, seconds, is_sample=recording == SAMPLE)
+    console.print(table(answer, answer["segments"]))
+    console.print(*lines[OPENING:], sep="\n")
+    return lines, answer
 
 
 @contextlib.contextmanager
 def running_emulator() -> Iterator[str]:
-    """Run the emulator with its demo configuration on a free port; gives the base URL of its
-    endpoints and ends it afterwards.
+    """Run the emulator with its demo configuration on a free port; yield the base URL of its
+    endpoints and end it afterwards.
     """
-    command = [
-        sys.executable,
-        "-u",
-        "-m",
-        "emulator",
-        "--config",
-        "emulator/demo.toml",
-        "--port",
-        "0",
-        "--api-key",
-        KEY,
-    ]
+    command = (sys.executable, "-u", "-m", "emulator", "--config", "emulator/demo.toml")
     logs = OUTPUT.resolve() / "workers"
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / "emulator.log").open("w") as log:
         emulator = subprocess.Popen(
-            [*command, "--logs", str(logs)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
+            [*command, "--port", "0", "--api-key", KEY, "--logs", str(logs)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            process_group=0,  # Ctrl-C is ours: a second signal would kill its workers at once
         )
     try:
         assert emulator.stdout  # noqa: S101  it is a pipe
@@ -101,8 +121,8 @@ def _drain(stream: IO[str]) -> None:
         pass
 
 
-def wait_for_workers(base_url: str) -> None:
-    """Wait until each role has a worker that takes jobs, and say when. Raises TimeoutError."""
+def ready_workers(base_url: str) -> Iterator[str]:
+    """Yield a line for each role when it has a worker that takes jobs. Raises TimeoutError."""
     started = time.perf_counter()
     missing = list(ROLES)
     with (
@@ -110,14 +130,9 @@ def wait_for_workers(base_url: str) -> None:
         console.status("loading models"),
     ):
         while missing:
-            for role in list(missing):
-                if (
-                    client.get(f"{base_url}/{role}/health")
-                    .raise_for_status()
-                    .json()["workers"]["ready"]
-                ):
-                    console.print(f"  {role} ready after {time.perf_counter() - started:.1f} s")
-                    missing.remove(role)
+            for role in [role for role in missing if _is_ready(client, f"{base_url}/{role}")]:
+                missing.remove(role)
+                yield f"  {role} ready after {time.perf_counter() - started:.1f} s"
             if time.perf_counter() - started > START_TIMEOUT_S:
                 raise TimeoutError(
                     f"no worker after {START_TIMEOUT_S} s for: {', '.join(missing)}; see "
@@ -126,54 +141,36 @@ def wait_for_workers(base_url: str) -> None:
             time.sleep(0.2)
 
 
-class Stages:
-    """How long a job was seen in each stage; it is looked at every half second, then more
-    rarely.
+def _is_ready(client: httpx2.Client, endpoint: str) -> bool:
+    health = client.get(f"{endpoint}/health").raise_for_status().json()
+    return bool(health["workers"]["ready"])
+
+
+async def transcribe(base_url: str, field: Job) -> tuple[Job, float]:
+    """Ask the orchestrator for each format and save the answers as they come.
+
+    Return the verbose answer, and the seconds it took.
     """
-
-    def __init__(self, show: Callable[[str, float], None]) -> None:
-        self._show = show
-        self._seen = [("submitting", time.perf_counter())]
-
-    def __call__(self, stage: str, percent: float) -> None:
-        """Note the stage at which the job is."""
-        if stage != self._seen[-1][0]:
-            self._seen.append((stage, time.perf_counter()))
-        self._show(stage, percent)
-
-    def durations_s(self) -> list[tuple[str, float]]:
-        """Each stage in its order, up to now."""
-        ends = [at for _, at in self._seen[1:]] + [time.perf_counter()]
-        return [(stage, end - start) for (stage, start), end in zip(self._seen, ends, strict=True)]
-
-
-async def transcribe(
-    base_url: str, recording: str
-) -> tuple[dict[str, Job], list[tuple[str, float]]]:
-    """Ask the orchestrator for all the formats that the demo leaves behind; gives the answers, and
-    the stages of the first job.
-    """
-    answers: dict[str, Job] = {}
-    durations: list[tuple[str, float]] = []
     columns = (
         TextColumn("{task.description:<28}"),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %"),
         TimeElapsedColumn(),
     )
+    answers: list[tuple[Job, float]] = []
     async with Endpoint("orchestrator", key=KEY, base_url=base_url) as endpoint:
         with Progress(*columns, console=console) as progress:
             for response_format in FORMATS:
+                started = time.perf_counter()
                 task = progress.add_task(response_format, total=100)
-
-                stages = Stages(partial(_advance, progress, task, response_format))
-                job = await endpoint.submit(
-                    {**audio_field(recording), "response_format": response_format}
+                answer = await endpoint.run(
+                    {**field, "response_format": response_format},
+                    partial(_advance, progress, task, response_format),
                 )
-                answers[response_format] = await endpoint.wait(job, stages)
+                answers.append((answer, time.perf_counter() - started))
                 progress.update(task, description=response_format, completed=100)
-                durations = durations or stages.durations_s()
-    return answers, durations
+                save(answer, response_format)
+    return answers[0]
 
 
 def _advance(
@@ -182,40 +179,85 @@ def _advance(
     progress.update(task, description=f"{response_format}: {stage}", completed=percent)
 
 
-def save(answers: dict[str, Job]) -> None:
-    """Leave the transcript behind in each format."""
-    (OUTPUT / "transcript.json").write_text(
-        json.dumps(answers["verbose_json"], indent=2, ensure_ascii=False)
-    )
-    for text_format in ("srt", "vtt"):
-        (OUTPUT / f"transcript.{text_format}").write_text(answers[text_format][text_format])
+def save(answer: Job, response_format: str) -> None:
+    """Leave the transcript behind in one format."""
+    if response_format in answer:
+        (OUTPUT / f"transcript.{response_format}").write_text(answer[response_format])
+    else:
+        text = json.dumps(answer, indent=2, ensure_ascii=False)
+        (OUTPUT / "transcript.json").write_text(text)
 
 
-def show(answer: Job, stages: list[tuple[str, float]]) -> None:
-    """Print the transcript as a table, and where the time went."""
-    table = Table(
+def table(answer: Job, segments: Iterable[Job]) -> Table:
+    """Draw segments of an answer, a colour for each speaker."""
+    made = Table(
         "time",
         "speaker",
         "text",
         title=f"{answer['num_speakers']} speakers, {answer['duration']:.1f} s",
     )
-    for segment in answer["segments"]:
-        table.add_row(
+    for segment in segments:
+        speaker = segment["speaker"] or "?"
+        colour = COLOURS[(int(speaker) - 1) % len(COLOURS)] if speaker.isdecimal() else "white"
+        made.add_row(
             f"{segment['start']:6.2f}–{segment['end']:6.2f}",
-            segment["speaker"] or "?",
-            segment["text"].strip(),
+            Text(speaker, colour),
+            Text(segment["text"].strip(), colour),
         )
-    console.print(table)
-    for warning in answer.get("warnings", []):
-        console.print(f"[yellow]warning:[/] {warning}")
-    total_s = sum(duration_s for _, duration_s in stages)
-    console.print(
-        f"{answer['duration']:.0f} s of audio in {total_s:.1f} s: "
-        + ", ".join(f"{stage} {s:.1f} s" for stage, s in stages)
+    return made
+
+
+def closing(answer: Job, seconds: float, *, is_sample: bool) -> list[str]:
+    """Say how long it took, how good it is if the truth is known, and where the answers are."""
+    took = f"{answer['duration']:.0f} s of audio in {seconds:.1f} s on {os.cpu_count()} processors"
+    warned = [f"[yellow]warning:[/] {warning}" for warning in answer.get("warnings", [])]
+    left = ", ".join(str(path) for path in sorted(OUTPUT.glob("transcript.*")))
+    good = [score(json.loads(TRUTH.read_text()), answer)] if is_sample else []
+    return [*warned, took, *good, f"left behind: {left}"]
+
+
+def score(truth: Job, answer: Job) -> str:
+    """Say how many words, and how many speakers of words, are right."""
+    spoken = [
+        (plain, word["speaker"]) for word in truth["words"] if (plain := _plain(word["text"]))
+    ]
+    found = [
+        (plain, word["speaker"]) for word in answer["words"] if (plain := _plain(word["word"]))
+    ]
+    aligned = jiwer.process_words(
+        " ".join(word for word, _ in spoken), " ".join(word for word, _ in found)
     )
-    console.print(
-        "left behind: " + ", ".join(str(path) for path in sorted(OUTPUT.glob("transcript.*")))
+    pairs = Counter(
+        (spoken[chunk.ref_start_idx + i][1], found[chunk.hyp_start_idx + i][1])
+        for chunk in aligned.alignments[0]
+        if chunk.type in ("equal", "substitute")
+        for i in range(chunk.ref_end_idx - chunk.ref_start_idx)
     )
+    people, labels = ({speaker for _, speaker in words} for words in (spoken, found))
+    missing = [None] * max(0, len(people) - len(labels))
+    rights = (
+        sum(pairs[pair] for pair in zip(people, some, strict=True))
+        for some in permutations([*labels, *missing], len(people))
+    )
+    return (
+        f"of {len(spoken)} words {aligned.hits} are right, and {max(rights)} have the right speaker"
+    )
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[^\w]", "", word.lower())
+
+
+def picture(lines: list[str], answer: Job) -> str:
+    """Draw the run and the beginning of the transcript as a terminal, without fetching a font."""
+    screen = Console(record=True, width=84, file=io.StringIO(), force_terminal=True)
+    segments = answer["segments"]
+    screen.print("[bold green]$[/] make demo", *lines[:OPENING], sep="\n", highlight=False)
+    screen.print(table(answer, segments[:PICTURE_ROWS]))
+    more = len(segments) - PICTURE_ROWS
+    screen.print(*([f"… and {more} more lines"] if more > 0 else []), *lines[OPENING:], sep="\n")
+    svg = screen.export_svg(title="make demo", unique_id="demo")
+    return re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

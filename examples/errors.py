@@ -1,15 +1,15 @@
-"""Transcribe one recording and tell the failures apart: what to try again, what to change, what to
-report.
+"""Transcribe one recording, and tell failures apart: try again, change the request, or report.
 
     python -m examples.errors https://example.com/interview.mp3 --attempts 5; echo "exit code $?"
 
-Lost connections, 429 and 5xx are tried again by client.py, request by request. Here it is the job
-that is tried again, where `retryable` says that this may help.
+client.py repeats single requests after lost connections, 429 and 5xx. This program repeats the
+whole job if its code says that this may help.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 
 import stamina
@@ -19,31 +19,34 @@ from examples.command import add_endpoint, add_format, connect, parser, show, st
 from examples.recording import audio_field
 
 TRY_LATER, NOT_ALLOWED, CHANGE_REQUEST = 75, 77, 65
-"""Exit codes, as sysexits.h has them, for a script that runs this one."""
+"""Exit codes of sysexits.h, for scripts that run this program."""
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read the command line, then run."""
+    """Read the command line and run."""
     options = parser(__doc__)
     add_endpoint(options)
     add_format(options)
     options.add_argument("recording", help="a URL or a file")
     options.add_argument(
-        "--attempts", type=int, default=3, help="how often to submit the job; default %(default)s"
+        "--attempts", type=int, default=3, help="how often to submit the job; default: %(default)s"
     )
     options.add_argument(
         "--pause",
         type=float,
         default=2,
-        help="seconds before the second attempt, then twice as many; default %(default)g",
+        help="seconds before the second attempt, then twice as many; default: %(default)g",
     )
     start(transcribe(options.parse_args(argv)))
 
 
 async def transcribe(arguments: argparse.Namespace) -> None:
-    """Print the answer, or leave with the code that says what to do."""
+    """Print the answer, or exit with a code that says what to do."""
     try:
-        job_input = {**audio_field(arguments.recording), "response_format": arguments.format}
+        job_input = {
+            **await asyncio.to_thread(audio_field, arguments.recording),
+            "response_format": arguments.format,
+        }
         async with connect(arguments.endpoint, arguments.base_url) as endpoint:
             output = await run_again(
                 endpoint, job_input, attempts=arguments.attempts, pause_s=arguments.pause
@@ -57,7 +60,7 @@ async def transcribe(arguments: argparse.Namespace) -> None:
 async def run_again(
     endpoint: Endpoint, job_input: Job, *, attempts: int = 3, pause_s: float = 2
 ) -> Job:
-    """Run a job, and once more while it fails in a way that may pass; raises the last JobError."""
+    """Run a job, again if its failure may pass. Raise the last JobError."""
     async for attempt in stamina.retry_context(
         on=_may_pass, attempts=attempts, timeout=None, wait_initial=pause_s, wait_max=60
     ):
@@ -71,7 +74,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def exit_code(error: JobError) -> int:
-    """Give the exit code for an error."""
+    """Return the exit code for an error."""
     if error.retryable:
         return TRY_LATER
     return (
@@ -80,7 +83,7 @@ def exit_code(error: JobError) -> int:
 
 
 def advice(error: JobError) -> str:
-    """Say what a program could do by itself; the error's own sentence is for people."""
+    """Return what a program could do by itself; the error's own sentence is for people."""
     match error.code:
         case "source_too_large":
             return "Send a URL instead of the file."

@@ -2,13 +2,14 @@
 
     python -m examples.progress https://example.com/hearing.mp3
 
-By `/run` and `/status`, so the recording may take as long as it takes. Ctrl-C cancels the job,
-which then costs nothing more.
+This uses `/run` and `/status`, so the recording may be of any length. Ctrl-C cancels the job, which
+then costs nothing more.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 
 from examples.command import add_endpoint, add_format, connect, parser, show, start, tell
@@ -16,7 +17,7 @@ from examples.recording import audio_field
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read the command line, then run."""
+    """Read the command line and run."""
     options = parser(__doc__)
     add_endpoint(options)
     add_format(options)
@@ -25,8 +26,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 async def transcribe(arguments: argparse.Namespace) -> None:
-    """Submit the job, show how far it is, print what comes back."""
-    job_input = {**audio_field(arguments.recording), "response_format": arguments.format}
+    """Submit the job, show its progress, and print the answer."""
+    job_input = {
+        **await asyncio.to_thread(audio_field, arguments.recording),
+        "response_format": arguments.format,
+    }
     progress = Progress()
     async with connect(arguments.endpoint, arguments.base_url) as endpoint:
         output = await endpoint.run(job_input, progress)
@@ -35,13 +39,13 @@ async def transcribe(arguments: argparse.Namespace) -> None:
 
 
 class Progress:
-    """One line that changes, on a terminal; elsewhere a line for each change."""
+    """Shows progress: on a terminal in one line that changes, elsewhere with a line per change."""
 
     def __init__(self) -> None:
         self._shown = ""
 
     def __call__(self, stage: str, percent: float) -> None:
-        """Show a stage and how much of it is done."""
+        """Show the stage and how much of the job is done."""
         line = f"{stage} {percent:.0f} %" if percent else stage
         if line == self._shown:
             return

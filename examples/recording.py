@@ -1,11 +1,12 @@
-"""From what the user names, a URL or a local file, to the field of the request.
+"""From a URL or a local file to a field of the request.
 
-A file goes into the request itself as base64, which makes it a third larger, and the platform takes
-10 MB by `/run`, 20 MB by `/runsync`. What is larger is first encoded as 16 kHz mono opus, at 32
-kbit/s or as few as fit, 16 at the least: about an hour of speech by `/run`, two by `/runsync`. What
-does not fit even so has to be sent by URL. Needs pydub and an ffmpeg, and memory: pydub holds the
-whole decoded file, 0.6 GB for an hour of stereo at 44.1 kHz, and a copy or two of it while it
-works.
+A file goes into the request as base64, which makes it a third larger. The platform takes 10 MB by
+`/run` and 20 MB by `/runsync`. A larger file is first encoded as 16 kHz mono opus, at 32 kbit/s, or
+less if it would not fit, but no less than 16: about an hour of speech by `/run`, two by `/runsync`.
+Anything larger has to be sent by URL.
+
+Needs pydub, an ffmpeg and memory: pydub holds the whole decoded file, 0.6 GB for an hour of stereo
+at 44.1 kHz, and a copy or two of it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ import base64
 import io
 import os
 import shutil
+import tempfile
+import threading
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +28,16 @@ from examples.client import JobError
 RUN_BYTES = 10_000_000
 RUNSYNC_BYTES = 20_000_000
 OTHER_FIELDS_BYTES = 10_000
-"""Room in the request for all but the recording."""
+"""Room in the request for everything but the recording."""
 BEST_KBPS, LEAST_KBPS = 32, 16
 CONTAINER_SHARE = 0.03
-"""What the file needs beside the sound, and how far its bit rate may be missed; measured on speech:
-0.7 %.
-"""
+"""Allowance for the container, and for a bit rate that misses its aim: 0.7 % measured on speech."""
 
 
 def audio_field(source: str, most_bytes: int = RUN_BYTES) -> dict[str, str]:
-    """Give `audio_url` or `audio_base64` for a URL or a file; `most_bytes` is what the platform
-    takes. Raises JobError, OSError.
+    """Return `audio_url` for a URL, or `audio_base64` for a file.
+
+    `most_bytes` is the largest request that the platform takes. Raise JobError, OSError.
     """
     if "://" in source:
         return {"audio_url": source}
@@ -43,16 +47,30 @@ def audio_field(source: str, most_bytes: int = RUN_BYTES) -> dict[str, str]:
     return {"audio_base64": base64.b64encode(audio).decode()}
 
 
-def shrink(path: Path, room: int) -> bytes:
-    """Encode a recording as 16 kHz mono opus of at most `room` bytes, as well as fits.
+_scratch = threading.local()
 
-    Raises JobError where it does not.
+
+def _without_leftovers(encode: Callable[[Path, int], bytes]) -> Callable[[Path, int], bytes]:
+    """Give pydub a folder that is removed in any case: after Ctrl-C it leaves its files."""
+
+    @wraps(encode)
+    def encode_without(path: Path, room: int) -> bytes:
+        with tempfile.TemporaryDirectory(prefix="shrink-") as _scratch.folder:
+            return encode(path, room)
+
+    return encode_without
+
+
+@_without_leftovers
+def shrink(path: Path, room: int) -> bytes:
+    """Encode a recording as 16 kHz mono opus of at most `room` bytes.
+
+    Raise JobError if it does not fit.
     """
     pydub = _pydub()
     try:
-        speech = pydub.AudioSegment.from_file_using_temporary_files(
-            str(path)
-        )  # `from_file` would need ffprobe
+        # `from_file` would need ffprobe.
+        speech = pydub.AudioSegment.from_file_using_temporary_files(str(path))
         kbps = min(
             BEST_KBPS, int(room * 8 / 1000 * (1 - CONTAINER_SHARE) / speech.duration_seconds)
         )
@@ -75,12 +93,16 @@ def shrink(path: Path, room: int) -> bytes:
 
 def _pydub() -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # it looks for ffmpeg on PATH before it can be told where it is
+        warnings.simplefilter("ignore")  # it looks for ffmpeg on PATH before we can set its path
         import pydub
     pydub.AudioSegment.converter = _find_ffmpeg()
+    pydub.audio_segment.NamedTemporaryFile = _scratch_file
     return pydub
+
+
+def _scratch_file(*arguments: Any, **options: Any) -> Any:
+    options["dir"] = _scratch.folder
+    return tempfile.NamedTemporaryFile(*arguments, **options)
 
 
 def _find_ffmpeg() -> str:

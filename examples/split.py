@@ -1,10 +1,10 @@
-"""Ask the transcription and the diarization endpoint at the same time and say here who said what.
+"""Ask the transcription and the diarization endpoint at the same time, and merge their answers.
 
     python -m examples.split https://example.com/meeting.mp3 --transcription ID \
         --diarization ID --format vtt
 
-It takes as long as the slower of the two, not as long as both. What it uses of `core` needs
-pydantic and nothing else.
+This takes as long as the slower of the two. The modules of `core` that it uses need pydantic and
+nothing else.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from examples.recording import audio_field
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read the command line, then run."""
+    """Read the command line and run."""
     options = parser(__doc__)
     add_endpoint(options, "--transcription", "TRANSCRIPTION_ENDPOINT_ID")
     add_endpoint(options, "--diarization", "DIARIZATION_ENDPOINT_ID")
     add_format(options)
     options.add_argument("recording", help="a URL or a file")
-    options.add_argument("--num-speakers", type=int, help="exactly so many; only if you are sure")
+    options.add_argument("--num-speakers", type=int, help="exact number; only if you are sure")
     start(transcribe(options.parse_args(argv)))
 
 
 async def transcribe(arguments: argparse.Namespace) -> None:
-    """Ask, merge, print."""
-    audio = audio_field(arguments.recording)
+    """Ask both endpoints, merge the answers, and print the transcript."""
+    audio = await asyncio.to_thread(audio_field, arguments.recording)
     known = {"num_speakers": arguments.num_speakers} if arguments.num_speakers else {}
     async with (
         connect(arguments.transcription, arguments.base_url) as words,
@@ -51,7 +51,7 @@ async def transcribe(arguments: argparse.Namespace) -> None:
 async def both(
     words: Endpoint, words_input: Job, turns: Endpoint, turns_input: Job
 ) -> tuple[Job, Job]:
-    """Run both jobs; where one fails the other is cancelled, and the failure raised."""
+    """Run both jobs; if one fails, cancel the other and raise the failure."""
     try:
         async with asyncio.TaskGroup() as group:
             said = group.create_task(words.run(words_input))

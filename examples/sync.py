@@ -3,20 +3,21 @@
     python -m examples.sync interview.mp3 --format srt > interview.srt
     python -m examples.sync https://example.com/interview.mp3
 
-By `/runsync`: one request where the job is done within a minute; after that its status is asked
-for. For long recordings see progress.py.
+This uses `/runsync`: one request if the job ends within a minute, then polls of its status. For
+long recordings see progress.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 
 from examples.command import add_endpoint, add_format, connect, parser, show, start
 from examples.recording import RUNSYNC_BYTES, audio_field
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read the command line, then run."""
+    """Read the command line and run."""
     options = parser(__doc__)
     add_endpoint(options)
     add_format(options)
@@ -25,9 +26,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 async def transcribe(arguments: argparse.Namespace) -> None:
-    """Send the recording and print what comes back."""
+    """Send the recording and print the answer."""
     job_input = {
-        **audio_field(arguments.recording, RUNSYNC_BYTES),
+        **await asyncio.to_thread(audio_field, arguments.recording, RUNSYNC_BYTES),
         "response_format": arguments.format,
     }
     async with connect(arguments.endpoint, arguments.base_url) as endpoint:

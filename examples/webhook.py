@@ -1,12 +1,12 @@
-"""Submit recordings, and be called when they are done instead of asking all the time.
+"""Submit recordings, and let the platform call back when they are done.
 
     python -m examples.webhook https://example.com/a.mp3 https://example.com/b.mp3 \
         --public-url https://me.example/done --port 8080
 
---public-url is where the platform can reach --port, through a proxy with TLS. Anybody can post
-there and nothing is signed, so a call is only a reason to look: the job's id must be one of ours,
-and the answer is read from `/status`. Calls get lost; a job that was not heard of in time is asked
-about.
+--public-url is the URL by which the platform reaches --port, through a proxy with TLS. Anybody can
+post to it, and nothing is signed. So a call is only a reason to look: the job's id must be one of
+ours, and the answer is read from `/status`. Calls can get lost, so a job that stays silent is
+looked at after a while.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from examples.command import add_endpoint, add_format, connect, parser, show, st
 from examples.recording import audio_field
 
 MOST_BYTES = 40_000_000
-"""A call has the whole job in it: its input and its output, up to 20 MB each."""
+"""A call contains the whole job, with an input and an output of up to 20 MB each."""
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read the command line, then run."""
+    """Read the command line and run."""
     options = parser(__doc__)
     add_endpoint(options)
     add_format(options)
     options.add_argument("recordings", nargs="+", metavar="recording", help="a URL or a file")
     options.add_argument(
-        "--public-url", required=True, help="where the platform reaches this program"
+        "--public-url", required=True, help="URL by which the platform reaches this program"
     )
     options.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; default %(default)s"
+        "--host", default="127.0.0.1", help="address to listen on; default: %(default)s"
     )
-    options.add_argument("--port", type=int, default=8080, help="default %(default)s")
+    options.add_argument("--port", type=int, default=8080, help="default: %(default)s")
     options.add_argument(
         "--patience",
         type=float,
         default=1200,
-        help="seconds until a silent job is asked about; default %(default)g",
+        help="seconds after which to look at a silent job; default: %(default)g",
     )
     start(transcribe(options.parse_args(argv)))
 
 
 async def transcribe(arguments: argparse.Namespace) -> None:
-    """Submit all, and print each when it is done; exit code 1 where a recording failed."""
+    """Submit all recordings, print each transcript when done; exit with code 1 if one failed."""
     calls = Calls(asyncio.get_running_loop())
     async with connect(arguments.endpoint, arguments.base_url) as endpoint:
         with listening(arguments.host, arguments.port, calls.arrived):
@@ -68,13 +68,16 @@ async def transcribe(arguments: argparse.Namespace) -> None:
 async def follow(
     endpoint: Endpoint, calls: Calls, recording: str, arguments: argparse.Namespace
 ) -> bool:
-    """Wait for the call, but not for ever; then read the answer where it can be trusted.
+    """Wait for the call, but not forever; then read and print the answer from the platform.
 
-    Gives whether there is one.
+    Tell whether there was one.
     """
-    name = recording.partition("?")[0]  # what follows may be a signature, which is a secret
+    name = recording.partition("?")[0]  # the query may contain a secret signature
     try:
-        job_input = {**audio_field(recording), "response_format": arguments.format}
+        job_input = {
+            **await asyncio.to_thread(audio_field, recording),
+            "response_format": arguments.format,
+        }
         job_id = await endpoint.submit(job_input, webhook=arguments.public_url)
         await calls.about(job_id, arguments.patience)
         output = await endpoint.wait(job_id)
@@ -94,16 +97,14 @@ class Calls:
         self._expected: dict[str, asyncio.Event] = {}
 
     async def about(self, job_id: str, patience_s: float) -> None:
-        """Wait until the platform calls about a job, or until patience ends; a second call does
-        nothing more.
-        """
+        """Wait until the platform calls about a job, or until patience ends."""
         called = self._expected[job_id] = asyncio.Event()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
                 await called.wait()
 
     def arrived(self, job_id: object) -> bool:
-        """Whether a call, on whichever thread, is about a job of ours."""
+        """Tell whether a call is about one of our jobs; any thread may ask."""
         event = self._expected.get(str(job_id))
         if event:
             self._loop.call_soon_threadsafe(event.set)
@@ -112,14 +113,15 @@ class Calls:
 
 @contextlib.contextmanager
 def listening(host: str, port: int, arrived: Callable[[object], bool]) -> Iterator[None]:
-    """Take calls on a thread as long as the `with` lasts."""
+    """Take calls on a thread for as long as the context."""
 
     class Receiver(BaseHTTPRequestHandler):
         timeout = 30
 
         def do_POST(self) -> None:
-            """Say 200 at once, or the platform calls again, twice; 404 to strangers, and where the
-            call was faster than our own answer.
+            """Answer 200 at once, or the platform calls again, up to twice.
+
+            Answer 404 to strangers, and to a call that is faster than the answer of `/run`.
             """
             self.send_response(200 if arrived(self._job_id()) else 404)
             self.end_headers()

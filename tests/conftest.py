@@ -17,8 +17,10 @@ def pytest_report_header() -> str:
     return ", ".join(f"{package} {version(package)}" for package in packages)
 
 
+LONG = ("tests/handlers/", "tests/core/flows/", "tests/emulator/", "tests/docs/")
+"""Tests that start real workers or wait for many jobs."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start real workers come first: the longest of all would else run alone at the
-    end.
-    """
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/handlers/"))
+    """Run long tests first: one of them would otherwise run alone at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))

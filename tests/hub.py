@@ -7,11 +7,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 LARGE = 1 << 20
 """Files of more bytes are named by their SHA-256, others by git's kind of sum."""
@@ -36,6 +38,8 @@ class Hub:
     """How fast files are sent; None is at once."""
     damaged: bool = False
     """Large files arrive with their first byte changed."""
+    revisions: frozenset[str] | None = None
+    """The branches, tags and commits that it knows; None is any."""
     accepted: str = "hf_accepted"
     url: str = ""
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
@@ -76,6 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(
                 404 if authorization and known else 401, b"", {"X-Error-Code": "RepoNotFound"}
             )
+        elif self._asks_for_no_revision(path):
+            self._answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
         elif path.startswith("/api/") and "/tree/" in path:
             tree = [
                 {"type": "file", "path": name, "size": len(data), "oid": _oid(data)}
@@ -114,6 +120,11 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     do_HEAD = do_GET  # noqa: N815  the name is the server's
+
+    def _asks_for_no_revision(self, path: str) -> bool:
+        asked = re.search(r"/(?:revision|resolve|tree)/([^/]+)", path)
+        known = self.hub.revisions
+        return asked is not None and known is not None and unquote(asked[1]) not in known
 
     @staticmethod
     def _target(path: str) -> tuple[str, str]:

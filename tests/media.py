@@ -182,7 +182,7 @@ def host(address: str = "127.0.0.1") -> Iterator[Host]:
     """A host for as long as the `with` lasts."""
     with Host(address) as server:
         threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+            target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         ).start()
         try:
             yield server

@@ -1,3 +1,1 @@
-"""The words of the domain: what a request asks for, what an answer says, and how a job is
-watched.
-"""
+"""The domain: requests, answers and a job's progress, as values."""

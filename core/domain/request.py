@@ -1,4 +1,4 @@
-"""What is asked of a role, as values: whichever front a request came through, flows see these."""
+"""Requests as values: flows see these, whichever front parsed the request."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the recording is: an http(s) or s3 URL, a `data:` URI, or base64 text."""
+    """The source of a recording: an http(s) or s3 URL, a `data:` URI, or base64 text."""
 
     value: str
 
     @property
     def scheme(self) -> str | None:
-        """What precedes the first colon, in lower case; None for base64 text."""
+        """The part before the first colon, in lower case; None for base64 text."""
         match = _SCHEME.match(self.value)
         return match[1].lower() if match else None
 
@@ -34,11 +34,11 @@ class Range:
 
     start: float = 0.0
     end: float | None = None
-    """None is the end of the file."""
+    """None means the end of the file."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is all of the recording."""
+        """Tell whether it is all of the recording."""
         return not self.start and self.end is None
 
 
@@ -52,7 +52,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class SpeakerCount:
-    """What the caller knows about how many speakers there are; None is «not known»."""
+    """The number of speakers as far as the caller knows it; None means unknown."""
 
     exact: int | None = None
     at_least: int | None = None
@@ -61,7 +61,7 @@ class SpeakerCount:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How speech is turned into text. Utterances share a batch only if theirs are equal."""
+    """How to turn speech into text; only utterances of equal decoding share a batch."""
 
     language: str | None = None
     """ISO 639-1 code; None leaves it to the model."""
@@ -77,7 +77,7 @@ class Part:
 
 
 class OnDiarizationError(StrEnum):
-    """What to do when transcription succeeds but diarization fails."""
+    """How to answer when transcription succeeds but diarization fails."""
 
     FAIL = "fail"
     TRANSCRIPT_ONLY = "transcript_only"
@@ -85,20 +85,20 @@ class OnDiarizationError(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionRequest:
-    """Words, and the speakers of turns that the caller brings."""
+    """A request for words, and for their speakers if the caller brings turns."""
 
     recording: Recording
     decoding: Decoding = Decoding()
     characters: bool = False
-    """The times of single characters are wanted too."""
+    """Also return the times of single characters."""
     part: Part | None = None
     turns: tuple[Turn, ...] | None = field(default=None, repr=False)
-    """In order of their start; None if there are none to label words with."""
+    """Sorted by start; None if words are not to be labelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiarizationRequest:
-    """Who spoke when."""
+    """A request for who spoke when."""
 
     recording: Recording
     speakers: SpeakerCount = SpeakerCount()
@@ -106,31 +106,30 @@ class DiarizationRequest:
 
 @dataclass(frozen=True, slots=True)
 class SingleRequest:
-    """Words and speakers."""
+    """A request for words and speakers."""
 
     recording: Recording
     decoding: Decoding = Decoding()
     characters: bool = False
-    """The times of single characters are wanted too."""
+    """Also return the times of single characters."""
     speakers: SpeakerCount | None = SpeakerCount()
-    """None if nobody asks who speaks."""
+    """None if speakers are not asked for."""
+    on_diarization_error: OnDiarizationError = OnDiarizationError.FAIL
 
 
 @dataclass(frozen=True, slots=True)
 class OrchestratedRequest(SingleRequest):
-    """Words and speakers, from two endpoints."""
-
-    on_diarization_error: OnDiarizationError = OnDiarizationError.FAIL
+    """A request for words and speakers from two endpoints."""
 
 
 _Request = TypeVar("_Request", TranscriptionRequest, DiarizationRequest)
 
 
 def narrowed(request: OrchestratedRequest, kind: type[_Request], **more: Any) -> _Request:
-    """Return a request of another kind that has the same value in every field that both have.
+    """Return a request of another kind with the same value in every field that both have.
 
-    So a new field reaches the endpoints as soon as their requests have it too. `more` are fields
-    of the other kind alone.
+    So a new field reaches the endpoints as soon as their requests have it too. Pass the fields
+    that only the other kind has as `more`.
     """
     shared = {one.name for one in fields(kind)} & {one.name for one in fields(request)}
     return kind(**{name: getattr(request, name) for name in shared}, **more)

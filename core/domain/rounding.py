@@ -1,6 +1,6 @@
-"""How exact the numbers in answers are.
+"""The precision of the numbers in answers.
 
-Whatever is derived from them is derived from the rounded ones.
+Derive everything from the rounded numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,5 @@ def seconds(time: float) -> float:
 
 
 def confidence(value: float | None) -> float | None:
-    """Return a confidence, 0..1, with three decimals; None if there is none or the model gave no
-    finite number.
-    """
+    """Return a confidence, 0..1, with three decimals; None if it is missing or not finite."""
     return round(value, 3) if value is not None and math.isfinite(value) else None

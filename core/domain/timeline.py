@@ -1,4 +1,4 @@
-"""The words of the domain: spans, words, turns, segments and what is made of them.
+"""Spans, words, turns, segments and what is made of them.
 
 Times are float seconds from the start of the file.
 """
@@ -24,11 +24,11 @@ class Span:
 
     @property
     def midpoint(self) -> float:
-        """The time in the middle, in seconds."""
+        """Seconds from the start of the file to the middle."""
         return (self.start + self.end) / 2
 
     def overlap(self, other: Span) -> float:
-        """Seconds that both spans cover; 0 where they do not meet.
+        """Return the seconds that both spans cover; 0 if they do not meet.
 
         >>> Span(0, 2).overlap(Span(1.5, 4))
         0.5
@@ -36,7 +36,7 @@ class Span:
         return max(0.0, min(self.end, other.end) - max(self.start, other.start))
 
     def gap(self, other: Span) -> float:
-        """Seconds between the nearest edges; 0 where they meet.
+        """Return the seconds between the nearest edges; 0 if they meet.
 
         >>> Span(0, 2).gap(Span(2.5, 4))
         0.5
@@ -46,7 +46,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Character(Span):
-    """One written character and when it was said."""
+    """One written character, and when it was said."""
 
     text: str
 
@@ -57,60 +57,59 @@ class Word(Span):
 
     text: str
     confidence: float | None = None
-    """The speech model's confidence, 0..1; None where the model gives none."""
+    """The speech model's confidence, 0..1; None if it has none."""
     speaker: str | None = None
-    """Who said it; None where no turn is near."""
+    """Who said it; None if no turn is near."""
     speaker_confidence: float | None = None
-    """Share of the word's time that the speaker's turns cover, 0..1; None without a speaker."""
+    """Fraction of the word's time that the speaker's turns cover, 0..1; None without a speaker."""
     overlapped: bool = False
-    """Somebody else was speaking too."""
+    """True if somebody else speaks at the same time."""
     nearest: bool = False
-    """No turn covers the word: it went to the nearest one."""
+    """True if no turn covers the word and the nearest one named its speaker."""
 
     @property
     def letters(self) -> str:
-        """The letters and digits of the text, case folded: what two models that hear the same word
-        agree on.
+        """The letters and digits of the text, case folded.
+
+        Two models that hear the same word agree on these.
         """
         return "".join(filter(str.isalnum, self.text.casefold()))
 
 
 @dataclass(frozen=True, slots=True)
 class Turn(Span):
-    """Somebody speaks."""
+    """A stretch in which one speaker speaks."""
 
     speaker: str
 
 
 @dataclass(frozen=True, slots=True)
 class Segment(Span):
-    """Words of one speaker that read as one piece: a sentence, or what stands between two
-    pauses.
-    """
+    """Words of one speaker that read as one piece: a sentence, or the words between two pauses."""
 
     words: tuple[Word, ...]
     speaker: str | None = None
 
     @property
     def text(self) -> str:
-        """The words, a blank between them."""
+        """The words, separated by blanks."""
         return " ".join(word.text for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """What was said: the speech model's answer."""
+    """The speech model's answer: what was said."""
 
     words: tuple[Word, ...]
     characters: tuple[Character, ...] = ()
     language: str | None = None
-    """ISO 639-1 code; None where neither the caller nor the model tells."""
+    """ISO 639-1 code; None if neither the caller nor the model names one."""
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Diarization:
-    """Who spoke when: the speaker model's answer.
+    """The speaker model's answer: who spoke when.
 
     Speakers are "1", "2"… in order of first appearance.
     """
@@ -118,33 +117,33 @@ class Diarization:
     turns: tuple[Turn, ...]
     """Sorted by start; may overlap."""
     exclusive_turns: tuple[Turn, ...]
-    """Sorted by start; at any time at most one speaker. For labelling words."""
+    """Sorted by start; at most one speaker at any time. For labelling words."""
     warnings: tuple[str, ...] = ()
     duration: float = 0.0
-    """Seconds of the whole file, or up to where the caller's range or the limit ended."""
+    """Seconds from the start of the file to the end of what was decoded."""
 
     @property
     def num_speakers(self) -> int:
-        """How many different speakers."""
-        return len({turn.speaker for turn in (*self.turns, *self.exclusive_turns)})
+        """How many different speakers the exclusive turns have, or the others if there are none."""
+        return len({turn.speaker for turn in self.exclusive_turns or self.turns})
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The whole answer: who said what, when."""
+    """The whole answer: who said what, and when."""
 
     duration: float
-    """Seconds of the whole file, or up to where the caller's range or the limit ended."""
+    """Seconds from the start of the file to the end of what was decoded."""
     words: tuple[Word, ...]
     segments: tuple[Segment, ...]
     characters: tuple[Character, ...] = ()
     language: str | None = None
     diarized: bool = False
-    """Speakers were asked for, so every word was looked at for one."""
+    """True if speakers were asked for, even if no word has one."""
     num_speakers: int = 0
     warnings: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
-        """All words, a blank between them."""
+        """All words, separated by blanks."""
         return " ".join(word.text for word in self.words)

@@ -1,4 +1,4 @@
-"""One job's line to whoever started it: how far it is, and whether it is still wanted."""
+"""A job's link to its starter: how far it is, and whether it is still wanted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """What a job is doing."""
+    """A step of a job."""
 
     QUEUED = "queued"
-    """It waits for a worker; only the orchestrator's callers see that."""
+    """Waiting for a worker; only callers of the orchestrator see it."""
     DOWNLOADING = "downloading"
     DECODING = "decoding"
     TRANSCRIBING = "transcribing"
@@ -20,11 +20,11 @@ class Stage(StrEnum):
 
 
 Progress = Callable[[float], None]
-"""Called with how much of one stage is done, 0..1; cheap, from any thread."""
+"""Takes how much of one stage is done, 0..1; cheap, and may be called from any thread."""
 Report = Callable[[Stage, float], None]
-"""Called with a stage and how much is done, 0..1; cheap, from any thread."""
+"""Takes a stage and how much is done, 0..1; cheap, and may be called from any thread."""
 IsCancelled = Callable[[], bool]
-"""True once nobody wants the answer any more; cheap, from any thread."""
+"""Returns True once nobody wants the answer; cheap, and may be called from any thread."""
 
 
 def _ignore(_stage: Stage, _fraction: float) -> None:
@@ -37,7 +37,7 @@ def _never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One job as its starter watches it."""
+    """A job's way to report to its starter, and to be cancelled."""
 
     report: Report = _ignore
     cancelled: IsCancelled = _never
@@ -47,5 +47,5 @@ class Watch:
         return lambda fraction: self.report(stage, fraction)
 
     def also_cancelled(self, cancelled: IsCancelled) -> Watch:
-        """Return a watch that a second reason cancels too."""
+        """Return a watch that a second condition cancels too."""
         return replace(self, cancelled=lambda: self.cancelled() or cancelled())

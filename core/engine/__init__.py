@@ -1,1 +1,1 @@
-"""What every model needs, whichever it is: a device, a thread, imports that wait."""
+"""What every model needs: a device, a thread, a fast import."""

@@ -1,12 +1,9 @@
-"""The device that models run on: which it is, the one thread that may use a model, and what a
-failure on it means.
-"""
+"""The device that models run on: which one, the only thread that may use a model, its failures."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -15,42 +12,44 @@ from core.errors import ModelFailed, OutOfMemory
 
 _Result = TypeVar("_Result")
 
-# Parts of the texts by which CUDA's libraries and torch's CPU allocator say that memory ran out
-# without torch.OutOfMemoryError.
+# CUDA's libraries and torch's CPU allocator raise a plain RuntimeError with one of these texts when
+# memory runs out, not torch.OutOfMemoryError.
 _OUT_OF_MEMORY = (
     "out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
     "can't allocate memory",
 )
-# After these every further call in the process fails too: the CUDA context is gone.
+# After one of these the CUDA context is gone: every further call in the process fails too.
 _DEVICE_FAULT = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuFFT error", "device-side assert")
 
 
 class ModelThread:
-    """The one thread that calls a model: NeMo's and pyannote's calls change the model's state while
-    they run.
+    """The only thread that calls a model.
 
-    Calls from many threads wait for each other in the order in which they came.
+    Calls of NeMo and pyannote change the model's state while they run. Calls from several threads
+    wait for each other, first come, first served.
     """
 
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     def call(self, function: Callable[[], _Result]) -> _Result:
-        """Run the function on the thread and wait; raises what it raises, and ModelFailed where the
-        GPU failed.
+        """Run the function on the thread and return its result.
+
+        Raises what the function raises, and ModelFailed if the GPU failed.
         """
         with device_faults_named():
             return self._executor.submit(function).result()
 
     def begin(self, function: Callable[[], None]) -> None:
-        """Run the function on the thread and do not wait: it has to tell of its failures itself."""
+        """Run the function on the thread without waiting. It must report its own failures."""
         self._executor.submit(function)
 
     def load(self, function: Callable[[], _Result]) -> _Result:
-        """Run the function, which loads a model; raises what `call` raises, and OutOfMemory where
-        the model does not fit.
+        """Run a function that loads a model.
+
+        Raises what `call` raises, and OutOfMemory if the model does not fit.
         """
         try:
             return self.call(function)
@@ -61,15 +60,16 @@ class ModelThread:
 
 
 def choose_device(name: str | None) -> str:
-    """Name the torch device to use: the one asked for, else the first GPU, else `cpu`."""
+    """Return the given torch device, or by default the first GPU, or `cpu` if there is none."""
     import torch
 
     return name or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether memory ran out, on the GPU or in the CPU's allocator; a smaller batch may then
-    work.
+    """Tell whether memory ran out, on the GPU or in the CPU's allocator.
+
+    If so, a smaller batch may work.
     """
     import torch
 
@@ -80,7 +80,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_device_fault(error: BaseException) -> bool:
-    """Tell whether the GPU failed in a way that spoils the process."""
+    """Tell whether the GPU failed in a way that makes the process unusable."""
     import torch
 
     if is_out_of_memory(error):
@@ -92,13 +92,13 @@ def is_device_fault(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def device_faults_named() -> Iterator[None]:
-    """Raise ModelFailed where the GPU fails inside of the `with`."""
+    """Raise ModelFailed if the GPU fails inside the `with`."""
     try:
         yield
     except Exception as error:
         if not is_device_fault(error):
             raise
-        # The cause is named by its type alone: its text can hold anything.
+        # Name only the type of the cause: its text can hold anything.
         raise ModelFailed(
             f"the GPU failed ({type(error).__name__}); this worker is replaced, try again"
         ) from None
@@ -107,26 +107,10 @@ def device_faults_named() -> Iterator[None]:
 def release_memory() -> None:
     """Give freed GPU memory back.
 
-    Call it outside the `except` block: the traceback keeps tensors alive until then.
+    Call it outside the `except` block: until then the traceback keeps tensors alive.
     """
     import torch
 
     if torch.cuda.is_available():
         gc.collect()
         torch.cuda.empty_cache()
-
-
-def silence_nemo() -> None:
-    """Keep NeMo's log to errors, before it is imported: it prints whole configurations. pyannote
-    imports it too, where it is installed.
-    """
-    for name in ("nemo_logger", "nv_one_logger"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.ERROR)
-        # NeMo sets its level back to warnings while it transcribes.
-        if _is_error not in logger.filters:
-            logger.addFilter(_is_error)
-
-
-def _is_error(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.ERROR

@@ -1,9 +1,14 @@
-"""Imports that wait until somebody needs what they bring.
+"""Imports that wait until something uses them.
 
-NeMo and pyannote import libraries that no worker calls: a compiler, plots, tables, measures of
-other fields. Together these take more than half of the time in which the two are imported. Inside
-of `deferred(...)` the import of one gives a stand-in, and so does what is taken from it or called
-of it. The first use after the `with` imports the library and goes on with the real thing.
+NeMo and pyannote import libraries that no worker calls: a compiler, plots, tables, metrics of other
+fields. These take more than half of the time of the import. Inside `deferred(...)` importing one of
+them returns a stand-in; its attributes, and the results of calling them, are stand-ins too. The
+first use after the `with` imports the library and continues with the real thing.
+
+A library can dislike a stand-in. `imported(...)` then repeats the import without any.
+
+Python 3.15 has lazy imports of its own (PEP 810). Delete this module when 3.15 is the oldest Python
+that is supported.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.metadata
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +25,9 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any, Union
+from typing import Any, TypeVar, Union
+
+from core.engine import reimport
 
 LIGHTNING_EXTRAS = (
     "torch._dynamo",
@@ -29,18 +37,44 @@ LIGHTNING_EXTRAS = (
     "transformers",
     "pandas",
 )
-"""What Lightning and torchmetrics, which NeMo and pyannote are built on, import for what no worker
-does.
-"""
+"""Imported by Lightning and torchmetrics, which NeMo and pyannote build on, but never called."""
+
+_Loaded = TypeVar("_Loaded")
+
+log = logging.getLogger("parakeet.imports")
+
+
+def imported(
+    name: str, load: Callable[[], _Loaded], libraries: Sequence[str], *, eager: bool = False
+) -> _Loaded:
+    """Return what `load` imports. Unless `eager`, stand-ins replace the libraries meanwhile.
+
+    If that fails, whatever the reason, import again without stand-ins. Raises the error of this
+    last try. `name` says in the log what is imported.
+    """
+    if eager:
+        return load()
+    before = frozenset(sys.modules)
+    try:
+        with deferred(*libraries):
+            return load()
+    except Exception as error:
+        log.warning(
+            "%s does not import with stand-ins (%s): importing it again without, more slowly; "
+            "EAGER_IMPORTS=true skips the first try",
+            name,
+            type(error).__name__,
+        )
+    reimport.forget_since(before)
+    return load()
 
 
 @contextlib.contextmanager
 def deferred(*libraries: str) -> Iterator[None]:
-    """Inside of the `with`, in this thread, the import of one of these packages or of a module in
-    it gives a stand-in.
+    """Inside the `with`, import stand-ins for these packages and their modules on this thread.
 
-    Packages that are imported already stay as they are, and what is not installed is missed as
-    ever. A class that is derived from a stand-in imports the real one at once. After the `with` no
+    Packages that are already imported stay as they are. Importing what is not installed fails as
+    usual. Deriving a class from a stand-in imports the real one at once. After the `with` no
     stand-in is left in `sys.modules`.
     """
     finder = _Finder(
@@ -59,7 +93,7 @@ def deferred(*libraries: str) -> Iterator[None]:
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Makes the stand-ins of one `with`, and takes them away."""
+    """Makes the stand-ins of one `with` and removes them afterwards."""
 
     def __init__(self, libraries: Sequence[str]) -> None:
         self._libraries = set(libraries)
@@ -68,10 +102,10 @@ class _Finder(MetaPathFinder, Loader):
         self._is_open = True
 
     def is_open(self) -> bool:
-        """Whether the caller is inside of the `with`."""
+        """Tell whether the caller is inside the `with`."""
         return self._is_open and threading.get_ident() == self._thread
 
-    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+    def find_spec(self, fullname: str, *_: object, **__: object) -> ModuleSpec | None:
         """See `MetaPathFinder`."""
         if not self.is_open() or self._library_of(fullname) is None:
             return None
@@ -83,17 +117,17 @@ class _Finder(MetaPathFinder, Loader):
         return self._made[spec.name]
 
     def exec_module(self, module: ModuleType) -> None:
-        """See `Loader`; a stand-in has nothing to run."""
+        """See `Loader`. A stand-in has no code to run."""
 
     def real(self, name: str) -> ModuleType:
-        """Import a module itself; from now on nothing of its library is stood in for."""
+        """Import the real module. From now on its whole library is imported as usual."""
         library = self._library_of(name)
         if library is not None:
             self._give_up(library)
         return importlib.import_module(name)
 
     def close(self) -> None:
-        """Take all stand-ins away."""
+        """Remove all stand-ins."""
         self._is_open = False
         for library in tuple(self._libraries):
             self._give_up(library)
@@ -104,11 +138,8 @@ class _Finder(MetaPathFinder, Loader):
     def _give_up(self, library: str) -> None:
         self._libraries.discard(library)
         for name, module in self._made.items():
-            if _is_inside(name, library) and sys.modules.get(name) is module:
-                del sys.modules[name]
-                parent, _, child = name.rpartition(".")
-                if parent in sys.modules and vars(sys.modules[parent]).get(child) is module:
-                    delattr(sys.modules[parent], child)
+            if _is_inside(name, library):
+                reimport.drop(name, module)
 
 
 def _is_inside(name: str, package: str) -> bool:
@@ -116,7 +147,7 @@ def _is_inside(name: str, package: str) -> bool:
 
 
 class _Module(ModuleType):
-    """Stands in for a module."""
+    """The stand-in of a module."""
 
     def __init__(self, name: str, finder: _Finder) -> None:
         super().__init__(name)
@@ -134,7 +165,7 @@ class _Module(ModuleType):
     def __get(self, name: str) -> Any:
         module = self.__finder.real(self.__name__)
         with contextlib.suppress(ModuleNotFoundError):
-            # `from package import module` imports a module that the package itself does not.
+            # `from package import module` also finds a module that the package does not import.
             return (
                 getattr(module, name)
                 if hasattr(module, name)
@@ -144,9 +175,9 @@ class _Module(ModuleType):
 
 
 class _Deferred:
-    """Stands in for a thing of such a module, or for what a call of one gives.
+    """The stand-in of an attribute of such a module, or of the result of calling one.
 
-    Arithmetic and order are not passed on: they raise TypeError.
+    Arithmetic and ordering are not forwarded: they raise TypeError.
     """
 
     def __init__(self, finder: _Finder, make: Callable[[], Any]) -> None:

@@ -11,7 +11,7 @@ from core.domain.watch import Stage, Watch
 from core.flows.progress import JobProgress
 from core.flows.recording import Reader
 from core.media.audio import Waveform
-from core.speakers.pyannote import Diarizer
+from core.speakers.diarizer import Diarizer
 
 
 def diarize(
@@ -28,7 +28,7 @@ def diarize(
 
 @dataclass(frozen=True, slots=True)
 class DiarizationFlow:
-    """Who spoke when."""
+    """Finds who spoke when."""
 
     reader: Reader
     diarizer: Diarizer

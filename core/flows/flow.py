@@ -1,4 +1,4 @@
-"""A role's work as its fronts see it."""
+"""The work of a role, as fronts see it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Request_contra = TypeVar("Request_contra", contravariant=True)
 class Flow(Protocol[Request_contra]):
     """The work of one role.
 
-    A front parses a request before it and renders the result after it. Both methods may be called
-    from many threads at once.
+    A front parses a request before it and renders the result behind it. Many threads may call both
+    methods at once.
     """
 
     def run(self, request: Request_contra, watch: Watch) -> Transcript | Diarization:
@@ -23,7 +23,7 @@ class Flow(Protocol[Request_contra]):
         ...
 
     def rehearse(self, recording: Path) -> None:
-        """Run a short recording through all models, or ask the endpoints that have them.
+        """Run a short recording through all models, or ask for the health of the endpoints.
 
         Raise what a job would raise.
         """

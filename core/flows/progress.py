@@ -1,4 +1,4 @@
-"""The progress of a job whose work goes several ways at once."""
+"""The progress of a job whose work is done in several branches at once."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ _STAGES: Final = {
     Stage.TRANSCRIBING: (0.1, 1.0),
     Stage.DIARIZING: (0.1, 1.0),
 }
-"""The share of a job that each stage is: from, to."""
+"""The start and the end of each stage within a whole job, 0..1."""
 
 
 class JobProgress:
-    """Reports how much of a whole job is done, 0..1: it never goes back.
+    """Reports how much of a whole job is done, 0..1, and never goes back.
 
-    The job is as far as the way that is furthest behind. May be called from many threads.
+    A job has come as far as the slowest of its branches. Many threads may call it.
     """
 
-    def __init__(self, watch: Watch, *, ways: int = 1) -> None:
+    def __init__(self, watch: Watch, *, branches: int = 1) -> None:
         self._watch = watch
         self._lock = threading.Lock()
-        self._at = [(0.0, Stage.QUEUED)] * ways
+        self._at = [(0.0, Stage.QUEUED)] * branches
         self._shown = 0.0
 
     @property
     def together(self) -> Watch:
-        """The watch of work that all ways wait for; what it reports is a share of a stage."""
+        """The watch of work for which all branches wait; it reports fractions of stages."""
         return replace(self._watch, report=self._report_together)
 
-    def way(self, index: int) -> Report:
-        """Return the report of one way, by shares of its stages."""
+    def branch(self, index: int) -> Report:
+        """Return the report of one branch; it takes fractions of stages."""
         return lambda stage, fraction: self.move(index, stage, _of_the_job(stage, fraction))
 
     def move(self, index: int, stage: Stage, fraction: float) -> None:
-        """Say how much of the whole job one way has done, 0..1."""
+        """Report how much of the whole job one branch has done, 0..1."""
         with self._lock:
             self._at[index] = (fraction, stage)
             behind, stage = min(self._at)
@@ -47,7 +47,7 @@ class JobProgress:
             self._watch.report(stage, self._shown)
 
     def end(self, index: int) -> None:
-        """Say that one way has done its work."""
+        """Report that one branch has done its work."""
         self.move(index, self._at[index][1], 1.0)
 
     def _report_together(self, stage: Stage, fraction: float) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from core.domain.request import Recording
 from core.domain.watch import Stage, Watch
 from core.media import audio, fetch
+from core.media.job_folder import job_folder
 from core.settings import Settings
 
 _REHEARSAL_S = 60.0
-"""The longest recording that a rehearsal takes."""
+"""The longest recording that a rehearsal accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +24,21 @@ class Reader:
     settings: Settings
 
     def waveform(self, recording: Recording, watch: Watch) -> audio.Waveform:
-        """Fetch and decode a recording in one piece; its file is gone before any model runs."""
+        """Fetch and decode a recording in one piece; delete its file before any model runs."""
         with self.file(recording, watch) as path:
             return self.stream(path, recording, watch).read()
 
     @contextlib.contextmanager
     def file(self, recording: Recording, watch: Watch) -> Iterator[Path]:
-        """Fetch a recording; its file is there for as long as the `with` lasts."""
-        with fetch.job_folder(self.settings.temp_dir) as folder:
+        """Fetch a recording; its file exists as long as the context."""
+        with job_folder(self.settings.temp_dir) as folder:
             watch.report(Stage.DOWNLOADING, 0.0)
             yield fetch.fetch(
                 recording.source, folder, settings=self.settings, cancelled=watch.cancelled
             )
 
     def stream(self, path: Path, recording: Recording, watch: Watch) -> audio.Stream:
-        """Open the asked range of a local file."""
+        """Open the requested range of a local file."""
         watch.report(Stage.DECODING, 0.0)
         return audio.Stream(
             path,
@@ -48,5 +49,5 @@ class Reader:
         )
 
     def rehearsal(self, path: Path) -> audio.Waveform:
-        """Decode a short recording of ours."""
+        """Decode one of our own short recordings."""
         return audio.Stream(path, max_duration_s=_REHEARSAL_S).read()

@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.domain.request import Decoding, SingleRequest, SpeakerCount
+from core.domain.request import Decoding, OnDiarizationError, SingleRequest, SpeakerCount
 from core.domain.timeline import Diarization, Transcript, Transcription
-from core.domain.watch import Watch
-from core.errors import Cancelled
+from core.domain.watch import Stage, Watch
+from core.errors import Cancelled, WorkerError
 from core.flows.diarization import diarize
 from core.flows.progress import JobProgress
 from core.flows.recording import Reader
 from core.flows.transcription import transcribe
 from core.media.audio import Waveform
-from core.speakers.pyannote import Diarizer
+from core.speakers.diarizer import Diarizer
 from core.speech.transcriber import Transcriber
-from core.transcript.assembly import assemble
+from core.transcript.assembly import assemble, without_speakers
 
 
 @dataclass(frozen=True, slots=True)
 class SingleFlow:
-    """Words and speakers from one worker."""
+    """Finds words and speakers in one worker."""
 
     reader: Reader
     transcriber: Transcriber
@@ -33,14 +33,25 @@ class SingleFlow:
     def run(self, request: SingleRequest, watch: Watch) -> Transcript:
         """See `Flow`."""
         decoding = self.transcriber.prepared(request.decoding)
-        progress = JobProgress(watch, ways=1 if request.speakers is None else 2)
+        progress = JobProgress(watch, branches=1 if request.speakers is None else 2)
         waveform = self.reader.waveform(request.recording, progress.together)
         if request.speakers is None:
             words, turns = transcribe(self.transcriber, waveform, decoding, progress.together), None
+            warnings = waveform.warnings
         else:
-            watches = tuple(replace(watch, report=progress.way(index)) for index in range(2))
-            words, turns = self._both(waveform, decoding, request.speakers, watches)
-        return assemble(words, turns, duration_s=waveform.end, warnings=waveform.warnings)
+            watches = tuple(replace(watch, report=progress.branch(index)) for index in range(2))
+            words, speaking = self._both(
+                waveform, decoding, request.speakers, watches, request.on_diarization_error
+            )
+            turns, missing = _turns_or_warning(speaking)
+            warnings = (*missing, *waveform.warnings)
+        return assemble(
+            words,
+            turns,
+            duration_s=waveform.end,
+            warnings=warnings,
+            cancelled=watch.cancelled,
+        )
 
     def rehearse(self, recording: Path) -> None:
         """Run a short recording through both models."""
@@ -53,25 +64,39 @@ class SingleFlow:
         decoding: Decoding,
         speakers: SpeakerCount,
         watches: tuple[Watch, ...],
-    ) -> tuple[Transcription, Diarization]:
+        on_diarization_error: OnDiarizationError = OnDiarizationError.FAIL,
+    ) -> tuple[Transcription, Future[Diarization]]:
         """Run the models side by side, each on its own thread.
 
-        Clustering needs no GPU, and words need no speakers. If one fails the other is stopped, and
-        the first cause is raised.
+        Clustering needs no GPU, and words need no speakers. If one that is needed fails the other
+        is stopped, and the first cause is raised.
         """
         failed = threading.Event()
         of_words, of_turns = (watch.also_cancelled(failed.is_set) for watch in watches)
         with ThreadPoolExecutor(2) as pool:
             words = pool.submit(transcribe, self.transcriber, waveform, decoding, of_words)
             turns = pool.submit(diarize, self.diarizer, waveform, speakers, of_turns)
-            for branch in (words, turns):
+            is_needed = on_diarization_error is OnDiarizationError.FAIL
+            needed: tuple[Future[Any], ...] = (words, turns) if is_needed else (words,)
+            if not is_needed:
+                # Whatever came of it, the job no longer waits for its speakers.
+                turns.add_done_callback(lambda _: of_turns.report(Stage.DIARIZING, 1.0))
+            for branch in needed:
                 branch.add_done_callback(lambda done: failed.set() if done.exception() else None)
-        _raise_cause(words, turns)
-        return words.result(), turns.result()
+        _raise_cause(*needed)
+        return words.result(), turns
+
+
+def _turns_or_warning(speaking: Future[Diarization]) -> tuple[Diarization | None, tuple[str, ...]]:
+    """Return the turns; if they could not be found, the warning that says so."""
+    error = speaking.exception()
+    if isinstance(error, WorkerError) and not isinstance(error, Cancelled):
+        return None, (without_speakers(error.code),)
+    return speaking.result(), ()
 
 
 def _raise_cause(*branches: Future[Any]) -> None:
-    """Raise what a branch failed with, if one did: a branch that was stopped is not the cause."""
+    """Raise the error of a branch that failed; that of a branch that was stopped is no cause."""
     errors = [error for branch in branches if (error := branch.exception()) is not None]
     causes = [error for error in errors if not isinstance(error, Cancelled)]
     for error in causes or errors:

@@ -35,7 +35,7 @@ def transcribe(
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """The words of a recording or of a part, and what its decoder says in the end."""
+    """The words of a recording or of a part, and what its stream knows after the last block."""
 
     transcription: Transcription
     duration: float
@@ -44,7 +44,7 @@ class _Heard:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionFlow:
-    """Words, and the speakers of turns that the caller brings."""
+    """Finds words, and labels them with the speakers of turns that the caller brings."""
 
     reader: Reader
     transcriber: Transcriber
@@ -62,7 +62,11 @@ class TranscriptionFlow:
         turns = request.turns
         diarization = None if turns is None else Diarization(turns, turns)
         return assemble(
-            heard.transcription, diarization, duration_s=heard.duration, warnings=heard.warnings
+            heard.transcription,
+            diarization,
+            duration_s=heard.duration,
+            warnings=heard.warnings,
+            cancelled=watch.cancelled,
         )
 
     def rehearse(self, recording: Path) -> None:
@@ -76,7 +80,7 @@ class TranscriptionFlow:
     def _part(
         self, open_stream: Callable[[], Stream], part: Part, decoding: Decoding, watch: Watch
     ) -> _Heard:
-        """Decode twice: to learn where all parts lie, then to hear this one."""
+        """Decode twice: first to see where all parts lie, then to hear this one."""
         first = open_stream()
         assignment = Assignment.of(part, [utterance.span for utterance in self._cut(first)])
         with contextlib.closing(self._cut(open_stream())) as everything:

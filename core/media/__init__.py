@@ -1,1 +1,1 @@
-"""From wherever a recording is to samples and utterances."""
+"""From a recording, wherever it is, to samples and utterances."""

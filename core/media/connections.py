@@ -94,7 +94,6 @@ def _wait(connection: socket.socket, timeout_s: float) -> None:
     if not poll.poll(timeout_s * 1000):
         raise TimeoutError("no answer to the attempt to connect")
     _check(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-    connection.getpeername()  # fails if it was cut meanwhile
 
 
 def _check(code: int) -> None:

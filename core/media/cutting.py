@@ -1,7 +1,7 @@
-"""From samples to utterances of at most 30 s, what the model sees at a time.
+"""From samples to utterances of at most 30 s, which the model sees one at a time.
 
-A cut is made in a pause if there is one. If speech goes on without any, both sides hear the seam:
-the utterances overlap, and `core.transcript.seams` merges what they heard.
+Cut in a pause if there is one. If speech goes on without any, both sides hear the seam: the
+utterances overlap, and `core.transcript.seams` merges their words.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ _HOP = SAMPLE_RATE // 100
 """Samples per frame, 10 ms. Cuts lie between frames."""
 _FRAMES_PER_S = SAMPLE_RATE // _HOP
 _MAX_FRAMES = 30 * _FRAMES_PER_S
-"""Parakeet TDT drops whole spans of speech from inputs much longer than its training utterances."""
+"""Parakeet TDT drops whole stretches of speech from inputs much longer than it was trained on."""
 _AIM_FRAMES = 22.5 * _FRAMES_PER_S
 _CUT_FRAMES = (12 * _FRAMES_PER_S, 28 * _FRAMES_PER_S)
-"""Where a pause is looked for."""
+"""The range in which to look for a pause."""
 _FORCED_FRAMES = (20 * _FRAMES_PER_S, 25 * _FRAMES_PER_S)
-"""Where speech is cut that has no pause."""
+"""The range in which to cut speech without a pause."""
 _PAUSE_FRAMES = 24
-"""A pause is at least this long: between the words of fluent speech there is less."""
+"""The shortest pause, longer than the gaps between the words of fluent speech."""
 _OVERLAP_FRAMES = int(2.5 * _FRAMES_PER_S)
 
 _PAUSE_DB = -18.0
-"""A pause is this much below the loud parts around."""
+"""A pause is this much quieter than the loud stretches around it."""
 _SILENCE_DB = -60.0
-"""Below this there is nothing, whatever is around."""
+"""Anything quieter is silence, whatever is around it."""
 _AIM_DB_PER_FRAME = 0.5 / _FRAMES_PER_S
-"""How much quieter a place must be to be worth a cut farther from the aim."""
+"""How much quieter a place must be to justify a cut one frame farther from the aim."""
 _SLAB_SAMPLES = 10 * SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What the model sees at a time. Neighbours overlap where there was no pause to cut in."""
+    """A stretch that the model sees at a time; it overlaps the next if no pause lies between."""
 
     samples: Samples
     """float32, shape (samples,), 16 kHz mono, -1..1; at most 30 s."""
@@ -54,7 +54,7 @@ class Utterance:
 
     @property
     def end(self) -> float:
-        """Seconds from the start of the file to behind the last sample."""
+        """Seconds from the start of the file to the end of the last sample."""
         return self.start + self.duration
 
     @property
@@ -66,24 +66,22 @@ class Utterance:
 def utterances(
     blocks: Iterable[Samples], *, start_s: float = 0.0, piece_s: float = 500.0
 ) -> Generator[Utterance]:
-    """Cut samples, float32, shape (samples,), that come in blocks of any length, into utterances
-    that cover every one of them.
+    """Cut blocks of samples, float32, shape (samples,), into utterances that cover all of them.
 
-    `start_s` is the time of the first sample. Little more than `piece_s` seconds are held at once,
-    unless one block is longer; where the cuts lie depends on neither. The utterances of one block
-    are views of it.
+    Blocks may have any length. `start_s` is the time of the first sample. At most little more than
+    `piece_s` seconds are held at once, unless one block is longer. The cuts depend on neither. The
+    utterances of one block are views of it.
     """
     held: Samples = np.empty(0, np.float32)
     first = 0  # index of held[0] in all samples
     for piece in _pieces(blocks, int(piece_s * SAMPLE_RATE)):
-        held = _one([held, *piece])
+        held = _joined([held, *piece])
         energy = _energy(held)
         begin = 0
         while len(held) - begin > _MAX_FRAMES * _HOP:
             cut = _find_cut(energy[begin // _HOP :][:_MAX_FRAMES])
-            yield Utterance(
-                held[begin : begin + cut.end * _HOP], start_s + (first + begin) / SAMPLE_RATE
-            )
+            samples = held[begin : begin + cut.end * _HOP]
+            yield Utterance(samples, start_s + (first + begin) / SAMPLE_RATE)
             begin += cut.resume * _HOP
         first, held = first + begin, held[begin:]
     if len(held):
@@ -91,7 +89,7 @@ def utterances(
 
 
 def _pieces(blocks: Iterable[Samples], least: int) -> Iterator[list[Samples]]:
-    """Gather blocks until there are `least` samples."""
+    """Group blocks into pieces of at least `least` samples; the last may be shorter."""
     gathered: list[Samples] = []
     for block in blocks:
         gathered.append(block)
@@ -101,17 +99,16 @@ def _pieces(blocks: Iterable[Samples], least: int) -> Iterator[list[Samples]]:
     yield gathered
 
 
-def _one(blocks: Iterable[Samples]) -> Samples:
+def _joined(blocks: Iterable[Samples]) -> Samples:
     parts = [block for block in blocks if len(block)]
     return parts[0] if len(parts) == 1 else np.concatenate((*parts, np.empty(0, np.float32)))
 
 
 def _energy(samples: Samples) -> NDArray[np.float64]:
-    """Mean square of each whole frame, float64, shape (frames,). What is not a number counts as
-    silence.
+    """Return the mean square of each whole frame, float64, shape (frames,); NaN counts as silence.
 
-    A frame's energy depends on its own samples alone, to the last bit: so cuts do not depend on how
-    the samples came.
+    A frame's energy depends on its own samples alone, to the last bit. So cuts do not depend on the
+    blocks in which the samples came.
     """
     energy = np.empty(len(samples) // _HOP, np.float64)
     for begin in range(0, len(energy) * _HOP, _SLAB_SAMPLES):
@@ -124,16 +121,14 @@ def _energy(samples: Samples) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """Where an utterance ends and the next one begins, in frames from the utterance's start."""
+    """The end of an utterance and the start of the next, in frames from the utterance's start."""
 
     end: int
     resume: int
 
 
 def _find_cut(energy: NDArray[np.float64]) -> _Cut:
-    """Find the quietest place near the aim, given the energies of the 30 s that an utterance may
-    have, shape (frames,).
-    """
+    """Return the quietest place near the aim, given the energies of 30 s, shape (frames,)."""
     level = _smooth(energy)
     quiet = level <= max(_SILENCE_DB, float(np.percentile(level, 95)) + _PAUSE_DB)
     badness = level + _AIM_DB_PER_FRAME * np.abs(np.arange(len(level)) - _AIM_FRAMES)
@@ -149,8 +144,9 @@ def _lowest(values: NDArray[np.float64], begin: int, end: int) -> int:
 
 
 def _smooth(energy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the level around the start of each frame, in dB of full scale, averaged over the length
-    of a pause; shape (frames,).
+    """Return the level around the start of each frame, in dB of full scale, shape (frames,).
+
+    Average it over the length of a pause.
     """
     half = _PAUSE_FRAMES // 2
     total = np.concatenate(([0.0], np.cumsum(energy)))

@@ -7,36 +7,24 @@ that nobody wants any more.
 
 from __future__ import annotations
 
-import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from core.domain.request import Source
 from core.domain.watch import IsCancelled
-from core.errors import Cancelled, DownloadFailed, DownloadTimedOut, EmptyAudio, InvalidUrl
+from core.errors import Cancelled, DownloadTimedOut, EmptyAudio, InvalidUrl
 from core.media.addresses import is_public
 from core.media.bucket import Bucket
 from core.media.inline import Inline
+from core.media.job_folder import disk_errors
 from core.media.origin import Origin, too_large
 from core.media.web import Web
 from core.settings import Settings
 
 _POLL_S = 0.1
-
-
-@contextmanager
-def job_folder(temp_dir: Path) -> Iterator[Path]:
-    """Make a fresh folder that only this user can enter, and remove it with all its content,
-    whatever happens.
-    """
-    temp_dir.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="job-", dir=temp_dir, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
 
 
 def check(source: Source, settings: Settings) -> None:
@@ -58,7 +46,7 @@ def fetch(
     """Bring the recording into `folder` and return the file.
 
     Raise InvalidUrl, BlockedAddress, DownloadFailed, DownloadTimedOut, StorageNotConfigured,
-    SourceTooLarge, InvalidBase64, EmptyAudio, Cancelled.
+    SourceTooLarge, InvalidBase64, EmptyAudio, DiskFailed, Cancelled.
     """
     origin = _origin(source, settings)
     path = folder / "recording"
@@ -104,21 +92,14 @@ def _empty() -> EmptyAudio:
 
 def _save(chunks: Iterator[bytes], path: Path, max_bytes: int, stopped: threading.Event) -> None:
     size = 0
-    try:
-        with path.open("wb") as file:
-            for chunk in chunks:
-                size += len(chunk)
-                if size > max_bytes:
-                    raise too_large(max_bytes)
-                if stopped.is_set():
-                    return
-                file.write(chunk)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DownloadFailed(
-                "the worker's disk is full; try again later", retryable=True
-            ) from None
-        raise
+    with disk_errors(), path.open("wb") as file:
+        for chunk in chunks:
+            size += len(chunk)
+            if size > max_bytes:
+                raise too_large(max_bytes)
+            if stopped.is_set():
+                return
+            file.write(chunk)
     if not size:
         raise _empty()
 

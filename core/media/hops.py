@@ -6,10 +6,8 @@ before anybody can look at it, and hands over passwords of `.netrc`.
 
 from __future__ import annotations
 
-import socket
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,13 +15,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from requests.utils import default_headers, get_environ_proxies, select_proxy
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from core.media.connections import Connections, Peer
-
-_Connect = Callable[[float], socket.socket]
+from core.media.pools import Open, pools, seconds_to_connect
 
 
 class Hops:
@@ -51,7 +45,10 @@ class Hops:
     def send(self, request: requests.PreparedRequest, peers: Sequence[Peer]) -> requests.Response:
         """Return the answer of the first peer that takes a connection; its body is not yet read."""
         self._connections.close()
-        response = _Adapter(partial(self._connections.connect, peers)).send(
+        adapter = _Adapter(
+            lambda connection: self._connections.connect(peers, seconds_to_connect(connection))
+        )
+        response = adapter.send(
             request,
             stream=True,
             timeout=self._timeouts_s,
@@ -77,34 +74,10 @@ class _Adapter(HTTPAdapter):
     and in the certificate, to the URL.
     """
 
-    def __init__(self, connect: _Connect) -> None:
+    def __init__(self, connect: Open) -> None:
         self._connect = connect
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._connect)
-
-
-def _pools(connect: _Connect) -> dict[str, type[HTTPConnectionPool]]:
-    def open_connection(self: HTTPConnection) -> socket.socket:
-        try:
-            return connect(float(self.timeout or 0))
-        except TimeoutError:
-            raise ConnectTimeoutError(self, "no answer") from None
-        except OSError:
-            raise NewConnectionError(self, "no connection") from None
-
-    class Plain(HTTPConnection):
-        _new_conn = open_connection
-
-    class Secure(HTTPSConnection):
-        _new_conn = open_connection
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
+        self.poolmanager.pool_classes_by_scheme = pools(self._connect)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 from core.errors import InvalidBase64
 from core.media.origin import too_large
 
+_NOT_A_CHARACTER = re.compile("[^A-Za-z0-9+/]")
+_SURELY_BASE64 = 64
+"""Text this long is base64 even without its padding; a word or a path may look like it."""
+_ADVICE = "give an http(s):// or s3:// URL, a data: URI or the whole file as base64 text"
+
 
 class Inline:
     """The file itself, as base64 text or a `data:` URI (RFC 2397).
 
-    The URL-safe alphabet and line breaks are allowed.
+    The URL-safe alphabet, line breaks and quotes around the text are allowed; so are a missing
+    padding, and blanks that a form made of `+`, if no other reading is likely.
     """
 
     def __init__(self, value: str, *, max_bytes: int) -> None:
@@ -24,21 +31,16 @@ class Inline:
         """Yield the decoded file in one piece; raise InvalidBase64, or SourceTooLarge before
         anything is decoded.
         """
-        text = "".join(self._text().split()).translate({ord("-"): "+", ord("_"): "/"})
+        text = _in_one_line(self._text()).translate({ord("-"): "+", ord("_"): "/"})
         if len(text) // 4 * 3 - text.count("=", -2) > self._max_bytes:
             raise too_large(self._max_bytes)
-        try:
-            yield binascii.a2b_base64(text, strict_mode=True)
-        except ValueError:
-            raise InvalidBase64(
-                "not base64; give an http(s):// or s3:// URL, a data: URI or the whole file as "
-                "base64 text"
-            ) from None
+        yield binascii.a2b_base64(_padded(text), strict_mode=True)
 
     def _text(self) -> str:
-        if self._value[:5].lower() != "data:":
-            return self._value
-        head, comma, text = self._value.partition(",")
+        value = _unquoted(self._value)
+        if value[:5].lower() != "data:":
+            return value
+        head, comma, text = value.partition(",")
         if not comma or not head.lower().endswith(";base64"):
             raise InvalidBase64(
                 "the data: URI is not base64; it must look like data:audio/wav;base64,…"
@@ -47,3 +49,52 @@ class Inline:
 
     def cut(self) -> None:
         """Do nothing: there is nothing to wait for."""
+
+
+def _unquoted(value: str) -> str:
+    """Drop the quotes that JSON or Python put around a text."""
+    value = value.strip()
+    for quote in ('"', "'"):
+        for opening in (quote, f"b{quote}"):
+            if len(value) > len(opening) and value.startswith(opening) and value.endswith(quote):
+                return value[len(opening) : -1]
+    return value
+
+
+def _in_one_line(text: str) -> str:
+    """Drop the white space, or put back the `+` of which a form has made blanks."""
+    pieces = "".join(line.strip() for line in text.splitlines()).split(" ")
+    return "".join(pieces) if _is_wrapped(pieces) else "+".join(pieces)
+
+
+def _is_wrapped(pieces: Sequence[str]) -> bool:
+    """Tell whether the pieces are the lines of one text, with blanks for their ends.
+
+    Such lines are equally long. Of two pieces this says little, so the whole must be complete.
+    """
+    *lines, last = pieces
+    if not lines:
+        return True
+    width = len(lines[0])
+    is_even = width % 4 == 0 and len(last) <= width and all(len(one) == width for one in lines)
+    return is_even and (len(lines) > 1 or len(last) % 4 == 0)
+
+
+def _padded(text: str) -> str:
+    """Return base64 with its padding. Raise InvalidBase64 that says what is wrong."""
+    body = text.rstrip("=")
+    if odd := _NOT_A_CHARACTER.search(body):
+        place = f"as character {odd.start() + 1} of {len(text)}"
+        if odd[0] == "=":
+            raise _refusal(f"text follows its padding, which stands {place}")
+        raise _refusal(f"{odd[0]!r} stands {place}")
+    if len(body) % 4 == 1:
+        raise _refusal(f"its {len(body)} characters make no whole number of bytes; it is cut short")
+    padding = "=" * (-len(body) % 4)
+    if len(text) - len(body) != len(padding) and len(body) < _SURELY_BASE64:
+        raise _refusal("its padding is missing or too long")
+    return body + padding
+
+
+def _refusal(reason: str) -> InvalidBase64:
+    return InvalidBase64(f"not base64: {reason}; {_ADVICE}")

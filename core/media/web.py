@@ -91,13 +91,14 @@ class Web:
         raise self._astray()
 
     def _hop(self, hops: Hops, url: str) -> Response:
+        name = _host(url)
         request = hops.prepare(url)
         if hops.is_proxied(request):
             raise BlockedAddress(
                 f"{self._host} would be reached through a proxy, where addresses cannot be "
                 "checked; exempt it in NO_PROXY"
             )
-        return hops.send(request, self._peers(str(request.url), name=_host(url)))
+        return hops.send(request, self._peers(str(request.url), name=name))
 
     def _peers(self, url: str, *, name: str) -> list[Peer]:
         parts = urlsplit(url)
@@ -131,7 +132,6 @@ class Web:
             )
         if (before, after) == ("https", "http"):
             raise BlockedAddress(f"{self._host} redirects from https to http; give the final URL")
-        _host(target)
         return target
 
     def _body(self, response: Response) -> Iterator[bytes]:

@@ -9,16 +9,21 @@
    core.modelstore --prefetch` puts it;
 6. the Hugging Face cache of this machine;
 7. the Hugging Face hub, with the token if there is one.
+
+An id on the hub may end in `@` and a revision. Then a place counts only if it has that revision,
+and an image or a volume must have a marker that says so.
 """
 
 from __future__ import annotations
 
 import logging
 
+from core.modelstore.ids import display_name, is_path
 from core.modelstore.kinds import registered
 from core.modelstore.pipeline_config import COMMUNITY_1
 from core.modelstore.places import EMBEDDED, ModelLocation, PipelinePart, Places
-from core.modelstore.search import Search, display_name
+from core.modelstore.search import Search
+from core.modelstore.verify import verified
 
 __all__ = [
     "COMMUNITY_1",
@@ -29,6 +34,7 @@ __all__ = [
     "display_name",
     "find_diarization_model",
     "find_speech_model",
+    "verified",
 ]
 
 log = logging.getLogger("parakeet.modelstore")
@@ -42,7 +48,7 @@ def find_speech_model(
     Raises ModelNotFound if no place has it, ModelAccessDenied if the hub refuses it.
     """
     location = Search(registered("speech"), token, places or Places()).find(model_id)
-    log.info("speech model %s: %s", display_name(model_id), location.origin)
+    log.info("speech model %s: %s", _shown(model_id), location.origin)
     return location
 
 
@@ -54,5 +60,9 @@ def find_diarization_model(
     Raises ModelNotFound if no place has one of them, ModelAccessDenied if the hub refuses one.
     """
     location = Search(registered("speakers"), token, places or Places()).find(model_id)
-    log.info("speaker model %s: %s", display_name(model_id), location.origin)
+    log.info("speaker model %s: %s", _shown(model_id), location.origin)
     return location
+
+
+def _shown(model_id: str) -> str:
+    return display_name(model_id) if is_path(model_id) else model_id

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from core.errors import ModelNotFound, WorkerError
 from core.modelstore.hub import Hub
+from core.modelstore.ids import display_name, is_path, split_revision
 from core.modelstore.places import EMBEDDED, VOLUME
 from core.modelstore.prefetch import Asked, Shelf
-from core.modelstore.search import display_name, is_path
 from core.settings import Settings
 
 
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "ids",
         nargs="*",
-        type=_asked,
+        type=split_revision,
         metavar="ID[@REVISION]",
         help="default: MODEL_ID and DIARIZATION_MODEL_ID",
     )
@@ -63,18 +63,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _asked(text: str) -> Asked:
-    model_id, _, revision = text.partition("@")
-    return model_id, revision or None
-
-
 def _of_the_environment(settings: Settings) -> list[Asked]:
     models = [settings.model_id, settings.diarization_model_id]
     for model_id in models:
         if model_id == EMBEDDED or is_path(model_id):
             logging.info("%s: nothing to fetch", display_name(model_id))
     return [
-        _asked(model_id) for model_id in models if model_id != EMBEDDED and not is_path(model_id)
+        split_revision(model_id)
+        for model_id in models
+        if model_id != EMBEDDED and not is_path(model_id)
     ]
 
 

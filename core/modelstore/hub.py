@@ -45,8 +45,8 @@ class Hub:
             )
         return About(str(about.sha), tuple(file.rfilename for file in about.siblings or ()))
 
-    def into_cache(self, model_id: str, kind: Kind, cache: Path) -> Path:
-        """Download a model of a kind into a cache of Hugging Face's layout; return its folder.
+    def into_cache(self, model_id: str, revision: str | None, kind: Kind, cache: Path) -> Path:
+        """Download a revision of a model into a cache of Hugging Face's layout; return its folder.
 
         Raises Absent, ModelAccessDenied.
         """
@@ -55,6 +55,7 @@ class Hub:
         with self._explained(model_id):
             folder = snapshot_download(
                 model_id,
+                revision=revision,
                 allow_patterns=list(kind.patterns),
                 token=self._token,
                 cache_dir=cache,
@@ -108,7 +109,12 @@ class Hub:
     @contextlib.contextmanager
     def _explained(self, model_id: str) -> Iterator[None]:
         """Silence the Hugging Face library and translate its errors."""
-        from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RevisionNotFoundError
+        from huggingface_hub.errors import (
+            GatedRepoError,
+            HfHubHTTPError,
+            HFValidationError,
+            RevisionNotFoundError,
+        )
 
         _silence()
         try:
@@ -119,6 +125,8 @@ class Hub:
             raise Absent("the hub, which has no such revision of it") from None
         except HfHubHTTPError as error:
             raise self._refused(model_id, error.response.status_code) from None
+        except HFValidationError:
+            raise Absent("the hub, which has no ids of this form") from None
         except OSError as error:
             raise _failed(model_id, error) from None
         except Exception as error:

@@ -78,15 +78,17 @@ def read_marker(folder: Path) -> Marker | None:
         return None
 
 
-def is_whole(folder: Path) -> bool:
-    """Tell whether the folder has a marker and every file has the size that the marker names.
+def whole(folder: Path, revision: str | None = None) -> Marker | None:
+    """Return the marker of a folder if every file has the size that it names.
 
-    This is quick: no file but the marker is read.
+    With a revision, the marker must be of it, as it was asked for or as a commit. This is quick:
+    no file but the marker is read.
     """
     marker = read_marker(folder)
-    return marker is not None and all(
-        _has_size(folder / name, file) for name, file in marker.files.items()
-    )
+    if marker is None or revision not in {None, marker.asked, marker.revision}:
+        return None
+    sizes_are_right = all(_has_size(folder / name, file) for name, file in marker.files.items())
+    return marker if sizes_are_right else None
 
 
 def is_file(path: Path, sha256: str | None) -> bool:

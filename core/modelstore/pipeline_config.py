@@ -44,13 +44,20 @@ def read_config(folder: Path) -> PipelineConfig | None:
     import yaml  # type: ignore[import-untyped]
 
     try:
-        parameters = _parameters(_load(folder))
+        parameters = _parameters(raw_config(folder))
     except (yaml.YAMLError, OSError, ValueError):
         return None  # pyannote says what is wrong when it loads the pipeline
     if parameters is None:
         return None
     inside = tuple(map(_subfolder, filter(_is_inside, parameters.values())))
     return PipelineConfig(inside, tuple(_elsewhere(parameters)))
+
+
+def raw_config(folder: Path) -> Any:
+    """Return the configuration as it is written; raise OSError, yaml.YAMLError, ValueError."""
+    import yaml
+
+    return yaml.safe_load((folder / CONFIG).read_text())
 
 
 def checkpoint(location: ModelLocation) -> Path | dict[str, Any]:
@@ -61,7 +68,7 @@ def checkpoint(location: ModelLocation) -> Path | dict[str, Any]:
     """
     if not location.parts:
         return location.path
-    config: dict[str, Any] = _load(location.path)
+    config: dict[str, Any] = raw_config(location.path)
     parameters = config["pipeline"].setdefault("params", {})
     for name, value in parameters.items():
         if _is_inside(value):
@@ -70,10 +77,15 @@ def checkpoint(location: ModelLocation) -> Path | dict[str, Any]:
     return config
 
 
-def _load(folder: Path) -> Any:
-    import yaml
-
-    return yaml.safe_load((folder / CONFIG).read_text())
+def local_models(location: ModelLocation) -> dict[str, Path]:
+    """Return where the pipeline's models are on this machine, by parameter."""
+    found = {part.name: part.folder for part in location.parts}
+    for name, value in (_parameters(raw_config(location.path)) or {}).items():
+        if _is_inside(value):
+            found[name] = location.path / _subfolder(value)
+        elif isinstance(value, str) and Path(value).exists():
+            found[name] = Path(value)
+    return found
 
 
 def _parameters(config: object) -> dict[str, object] | None:

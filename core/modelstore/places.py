@@ -57,12 +57,19 @@ def folder_name(model_id: str) -> str:
     return model_id.replace("/", "--")
 
 
-def snapshots(cache: Path, model_id: str) -> Iterator[Path]:
+def snapshots(cache: Path, model_id: str, revision: str | None = None) -> Iterator[Path]:
     """Yield the folders of a model in a cache of Hugging Face's layout.
 
-    The one that `refs/main` names comes first, then all from new to old.
+    With a revision, that of its commit or that of its name. Without one, the one that `refs/main`
+    names comes first, then all from new to old.
     """
     repository = cache / f"models--{folder_name(model_id)}"
+    if revision is not None:
+        with contextlib.suppress(OSError):
+            commit = (repository / "refs" / revision).read_text().strip()
+            yield repository / "snapshots" / commit
+        yield repository / "snapshots" / revision
+        return
     with contextlib.suppress(OSError):
         yield repository / "snapshots" / (repository / "refs" / "main").read_text().strip()
     with contextlib.suppress(OSError):

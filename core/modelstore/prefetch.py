@@ -8,11 +8,11 @@ from pathlib import Path
 
 from core.errors import ModelNotFound
 from core.modelstore.hub import Absent, Hub
+from core.modelstore.ids import check_hub_id, is_path, split_revision
 from core.modelstore.kinds import Kind, claimant, registered
 from core.modelstore.lease import lease
-from core.modelstore.marker import MARKER, Marker, is_whole, read_marker, write_marker
+from core.modelstore.marker import MARKER, Marker, whole, write_marker
 from core.modelstore.places import EMBEDDED, folder_name
-from core.modelstore.search import check_hub_id, is_path
 
 log = logging.getLogger("parakeet.modelstore")
 
@@ -32,22 +32,22 @@ class Shelf:
 
         Raises ModelNotFound, ModelAccessDenied; OSError if the folder cannot be written.
         """
-        target = self._target(model_id)
+        target = self._target(model_id, revision)
         target.mkdir(parents=True, exist_ok=True)
         with lease(target):
-            there = _there(target, revision)
+            there = whole(target, revision)
             found = there or self._fetch(model_id, revision, target)
         _log(model_id, "is there" if there else "fetched", found)
         for part in _parts(target, found):
-            self.fill(part, None)
+            self.fill(*split_revision(part))
 
     def check(self, model_id: str, revision: str | None) -> None:
         """Read every file of a model and of its parts and compare it with the marker.
 
         Raises ModelNotFound.
         """
-        target = self._target(model_id)
-        found = _there(target, revision)
+        target = self._target(model_id, revision)
+        found = whole(target, revision)
         if found is None:
             raise ModelNotFound(
                 f"{model_id} is not complete in {self.folder.name}, or of another revision: run "
@@ -61,14 +61,14 @@ class Shelf:
             )
         _log(model_id, "whole", found)
         for part in _parts(target, found):
-            self.check(part, None)
+            self.check(*split_revision(part))
 
-    def _target(self, model_id: str) -> Path:
+    def _target(self, model_id: str, revision: str | None) -> Path:
         if is_path(model_id):
             raise ModelNotFound(
                 f"{Path(model_id).name} is a path: only models of the Hugging Face hub are fetched"
             )
-        check_hub_id(model_id)
+        check_hub_id(model_id, revision)
         return self.folder / folder_name(model_id)
 
     def _fetch(self, model_id: str, revision: str | None, target: Path) -> Marker:
@@ -82,13 +82,6 @@ class Shelf:
             raise ModelNotFound(f"{model_id} cannot be fetched from {reason}") from None
         _remove_others(target, kind, names)
         return write_marker(target, model_id, revision, about.revision, names)
-
-
-def _there(target: Path, revision: str | None) -> Marker | None:
-    found = read_marker(target)
-    if found is None or not is_whole(target):
-        return None
-    return found if revision in {None, found.asked, found.revision} else None
 
 
 def _parts(target: Path, marker: Marker) -> tuple[str, ...]:

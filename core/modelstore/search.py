@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import ModelAccessDenied, ModelNotFound
+from core.errors import ModelAccessDenied, ModelNotFound, WorkerError
 from core.modelstore.hub import Absent, Hub
-from core.modelstore.kinds import Kind, PyannotePart, claimant, registered
-from core.modelstore.marker import is_whole
+from core.modelstore.ids import check_hub_id, display_name, is_path, split_revision
+from core.modelstore.kinds import Kind, PyannotePart, claimant
+from core.modelstore.marker import whole
 from core.modelstore.pipeline_config import COMMUNITY_1, Wanted
 from core.modelstore.places import (
     EMBEDDED,
@@ -20,31 +20,6 @@ from core.modelstore.places import (
     folder_name,
     snapshots,
 )
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-
-
-def display_name(model_id: str) -> str:
-    """Return the model's name for logs and messages: its id, or the last part of a path."""
-    return Path(model_id).name if is_path(model_id) else model_id
-
-
-def is_path(model_id: str) -> bool:
-    """Tell whether an id names a file or folder of this machine."""
-    suffixes = tuple(kind.suffix for kind in registered() if kind.suffix)
-    return (
-        model_id.startswith(("/", ".", "~"))
-        or model_id.endswith(suffixes)
-        or Path(model_id).exists()
-    )
-
-
-def check_hub_id(model_id: str) -> None:
-    """Raise ModelNotFound if this cannot be an id on the hub."""
-    if not _HUB_ID.fullmatch(model_id):
-        raise ModelNotFound(
-            f"{model_id[:100]!r} is neither a path nor a Hugging Face id such as {COMMUNITY_1}"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +39,17 @@ class Search:
 
     def find(self, model_id: str) -> ModelLocation:
         """Find a model and its parts; raises ModelNotFound, ModelAccessDenied."""
-        found = self._find(model_id)
-        parts = tuple(
-            self._part(wanted, display_name(model_id)) for wanted in found.kind.parts(found.path)
-        )
+        name = display_name(model_id)
+        try:
+            found = self._find(model_id)
+            wanted = found.kind.parts(found.path)
+        except WorkerError:
+            raise
+        except (OSError, RuntimeError, ValueError) as error:  # also of ~ and nobody's name
+            raise ModelNotFound(
+                f"the model {name[:100]!r} cannot be read ({_reason(error)})"
+            ) from None
+        parts = tuple(self._part(part, name) for part in wanted)
         return ModelLocation(found.path, found.origin, found.kind.name, parts)
 
     def _find(self, model_id: str) -> _Found:
@@ -75,12 +57,13 @@ class Search:
             return self._only(self._embedded(), "shipped with this project")
         if is_path(model_id):
             return self._only(Path(model_id).expanduser(), "the path that was given")
-        check_hub_id(model_id)
-        for origin, folder in self._folders(model_id):
+        name, revision = split_revision(model_id)
+        check_hub_id(name, revision)
+        for origin, folder in self._folders(name, revision):
             found = self._pick(folder, origin)
             if found is not None:
                 return found
-        return self._download(model_id)
+        return self._download(name, revision)
 
     def _part(self, wanted: Wanted, pipeline: str) -> PipelinePart:
         search = Search((PyannotePart(wanted.subfolder),), self.token, self.places)
@@ -115,14 +98,16 @@ class Search:
     def _needs(self) -> str:
         return " or ".join(kind.needs for kind in self.kinds)
 
-    def _folders(self, model_id: str) -> Iterator[tuple[str, Path]]:
-        for folder in snapshots(self.places.platform_cache, model_id):
+    def _folders(self, name: str, revision: str | None) -> Iterator[tuple[str, Path]]:
+        for folder in snapshots(self.places.platform_cache, name, revision):
             yield "the platform's model cache", folder
-        yield "the image", self.places.image / folder_name(model_id)
-        volume = self.places.volume / folder_name(model_id)
-        if is_whole(volume):
+        image = self.places.image / folder_name(name)
+        if revision is None or whole(image, revision):
+            yield "the image", image
+        volume = self.places.volume / folder_name(name)
+        if whole(volume, revision):
             yield "the network volume", volume
-        for folder in snapshots(self._hub_cache(), model_id):
+        for folder in snapshots(self._hub_cache(), name, revision):
             yield "the Hugging Face cache", folder
 
     def _hub_cache(self) -> Path:
@@ -132,22 +117,27 @@ class Search:
 
         return Path(HF_HUB_CACHE)
 
-    def _download(self, model_id: str) -> _Found:
+    def _download(self, name: str, revision: str | None) -> _Found:
         try:
-            folder = self._fetch(model_id)
+            folder = self._fetch(name, revision)
         except Absent as reason:
+            shown = name if revision is None else f"{name} at revision {revision}"
             raise ModelNotFound(
-                f"{model_id} was found nowhere: not in the platform's model cache, the image or "
+                f"{shown} was found nowhere: not in the platform's model cache, the image or "
                 "the Hugging Face cache, "
                 f"nor on the network volume or {reason}"
             ) from None
         found = self._pick(folder, "downloaded from the Hugging Face hub") if folder else None
         if found is None:
-            raise ModelNotFound(f"{model_id} on the Hugging Face hub does not hold {self._needs()}")
+            raise ModelNotFound(f"{name} on the Hugging Face hub does not hold {self._needs()}")
         return found
 
-    def _fetch(self, model_id: str) -> Path | None:
+    def _fetch(self, name: str, revision: str | None) -> Path | None:
         """Download a model; return None without a download if it is of another kind."""
         hub = Hub(self.places.hub, self.token)
-        kind = claimant(self.kinds, hub.ask(model_id, None).names)
-        return hub.into_cache(model_id, kind, self._hub_cache()) if kind else None
+        kind = claimant(self.kinds, hub.ask(name, revision).names)
+        return hub.into_cache(name, revision, kind, self._hub_cache()) if kind else None
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__

@@ -1,10 +1,10 @@
-"""What goes over the wire to the platform's REST API and what it answers, parsed once, here."""
+"""The bodies and answers of the platform's REST API; nothing else parses them."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -18,22 +18,22 @@ from pydantic import (
 )
 
 from core.domain.watch import Stage
-from core.errors import DeadlineExceeded, JobFailed, SourceTooLarge, WorkerError
+from core.errors import DeadlineExceeded, JobFailed, SourceTooLarge, WorkerError, is_retryable
 from core.wire.limits import MAX_RUN_BYTES
 
-# The bounds that the platform sets on a job's policy, in milliseconds.
+# The platform's bounds for the policy of a job, in milliseconds.
 _EXECUTION_MS = (5_000, 604_800_000)
 _TTL_MS = (10_000, 604_800_000)
 
-_ID = r"[A-Za-z0-9_.-]{1,200}"
-"""What a job's id may look like: it becomes a part of URLs."""
+_ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}"
+"""The form of a job's id, which becomes a part of URLs."""
 _CUT_OFF_ID = re.compile(rb'\s*\{[^{}]*?"id"\s*:\s*"(' + _ID.encode() + rb')"')
-_CODED = re.compile(r"([a-z][a-z0-9]*(?:_[a-z0-9]+)*): (\S.*)")
+_CODED = re.compile(r"(?=[a-z0-9_]{1,64}:)([a-z][a-z0-9]*(?:_[a-z0-9]+)*): (\S.*)")
 _MAX_SENTENCE = 500
 
 
 class Malformed(ValueError):
-    """An answer that is not what the API is documented to give."""
+    """The answer is not as the API documents it."""
 
 
 class Status(StrEnum):
@@ -48,7 +48,7 @@ class Status(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """The job will not change any more."""
+        """Tell whether the job will not change any more."""
         return self not in (Status.IN_QUEUE, Status.IN_PROGRESS)
 
 
@@ -61,13 +61,13 @@ class _Answer(BaseModel):
 
 
 class Submitted(_Answer):
-    """Of `/run`."""
+    """The answer of `/run`."""
 
     id: Annotated[str, StringConstraints(pattern=f"^{_ID}$")]
 
 
 class JobState(_Answer):
-    """Of `/status`."""
+    """The answer of `/status`."""
 
     status: Annotated[Status, BeforeValidator(_status)]
     output: Any = None
@@ -83,17 +83,12 @@ _Kind = TypeVar("_Kind", bound=_Answer)
 
 
 def request_body(job_input: Mapping[str, object], *, timeout_s: float) -> bytes:
-    """Give the body for `/run`: after `timeout_s` the platform forgets the job, whatever state it
-    is in.
+    """Return the body for `/run`. After `timeout_s` the platform drops the job, whatever its state.
 
-    Raises SourceTooLarge where the platform would not take it.
+    Raise SourceTooLarge if the platform does not take so large a body.
     """
-    milliseconds = round(1000 * timeout_s)
-    policy = {
-        "executionTimeout": _within(milliseconds, *_EXECUTION_MS),
-        "ttl": _within(milliseconds, *_TTL_MS),
-    }
-    body = json.dumps({"input": dict(job_input), "policy": policy}, allow_nan=False).encode()
+    content = {"input": dict(job_input), "policy": _policy(round(1000 * timeout_s))}
+    body = json.dumps(content, allow_nan=False).encode()
     if len(body) > MAX_RUN_BYTES:
         raise SourceTooLarge(
             f"the request has {len(body) / 1e6:.1f} MB and the platform carries "
@@ -103,14 +98,19 @@ def request_body(job_input: Mapping[str, object], *, timeout_s: float) -> bytes:
     return body
 
 
+def _policy(milliseconds: int) -> dict[str, int]:
+    return {
+        "executionTimeout": _within(milliseconds, *_EXECUTION_MS),
+        "ttl": _within(milliseconds, *_TTL_MS),
+    }
+
+
 def _within(value: int, least: int, most: int) -> int:
     return max(least, min(most, value))
 
 
 def read_id(content: bytes) -> str:
-    """Give the id of a job that was submitted, also from an answer that was cut off behind it;
-    raises Malformed.
-    """
+    """Return the id of a submitted job, even if the answer is cut off after it. Raise Malformed."""
     try:
         return _read(Submitted, content).id
     except Malformed:
@@ -120,7 +120,7 @@ def read_id(content: bytes) -> str:
 
 
 def read_state(content: bytes) -> JobState:
-    """Give the state of a job; raises Malformed."""
+    """Return the state of a job. Raise Malformed."""
     return _read(JobState, content)
 
 
@@ -132,19 +132,20 @@ def _read(kind: type[_Kind], content: bytes) -> _Kind:
 
 
 def progress_of(state: JobState) -> tuple[Stage, float] | None:
-    """Return the stage and how much of the job is done, 0..1; None if no worker of ours says."""
+    """Return the stage and how much of the job is done, 0..1; None if the output has neither."""
     if state.status is not Status.IN_PROGRESS or not isinstance(state.output, dict):
         return None
     try:
-        told = _Progress.model_validate(state.output)
+        progress = _Progress.model_validate(state.output)
     except ValidationError:
         return None
-    return told.stage, min(1.0, max(0.0, told.percent / 100))
+    return progress.stage, min(1.0, max(0.0, progress.percent / 100))
 
 
 def output_of(state: JobState, name: str) -> object:
-    """Give the output of a job that ended; raises JobFailed or DeadlineExceeded where there is
-    none. `name` is that of the endpoint.
+    """Return the output of a job that ended. Raise JobFailed or DeadlineExceeded if it has none.
+
+    `name` is that of the endpoint.
     """
     if state.status is Status.COMPLETED and not _is_failure(state):
         if state.output is None:
@@ -157,8 +158,9 @@ def output_of(state: JobState, name: str) -> object:
 
 
 def _is_failure(state: JobState) -> bool:
-    """Whether a job says that it failed: the platform completes it where it cannot read the
-    error.
+    """Tell whether the worker reports a failure.
+
+    The platform completes a failed job if it cannot read the error.
     """
     return bool(state.error) or (
         isinstance(state.output, dict) and state.output.get("success") is False
@@ -175,7 +177,11 @@ def _failure(state: JobState, name: str) -> WorkerError:
             f"the {name} job took longer than its endpoint allows; try again, or ask for a range "
             "with start and end"
         )
-    error = state.error if isinstance(state.error, str) else ""
+    return _reported_failure(state, name)
+
+
+def _reported_failure(state: JobState, name: str) -> WorkerError:
+    error = _error(state)
     if coded := _CODED.fullmatch(error):
         code, sentence = coded[1], coded[2]
         return JobFailed(
@@ -185,21 +191,21 @@ def _failure(state: JobState, name: str) -> WorkerError:
         return JobFailed(
             f"the workers of the {name} endpoint died or gave no answer; try again later"
         )
-    # What else there is was not written by a worker of ours: it may hold anything.
+    # None of our workers wrote any other error: it may contain anything.
     return JobFailed(
         f"the {name} job failed and gave no reason that can be passed on; look at the log of its "
         "endpoint"
     )
 
 
-def _is_retryable(code: str, said: object) -> bool:
-    """What the worker says; where the platform dropped that, what is usual for the code."""
-    if isinstance(said, dict) and isinstance(said.get("retryable"), bool):
-        return bool(said["retryable"])
-    return any(kind.code == code and kind.retryable for kind in _kinds(WorkerError))
+def _error(state: JobState) -> str:
+    """Return the worker's error; with FAILURES=output it is in the output."""
+    within = state.output.get("error") if isinstance(state.output, dict) else None
+    return next((one for one in (state.error, within) if one and isinstance(one, str)), "")
 
 
-def _kinds(kind: type[WorkerError]) -> Iterator[type[WorkerError]]:
-    yield kind
-    for narrower in kind.__subclasses__():
-        yield from _kinds(narrower)
+def _is_retryable(code: str, output: object) -> bool:
+    """Return what a worker of version 0.1 says, or what the code says."""
+    if isinstance(output, dict) and isinstance(output.get("retryable"), bool):
+        return bool(output["retryable"])
+    return is_retryable(code)

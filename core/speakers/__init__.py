@@ -1,1 +1,1 @@
-"""A waveform to turns."""
+"""Find who speaks when in a waveform."""

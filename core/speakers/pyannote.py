@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from core.domain.request import SpeakerCount
 from core.domain.timeline import Diarization, Turn
 from core.domain.watch import IsCancelled, Progress
-from core.engine.accelerator import (
-    ModelThread,
-    choose_device,
-    is_device_fault,
-    is_out_of_memory,
-    release_memory,
-    silence_nemo,
-)
-from core.engine.lazy_imports import LIGHTNING_EXTRAS, deferred
-from core.errors import Cancelled, ModelNotFound, OutOfMemory
+from core.engine.accelerator import ModelThread, choose_device, is_out_of_memory, release_memory
+from core.errors import Cancelled, OutOfMemory
 from core.media.audio import SAMPLE_RATE, Waveform
 from core.modelstore import ModelLocation
-from core.modelstore.pipeline_config import checkpoint
+from core.speakers.clustering import Clustering, count_warnings
+from core.speakers.loading import load_pipeline, tf32_restored
 
-# How much of the time each step takes, by its end: embeddings are 60 to 85 % of it (research on
-# pyannote issues 1992 and 1996).
+# The fraction of the time at which each step begins and ends. Embeddings take 60 to 85 % of it
+# (pyannote issues 1992 and 1996).
 _STEPS = {
     "segmentation": (0.0, 0.25),
     "speaker_counting": (0.25, 0.25),
@@ -37,28 +26,10 @@ _STEPS = {
 }
 
 
-class Diarizer(Protocol):
-    """A speaker model."""
-
-    def diarize(
-        self,
-        waveform: Waveform,
-        *,
-        speakers: SpeakerCount,
-        progress: Progress,
-        cancelled: IsCancelled,
-    ) -> Diarization:
-        """Say who speaks when, in the time of the recording.
-
-        Raises Cancelled, OutOfMemory, ModelFailed.
-        """
-        ...
-
-
 class PyannoteDiarizer:
-    """pyannote 4's pipelines: community-1, 3.1 and what is built like them.
+    """A pipeline of pyannote 4: community-1, 3.1 and others built like them.
 
-    May be called from many threads; their jobs take turns.
+    Any number of threads may call it. Their jobs take turns.
     """
 
     def __init__(
@@ -68,15 +39,17 @@ class PyannoteDiarizer:
         device: str | None = None,
         segmentation_batch_size: int = 32,
         embedding_batch_size: int = 32,
+        eager_imports: bool = False,
     ) -> None:
         """Load a pipeline from its folder.
 
-        Raises ModelNotFound where the folder holds no pipeline for diarization, OutOfMemory,
-        ModelFailed.
+        Raises ModelNotFound if the folder holds no diarization pipeline, OutOfMemory, ModelFailed.
         """
         self._thread = ModelThread("pyannote")
-        self._pipeline = self._thread.load(lambda: _load(location, choose_device(device)))
-        self._clustering = _Clustering(self._pipeline.clustering)
+        self._pipeline = self._thread.load(
+            lambda: load_pipeline(location, choose_device(device), eager_imports=eager_imports)
+        )
+        self._clustering = Clustering(self._pipeline.clustering)
         self._pipeline.clustering = self._clustering
         self._pipeline.segmentation_batch_size = segmentation_batch_size
         self._pipeline.embedding_batch_size = embedding_batch_size
@@ -101,7 +74,7 @@ class PyannoteDiarizer:
     def _attempt(
         self, waveform: Waveform, speakers: SpeakerCount, hook: _Hook
     ) -> Diarization | None:
-        """Run the pipeline; where memory runs out, halve the batches and return None."""
+        """Run the pipeline. If memory runs out, halve the batches and return None."""
         try:
             return self._thread.call(lambda: self._run(waveform, speakers, hook))
         except Exception as error:
@@ -116,7 +89,7 @@ class PyannoteDiarizer:
         return None
 
     def _halve_batches(self) -> bool:
-        """Make the batches smaller from now on; False where they cannot be."""
+        """Use smaller batches from now on. Return False if they are the smallest already."""
         pipeline = self._pipeline
         largest: int = max(pipeline.segmentation_batch_size, pipeline.embedding_batch_size)
         pipeline.segmentation_batch_size = max(1, pipeline.segmentation_batch_size // 2)
@@ -124,36 +97,25 @@ class PyannoteDiarizer:
         return largest > 1
 
     def _run(self, waveform: Waveform, speakers: SpeakerCount, hook: _Hook) -> Diarization:
-        import torch
-
         hook(None)
-        file = {"waveform": torch.from_numpy(waveform.samples)[None], "sample_rate": SAMPLE_RATE}
-        with _tf32_restored():
+        with tf32_restored():
             output = self._pipeline(
-                file,
+                _file(waveform),
                 num_speakers=speakers.exact,
                 min_speakers=speakers.at_least,
                 max_speakers=speakers.at_most,
                 hook=hook,
             )
-        found = Diarization(
-            *_named(
-                _turns(output.speaker_diarization, waveform),
-                _turns(output.exclusive_speaker_diarization, waveform),
-            )
+        found = _named(
+            _turns(output.speaker_diarization, waveform),
+            _turns(output.exclusive_speaker_diarization, waveform),
         )
-        return replace(
-            found,
-            warnings=tuple(
-                _count_warnings(speakers, found.num_speakers, self._clustering.overruled)
-            ),
-        )
+        warnings = count_warnings(speakers, found.num_speakers, self._clustering.overruled)
+        return replace(found, warnings=tuple(warnings))
 
 
 class _Hook:
-    """What pyannote calls while it works: passes progress on, and ends the run when nobody wants it
-    any more.
-    """
+    """The callback of a running pipeline: pass progress on, end the run if it was cancelled."""
 
     def __init__(self, progress: Progress, cancelled: IsCancelled) -> None:
         self._progress = progress
@@ -171,83 +133,19 @@ class _Hook:
             raise Cancelled("the job was cancelled while its speakers were looked for")
         if step in _STEPS:
             start, end = _STEPS[step]
-            self._progress(
-                start
-                + (end - start)
-                * (min(1.0, completed / total) if completed is not None and total else 1.0)
-            )
+            done = min(1.0, completed / total) if completed is not None and total else 1.0
+            self._progress(start + (end - start) * done)
 
 
-class _Clustering:
-    """A clustering that first finds the number of speakers by itself, and only where the caller's
-    bounds exclude it does what they ask.
+def _file(waveform: Waveform) -> dict[str, Any]:
+    """Return the waveform in the form that pyannote takes. The samples are not copied."""
+    import torch
 
-    The answers are pyannote's own, but for two things: one learns that the model's number was
-    overruled (pyannote clusters anew with plain k-means, which is less certain, and does not say
-    so), and more speakers than pieces of clean speech are not asked of k-means, which would fail.
-    """
-
-    def __init__(self, clustering: Any) -> None:
-        self._clustering = clustering
-        self.expects_num_clusters = clustering.expects_num_clusters
-        self.overruled: int | None = None
-        """How many speakers the model found in the last run where the bounds excluded that."""
-
-    def __call__(
-        self,
-        *,
-        num_clusters: int | None,
-        min_clusters: int,
-        max_clusters: float,
-        **what: Any,
-    ) -> Any:
-        """Cluster; arguments and result as of
-        `pyannote.audio.pipelines.clustering.BaseClustering`.
-        """
-        self.overruled = None
-        if self.expects_num_clusters:
-            return self._clustering(
-                num_clusters=num_clusters,
-                min_clusters=min_clusters,
-                max_clusters=max_clusters,
-                **what,
-            )
-        free = self._clustering(num_clusters=None, min_clusters=1, max_clusters=np.inf, **what)
-        count = len(free[2])
-        if min_clusters <= count <= max_clusters:
-            return free
-        self.overruled = count
-        usable = len(
-            self._clustering.filter_embeddings(
-                what["embeddings"], segmentations=what["segmentations"]
-            )[0]
-        )
-        wanted = min(usable, min_clusters if count < min_clusters else int(max_clusters))
-        if wanted in {0, count}:
-            return free
-        return self._clustering(
-            num_clusters=wanted, min_clusters=wanted, max_clusters=wanted, **what
-        )
-
-
-def _count_warnings(asked: SpeakerCount, count: int, overruled: int | None) -> Iterator[str]:
-    at_least, at_most = asked.exact or asked.at_least or 1, asked.exact or asked.at_most or count
-    if count and not at_least <= count <= at_most:
-        wanted = at_least if count < at_least else at_most
-        yield f"{_speakers(count)} could be told apart, although {wanted} were asked for"
-    elif count and overruled is not None and overruled != count:
-        yield (
-            f"the model finds {_speakers(overruled)} by itself and was made to find {count}, "
-            "as asked; the labels are less certain"
-        )
-
-
-def _speakers(count: int) -> str:
-    return "1 speaker" if count == 1 else f"{count} speakers"
+    return {"waveform": torch.from_numpy(waveform.samples)[None], "sample_rate": SAMPLE_RATE}
 
 
 def _turns(annotation: Any, waveform: Waveform) -> list[Turn]:
-    """pyannote's annotation as turns in the recording's time, inside the waveform, sorted."""
+    """Return pyannote's annotation as sorted turns in the recording's time, cut to the waveform."""
     tracks = (
         (segment.start, min(segment.end, waveform.duration), label)
         for segment, _, label in annotation.itertracks(yield_label=True)
@@ -260,77 +158,17 @@ def _turns(annotation: Any, waveform: Waveform) -> list[Turn]:
     return sorted(turns, key=lambda turn: (turn.start, turn.end))
 
 
-def _named(
-    ordinary: list[Turn], exclusive: list[Turn]
-) -> tuple[tuple[Turn, ...], tuple[Turn, ...]]:
-    """Call the speakers "1", "2"… in the order in which the ordinary turns bring them up."""
-    names = {
-        label: str(number)
-        for number, label in enumerate(
-            dict.fromkeys(turn.speaker for turn in (*ordinary, *exclusive)), start=1
-        )
-    }
-    first, second = (
-        tuple(replace(turn, speaker=names[turn.speaker]) for turn in turns)
-        for turns in (ordinary, exclusive)
-    )
-    return first, second
+def _named(ordinary: list[Turn], exclusive: list[Turn]) -> Diarization:
+    """Number the speakers from "1" in the order of their first ordinary turns.
 
-
-@contextlib.contextmanager
-def _tf32_restored() -> Iterator[None]:
-    """pyannote switches TF32 off for the whole process and leaves it so; NeMo's model is slower
-    without.
+    Leave out who has no exclusive turn: pyannote pads short recordings with labels of nobody.
     """
-    import torch
+    heard = {turn.speaker for turn in exclusive or ordinary}
+    ordinary = [turn for turn in ordinary if turn.speaker in heard]
+    labels = dict.fromkeys(turn.speaker for turn in (*ordinary, *exclusive))
+    names = {label: str(number) for number, label in enumerate(labels, start=1)}
 
-    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+    def renamed(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+        return tuple(replace(turn, speaker=names[turn.speaker]) for turn in turns)
 
-
-def import_pyannote() -> Any:
-    """Import what a pipeline is made of, which takes most of the time of a start; pyannote's class
-    of all pipelines.
-    """
-    # What pyannote warns of (TF32, missing codecs, numbers of speakers) is settled here or said
-    # better in the answer.
-    silence_nemo()
-    warnings.filterwarnings("ignore", module=r"pyannote\.|torchcodec")
-    import torch  # noqa: F401  outside of the `with`: its own compiler is deferred below
-
-    # Where NeMo is installed pyannote imports it, for an embedding model that is NeMo's.
-    with deferred(*LIGHTNING_EXTRAS, "nemo"):
-        from pyannote.audio import Pipeline
-        from pyannote.audio.pipelines import SpeakerDiarization  # noqa: F401  most of what there is to import
-        from pyannote.audio.telemetry import set_telemetry_metrics
-
-    set_telemetry_metrics(
-        False
-    )  # else every job's duration and speaker count is sent to the makers
-    return Pipeline
-
-
-def _load(location: ModelLocation, device: str) -> Any:
-    kind = import_pyannote()
-    import torch
-    from pyannote.audio.pipelines import SpeakerDiarization
-
-    try:
-        pipeline = kind.from_pretrained(checkpoint(location))
-    except Exception as error:
-        if is_out_of_memory(error) or is_device_fault(error):
-            raise
-        raise ModelNotFound(
-            f"{location.path.name} cannot be read as a pyannote pipeline "
-            f"({type(error).__name__}); check its files"
-        ) from None
-    if not isinstance(pipeline, SpeakerDiarization):
-        raise ModelNotFound(
-            f"{location.path.name} is a pyannote {type(pipeline).__name__}; a pipeline for "
-            "diarization is needed"
-        )
-    pipeline.legacy = False  # else there are no exclusive turns
-    return pipeline.to(torch.device(device))
+    return Diarization(renamed(ordinary), renamed(exclusive))

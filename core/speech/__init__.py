@@ -1,1 +1,1 @@
-"""Utterances to words."""
+"""From utterances to words."""

@@ -1,9 +1,8 @@
-"""The queue before one speech model: the utterances of all jobs that wait for it share its batches.
+"""The queue in front of one speech model, in whose batches all waiting jobs share.
 
 The jobs take turns. The one whose turn it is fills the next batch with its utterances, longest
-first; the room it leaves goes to the others' utterances of like length that are decoded in the
-same way. So a job waits for no more than one batch of each job before it, and no batch waits for
-company.
+first; the room it leaves goes to the others' utterances of like length and equal decoding. So a job
+waits for no more than one batch of each job before it, and no batch waits to be filled.
 """
 
 from __future__ import annotations
@@ -32,19 +31,21 @@ from core.media.cutting import Utterance
 from core.speech.engine import Recognition
 
 CANCEL_POLL_S = 0.5
-"""How often a job that waits asks whether it is still wanted: on a CPU a batch of a large model
-lasts long.
+"""Seconds between two looks whether a waiting job is still wanted.
+
+On a CPU a batch of a large model lasts much longer.
 """
 LIKE = 0.5
-"""How long, in parts of the longest, an utterance must be to fill up another job's batch: to decode
-padding costs as much as sound.
+"""Least length, relative to the longest, of an utterance that fills up another job's batch.
+
+Decoding padding costs as much as decoding sound.
 """
 
 Decoded = tuple[Utterance, Recognition]
 
 
 class Batcher:
-    """Decodes for many threads at once; the model itself is called on its one thread alone."""
+    """Decodes for many threads at once, but calls the model on one thread alone."""
 
     def __init__(
         self,
@@ -53,15 +54,12 @@ class Batcher:
         *,
         batch_s: float,
     ) -> None:
-        """Take the function that decodes one batch, and the thread to call it on.
-
-        `batch_s` is seconds of audio, padding included.
-        """
+        """Decode batches of `batch_s` seconds of audio, padding included, with `recognise`."""
         self._recognise = recognise
         self._thread = thread
         self._batch_s = batch_s
         self._lock = threading.Lock()
-        self._jobs: list[_Job] = []  # all that are not over, in the order of their turns
+        self._jobs: list[_Job] = []  # the unfinished ones, in the order of their turns
         self._is_running = False
 
     def decode(
@@ -69,12 +67,12 @@ class Batcher:
     ) -> Iterator[list[Decoded]]:
         """Decode a job's utterances, longest first; yield together those that shared a batch.
 
-        Each utterance comes once; what has not been decoded when the caller turns away is dropped.
-        A batch that memory does not hold is cut in two, and one that fails is tried again job by
-        job, so that a job fails only by its own utterances.
+        Each utterance comes once; those not yet decoded are dropped when the caller stops
+        iterating. A batch too large for the memory is halved, and one that fails is tried again job
+        by job, so that a job fails only because of its own utterances.
 
-        Raise Cancelled, OutOfMemory if one utterance is too much, ModelFailed if the device failed,
-        and what the model raises.
+        Raise Cancelled, OutOfMemory if one utterance is too large, ModelFailed if the device fails,
+        and whatever the model raises.
         """
         job = _Job(utterances, decoding, cancelled)
         left = len(job.waiting)
@@ -101,9 +99,9 @@ class Batcher:
             job.waiting = []
 
     def _run(self) -> None:
-        """Decode until nobody waits.
+        """Decode until no job waits.
 
-        What fails here fails for all: the device is lost, or it is a fault of ours.
+        An error that arrives here fails all jobs: the device is lost, or we have a bug.
         """
         try:
             with device_faults_named():
@@ -117,10 +115,7 @@ class Batcher:
                 job.results.put(error)
 
     def _next_batch(self) -> list[_Item]:
-        """Take a batch out of the queue; it is empty if nobody waits.
-
-        Its first utterance is of the job whose turn it is, and all are decoded as that one is.
-        """
+        """Take a batch out of the queue, led by the job whose turn it is; empty if no job waits."""
         with self._lock:
             waiting = [job for job in self._jobs if job.waiting and not job.cancelled()]
             self._is_running = bool(waiting)
@@ -135,7 +130,7 @@ class Batcher:
             return batch
 
     def _end_turn(self, job: _Job) -> None:
-        """Put a job behind all others, also those that came while its batch ran."""
+        """Put a job behind all others, even those that arrived while its batch ran."""
         with self._lock:
             if job in self._jobs:
                 self._jobs.remove(job)
@@ -153,7 +148,7 @@ class Batcher:
             return job in self._jobs and not job.cancelled()
 
     def _attempt(self, batch: list[_Item]) -> list[list[_Item]]:
-        """Decode a batch and give each job its own; if that fails, return smaller ones to try."""
+        """Decode a batch and deliver the results; if that fails, return smaller batches to try."""
         try:
             samples = [item.utterance.samples for item in batch]
             recognitions = self._recognise(samples, batch[0].job.decoding)
@@ -161,24 +156,27 @@ class Batcher:
         except Exception as error:
             if is_device_fault(error):
                 raise
-            is_too_much = is_out_of_memory(error)
-            pieces = _halves(batch) if is_too_much else _by_job(batch)
-            if len(pieces) == 1:
-                self._fail(batch[0].job, OutOfMemory(_TOO_MUCH) if is_too_much else error)
-                pieces = []
+            smaller = self._smaller(batch, error)
         else:
             for own in _by_job(batch):
                 own[0].job.results.put([(item.utterance, found[item]) for item in own])
             return []
         release_memory()
-        return pieces
+        return smaller
 
-    def _fail(self, job: _Job, error: Exception) -> None:
+    def _smaller(self, batch: list[_Item], error: Exception) -> list[list[_Item]]:
+        """Return the pieces of a failed batch to try; fail the job if there is only one."""
+        is_too_large = is_out_of_memory(error)
+        pieces = _halves(batch) if is_too_large else _by_job(batch)
+        if len(pieces) > 1:
+            return pieces
+        job = batch[0].job
         self._leave(job)
-        job.results.put(error)
+        job.results.put(OutOfMemory(_TOO_LARGE) if is_too_large else error)
+        return []
 
 
-_TOO_MUCH = (
+_TOO_LARGE = (
     "the speech model ran out of memory on one utterance; "
     "use a GPU with more memory, or try again later"
 )
@@ -195,7 +193,7 @@ class _Item:
 
 
 class _Job:
-    """What one caller waits for."""
+    """The utterances of one call of `decode`, and their results."""
 
     def __init__(
         self, utterances: Iterable[Utterance], decoding: Decoding, cancelled: IsCancelled
@@ -226,14 +224,13 @@ def _longest_first(items: Iterable[_Item]) -> list[_Item]:
 def _fill(own: Sequence[_Item], others: Iterable[Sequence[_Item]], batch_s: float) -> list[_Item]:
     """Choose a batch of at most `batch_s` seconds, padding included, or of one utterance.
 
-    All lists have the longest first.
+    All lists are sorted, longest first.
     """
     longest = own[0].duration
     merged = heapq.merge(*others, key=lambda item: item.duration, reverse=True)
+    like = (item for item in merged if LIKE * longest <= item.duration <= longest)
     batch: list[_Item] = []
-    for item in itertools.chain(
-        own, (item for item in merged if LIKE * longest <= item.duration <= longest)
-    ):
+    for item in itertools.chain(own, like):
         if batch and (len(batch) + 1) * longest > batch_s:
             break
         batch.append(item)
@@ -246,7 +243,7 @@ def _halves(batch: list[_Item]) -> list[list[_Item]]:
 
 
 def _by_job(batch: Iterable[_Item]) -> list[list[_Item]]:
-    parts: dict[_Job, list[_Item]] = {}
+    items_of: dict[_Job, list[_Item]] = {}
     for item in batch:
-        parts.setdefault(item.job, []).append(item)
-    return list(parts.values())
+        items_of.setdefault(item.job, []).append(item)
+    return list(items_of.values())

@@ -1,4 +1,4 @@
-"""What every speech model is to the rest of the worker, whichever engine it runs on."""
+"""A speech model as the rest of the worker sees it, whatever engine runs it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.media.audio import Samples
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """The words of one array. Times are seconds from its start, sorted, inside of it."""
+    """The words of one array; times are seconds from its start, sorted and inside it."""
 
     words: tuple[Word, ...] = ()
     characters: tuple[tuple[Character, ...], ...] = ()
@@ -21,14 +21,14 @@ class Recognition:
 
 
 class SpeechEngine(Protocol):
-    """Decodes one batch of utterances. One thread calls it."""
+    """Decodes batches of utterances; only one thread calls it."""
 
     device: str
-    """The torch device it runs on."""
+    """The torch device that it runs on."""
 
     def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
-        """Return what is said in each array, in their order.
+        """Return the words of each array, in order.
 
-        Arrays are float32, shape (samples,), 16 kHz mono, -1..1. All are decoded in the same way.
+        Arrays are float32, shape (samples,), 16 kHz mono, -1..1.
         """
         ...

@@ -10,25 +10,58 @@ EUROPEAN = frozenset(
 ) | frozenset({"lt", "lv", "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk"})
 """The 25 languages on the model card of nvidia/parakeet-tdt-0.6b-v3."""
 LANGUAGES = {"embedded": ENGLISH, "parakeet-tdt-0.6b-v2": ENGLISH, "parakeet-tdt-0.6b-v3": EUROPEAN}
-"""By the last part of the model's name. Other models take any language: it is a label."""
+"""By the last part of the model's name; other models take any language, as a label."""
 
 
 def languages_of(name: str) -> frozenset[str] | None:
-    """Return the languages of the model of this name; None if the name does not tell."""
+    """Return the languages of the model of this name; None if it is not one of `LANGUAGES`."""
     return LANGUAGES.get(name.rpartition("/")[2].removesuffix(".nemo"))
 
 
 def language_code(language: str | None, known: frozenset[str] | None, model: str) -> str | None:
-    """Return a language's code, `en` for `en`, `EN` or `en-US`; without one, the model's only one.
+    """Return the code of a language: `en` for `en`, `EN`, `en-US`, `eng` or `English`.
 
-    `known` is None if the model takes any. Raise UnsupportedLanguage, with the model's name.
+    If the language is None, return the only one that the model knows, else None. `known` is None
+    if the model takes any language. Raise UnsupportedLanguage, which names the model.
     """
     if language is None:
         return next(iter(known)) if known is not None and len(known) == 1 else None
-    code = language.strip().lower().replace("_", "-").partition("-")[0]
+    code = language.strip().lower().replace("_", "-").partition("-")[0].strip()
+    code = _CODES.get(code, code)
     if known is not None and code not in known:
         raise UnsupportedLanguage(
             f"language {language[:20]!r} is not known to {model}: "
             f"leave it out, or give one of {', '.join(sorted(known))}"
         )
     return code
+
+
+_NAMES = {
+    "bg": "bul bulgarian български",
+    "cs": "ces cze czech čeština",
+    "da": "dan danish dansk",
+    "de": "deu ger german deutsch",
+    "el": "ell gre greek ελληνικά",
+    "en": "eng english",
+    "es": "spa spanish español",
+    "et": "est estonian eesti",
+    "fi": "fin finnish suomi",
+    "fr": "fra fre french français",
+    "hr": "hrv croatian hrvatski",
+    "hu": "hun hungarian magyar",
+    "it": "ita italian italiano",
+    "lt": "lit lithuanian lietuvių",
+    "lv": "lav latvian latviešu",
+    "mt": "mlt maltese malti",
+    "nl": "nld dut dutch nederlands",
+    "pl": "pol polish polski",
+    "pt": "por portuguese português",
+    "ro": "ron rum romanian română",
+    "ru": "rus russian русский",
+    "sk": "slk slo slovak slovenčina",
+    "sl": "slv slovenian slovene slovenščina",
+    "sv": "swe swedish svenska",
+    "uk": "ukr ukrainian українська",
+}
+"""The codes of ISO 639-2 and the names of each language, in English and in itself."""
+_CODES = {name: code for code, names in _NAMES.items() for name in names.split()}

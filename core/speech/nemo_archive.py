@@ -1,9 +1,9 @@
-"""A `.nemo` file: a tar of `model_config.yaml`, `model_weights.ckpt` and what the configuration
-names, such as a tokenizer.
+"""A faster way to restore a model from a `.nemo` file.
 
-NeMo's own way to a model unpacks the archive to disk, gives every weight a random value and then
-copies the real ones over it. Here the weights are read where they lie in the archive, into the
-memory where they stay, while NeMo is being imported, and the model is built around them.
+The file is a tar of `model_config.yaml`, `model_weights.ckpt` and the files that the configuration
+names, such as a tokenizer. NeMo unpacks it to disk, gives every weight a random value and then
+copies the real ones over these. Here the weights are read straight from the archive to their final
+place in memory, while NeMo is being imported, and the model is built around them.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model_weights.ckpt"
 _FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-"""Python has filters since 3.11.4. NeMo wants them; Debian 12's Python is older."""
+"""Python has filters since 3.11.4, and NeMo wants them; Debian 12's Python is older."""
 
 
 def read_weights(path: Path, device: str) -> dict[str, Any]:
-    """Read the weights of an archive that is not compressed into tensors on the device.
+    """Read the weights of an uncompressed archive into tensors on the device.
 
-    Raises what tarfile and torch raise where the file is anything else.
+    Raise what tarfile and torch raise if the file is anything else.
     """
     import torch
 
@@ -42,49 +42,56 @@ def read_weights(path: Path, device: str) -> dict[str, Any]:
 
 
 def connector(weights: Future[dict[str, Any]]) -> Any:
-    """NeMo's own hook into restoring a model: all of the archive is unpacked but the weights, which
-    are `weights`.
+    """Return NeMo's hook into restoring a model, one that uses these weights.
+
+    It unpacks the rest of the archive.
     """
     from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
-    from nemo.utils.tar_utils import is_safe_tar_member
 
-    class _Connector(SaveRestoreConnector):  # type: ignore[misc]
-        def _filtered_tar_info(
-            self, tar_path: str, filter_fn: Callable[[str], bool] | None = None
-        ) -> list[tarfile.TarInfo]:
-            return [
-                member
-                for member in super()._filtered_tar_info(tar_path, filter_fn)
-                if not _is_weights(member)
-            ]
+    class _Connector(_GivenWeights, SaveRestoreConnector):  # type: ignore[misc]
+        pass
 
-        def _unpack_nemo_file(
-            self, path2file: str, out_folder: str, members: Sequence[tarfile.TarInfo]
-        ) -> str:
-            with tarfile.open(path2file, "r:") as archive:
-                for member in members:
-                    if is_safe_tar_member(member, os.path.realpath(out_folder)):
-                        archive.extract(member, out_folder, **_FILTER)
-            return out_folder
+    return _Connector(weights)
 
-        def load_config_and_state_dict(self, *what: Any) -> Any:
-            with _without_random_values():
-                return super().load_config_and_state_dict(*what)
 
-        def _load_state_dict_from_disk(self, *_: Any, **__: Any) -> dict[str, Any]:
-            return weights.result()
+class _GivenWeights:
+    """The methods of NeMo's `SaveRestoreConnector` that deal with weights."""
 
-        def load_instance_with_state_dict(
-            self, instance: Any, state_dict: dict[str, Any], strict: bool
-        ) -> None:
-            own = instance.state_dict()
-            values = {
-                name: _laid_out_like(own.get(name), value) for name, value in state_dict.items()
-            }
-            instance.load_state_dict(values, strict=strict, assign=True)
-            instance._set_model_restore_state(is_being_restored=False)
+    def __init__(self, weights: Future[dict[str, Any]]) -> None:
+        super().__init__()
+        self._weights = weights
 
-    return _Connector()
+    def _filtered_tar_info(
+        self, tar_path: str, filter_fn: Callable[[str], bool] | None = None
+    ) -> list[tarfile.TarInfo]:
+        members = super()._filtered_tar_info(tar_path, filter_fn)  # type: ignore[misc]
+        return [member for member in members if not _is_weights(member)]
+
+    def _unpack_nemo_file(
+        self, path2file: str, out_folder: str, members: Sequence[tarfile.TarInfo]
+    ) -> str:
+        from nemo.utils.tar_utils import is_safe_tar_member
+
+        with tarfile.open(path2file, "r:") as archive:
+            for member in members:
+                if is_safe_tar_member(member, os.path.realpath(out_folder)):
+                    archive.extract(member, out_folder, **_FILTER)
+        return out_folder
+
+    def load_config_and_state_dict(self, *arguments: Any) -> Any:
+        with _without_random_values():
+            return super().load_config_and_state_dict(*arguments)  # type: ignore[misc]
+
+    def _load_state_dict_from_disk(self, *_: Any, **__: Any) -> dict[str, Any]:
+        return self._weights.result()
+
+    def load_instance_with_state_dict(
+        self, instance: Any, state_dict: dict[str, Any], strict: bool
+    ) -> None:
+        own = instance.state_dict()
+        values = {name: _laid_out_like(own.get(name), value) for name, value in state_dict.items()}
+        instance.load_state_dict(values, strict=strict, assign=True)
+        instance._set_model_restore_state(is_being_restored=False)
 
 
 def _is_weights(member: tarfile.TarInfo) -> bool:
@@ -92,40 +99,37 @@ def _is_weights(member: tarfile.TarInfo) -> bool:
 
 
 def _laid_out_like(own: Any, value: Any) -> Any:
-    """The value in the precision and the order in memory that the model has made room for, or as it
-    is where it fits or is not wanted.
+    """Return the value in the dtype and memory layout of the model's own parameter.
 
-    The order decides which kernels run, and so the last digits of the answer.
+    Return it unchanged if both match, or if there is no such parameter. The layout decides which
+    kernels run, and so the last digits of the answer.
     """
     import torch
 
-    if (
-        own is None
-        or own.shape != value.shape
-        or (own.dtype, own.stride()) == (value.dtype, value.stride())
-    ):
+    if own is None or own.shape != value.shape:
+        return value
+    if (own.dtype, own.stride()) == (value.dtype, value.stride()):
         return value
     return torch.empty_like(own, device=value.device).copy_(value)
 
 
 def _without_random_values() -> Any:
-    """Inside of the `with` no parameter is initialised: memory that nobody has written to takes no
-    room and no time.
+    """Return a context in which no parameter is initialised: untouched memory costs nothing.
 
-    Only parameters: every one of them is among the weights, or loading these fails. Buffers, of
-    which not all are, get their values.
+    This is for parameters alone: every one of them is among the weights, or loading these fails.
+    Buffers get their values, because some of them are not among the weights.
     """
     import torch
     from torch.overrides import TorchFunctionMode
 
-    skipped = {torch.Tensor.uniform_, torch.Tensor.normal_}
+    random = {torch.Tensor.uniform_, torch.Tensor.normal_}
 
     class _Mode(TorchFunctionMode):  # type: ignore[misc]
         def __torch_function__(
             self, function: Any, _: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
             kwargs = kwargs or {}
-            if function in skipped or getattr(function, "__module__", None) == "torch.nn.init":
+            if function in random or getattr(function, "__module__", None) == "torch.nn.init":
                 tensor = args[0] if args else kwargs["tensor"]
                 if isinstance(tensor, torch.nn.Parameter):
                     return tensor
@@ -135,7 +139,7 @@ def _without_random_values() -> Any:
 
 
 class _Window(io.RawIOBase):
-    """A part of a file, to be read as if it were one."""
+    """A stretch of a file that reads like a file of its own."""
 
     def __init__(self, descriptor: int, start: int, size: int) -> None:
         self._descriptor = descriptor
@@ -153,9 +157,8 @@ class _Window(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._position = (
-            offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        )
+        origins = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}
+        self._position = origins[whence] + offset
         return self._position
 
     def readinto(self, buffer: Buffer) -> int:

@@ -1,37 +1,39 @@
 """A Parakeet model of NVIDIA NeMo: arrays in, words with times and confidence out.
 
-What NeMo 3.0.0's `transcribe()` asks of its callers, and so what stands here: asked for timestamps
-it rebuilds the decoder (CTC models at every call), so the decoding is set once and offsets are read
-from the hypotheses; it pads arrays of less than a second on both sides and shifts their times, so
-they are padded here, on the right; its word confidences can differ in number from its words (NeMo
-issue 15143), so words are put together here, from the tokens.
+Three habits of `transcribe()` in NeMo 3.0.0 shape this module:
+
+- Asked for timestamps it rebuilds the decoder, for CTC models at every call. So the decoding is set
+  once, and offsets are read from the hypotheses.
+- It pads arrays of less than a second on both sides, and shifts their times. So they are padded
+  here, on the right.
+- It can return more or fewer word confidences than words (NeMo issue 15143). So words are put
+  together here, from the tokens.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.domain.request import Decoding
-from core.domain.timeline import Character, Word
-from core.engine.accelerator import choose_device, is_device_fault, is_out_of_memory, silence_nemo
-from core.engine.lazy_imports import LIGHTNING_EXTRAS, deferred
+from core.engine.accelerator import choose_device, is_device_fault, is_out_of_memory
+from core.engine.lazy_imports import LIGHTNING_EXTRAS, imported
+from core.engine.nemo_log import silence_nemo
 from core.errors import ModelNotFound
 from core.media.audio import SAMPLE_RATE, Samples
 from core.speech import nemo_archive
 from core.speech.engine import Recognition
+from core.speech.spelling import Token, recognition
 
 MIN_SAMPLES = SAMPLE_RATE
-"""NeMo pads what is shorter, on both sides."""
+"""NeMo pads shorter arrays itself, on both sides."""
 PROBE_S = 2.0
-"""How much is decoded at the start to see that the model works."""
+"""Seconds to decode at the start, to see that the model works."""
 
 _NEVER_CALLED = (
     "sklearn",
@@ -40,27 +42,12 @@ _NEVER_CALLED = (
     "pytorch_lightning",
     "nemo.collections.asr.modules.transformer_encoder",
 )
-"""What NeMo imports for training, export and other models.
+"""Modules that NeMo imports for training, export and other models.
 
 The last, which is not Parakeet's encoder, calls torch's compiler.
 """
 
-_MARKS = frozenset(".,?!;:…")
-"""A model may emit one of them alone, into silence: that is no word."""
-
 log = logging.getLogger("parakeet.model")
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A piece of text as the model emits it, without blanks."""
-
-    text: str
-    start: float
-    """Seconds."""
-    end: float
-    """Seconds, not before `start`."""
-    confidence: float | None
 
 
 class ParakeetModel:
@@ -70,31 +57,18 @@ class ParakeetModel:
     """
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        device: str | None = None,
-        attention_context: tuple[int, int] | None = None,
-        precision: str = "float32",
+        self, path: Path, *, device: str | None = None, eager_imports: bool = False
     ) -> None:
         """Load the model and decode two seconds of faint noise with it.
-
-        `attention_context` limits how many encoder frames (80 ms) each frame looks to the left and
-        right: less memory for long inputs, not needed for utterances. `precision` is the torch
-        dtype in which matrices are multiplied: `float32`, or `bfloat16` by autocast.
 
         Raises ModelNotFound for a file that is not such a model.
         """
         self.device = choose_device(device)
-        self._precision = precision
-        self._model = _restore(path, self.device)
+        self._model = _restore(path, self.device, eager_imports=eager_imports)
         self._frame_s = (
             float(self._model.cfg.preprocessor.window_stride)
             * self._model.encoder.subsampling_factor
         )
-        if attention_context is not None:
-            self._model.change_attention_model("rel_pos_local_attn", list(attention_context))
-            self._model.change_subsampling_conv_chunking_factor(1)
         _set_decoding(self._model)
         self._probe()
 
@@ -105,10 +79,9 @@ class ParakeetModel:
     ) -> list[Recognition]:
         """See `core.speech.engine.SpeechEngine`."""
         padded = [np.pad(samples, (0, max(0, MIN_SAMPLES - len(samples)))) for samples in arrays]
-        with self._autocast():
-            hypotheses = self._model.transcribe(
-                padded, batch_size=len(padded), return_hypotheses=True, verbose=False
-            )
+        hypotheses = self._model.transcribe(
+            padded, batch_size=len(padded), return_hypotheses=True, verbose=False
+        )
         return [
             recognition(
                 hypothesis.text,
@@ -118,14 +91,6 @@ class ParakeetModel:
             )
             for hypothesis, samples in zip(hypotheses, arrays, strict=True)
         ]
-
-    def _autocast(self) -> Any:
-        import torch
-
-        kind = self.device.partition(":")[0]
-        return torch.autocast(
-            kind, getattr(torch, self._precision), enabled=self._precision != "float32"
-        )
 
     def _tokens(self, hypothesis: Any) -> list[Token]:
         offsets = hypothesis.timestamp["char"]
@@ -148,14 +113,12 @@ class ParakeetModel:
         )
 
     def _probe(self) -> None:
-        """Decode; where that fails on a GPU, decode again without CUDA graphs.
+        """Decode noise; if that fails on a GPU, decode it again without CUDA graphs.
 
-        NeMo's graphs need a driver as new as the CUDA bindings (NeMo issues 15145, 14915: «CUDA
-        failure 35»).
+        NeMo's graphs need a driver as new as the CUDA bindings: else "CUDA failure 35" (NeMo issues
+        14915, 15145).
         """
-        noise = np.random.default_rng(0).standard_normal(int(PROBE_S * SAMPLE_RATE)).astype(
-            np.float32
-        ) * np.float32(1e-3)
+        noise = _faint_noise()
         try:
             self.recognise([noise], Decoding())
         except Exception as error:
@@ -170,99 +133,35 @@ class ParakeetModel:
         self.recognise([noise], Decoding())
 
 
-def recognition(
-    text: str, tokens: Iterable[Token], *, frame_s: float, duration_s: float
-) -> Recognition:
-    """Put words together from a text and the tokens that spell it.
+def _faint_noise() -> Samples:
+    noise = np.random.default_rng(0).standard_normal(int(PROBE_S * SAMPLE_RATE))
+    return noise.astype(np.float32) * np.float32(1e-3)
 
-    A word lasts from its first letter to its last; punctuation, which is often emitted much later,
-    does not count. Its confidence is that of the least certain token of these letters. A word that
-    the model gave no time lasts one frame, `frame_s`, or until the next. Where the tokens do not
-    spell the text (bytes, unknown tokens), the letters share the tokens' times in proportion and
-    have no confidence.
+
+def import_nemo(*, eager: bool = False) -> Any:
+    """Import NeMo, which takes most of the time of a start, and return its class of all models.
+
+    For `eager` see `core.engine.lazy_imports.imported`.
     """
-    letters = [letter for token in tokens for letter in _letters(token)]
-    written = text.split()
-    total = sum(map(len, written))
-    spelled = [letter.text for letter in letters] == [letter for word in written for letter in word]
-    if not letters or not written:
-        return Recognition()
-    if not spelled:
-        letters = [replace(letter, confidence=None) for letter in letters]
-    edges = [0, *itertools.accumulate(map(len, written))]
-    shares = [_share(letters, first, last, total) for first, last in itertools.pairwise(edges)]
-    words = _in_order(
-        [_word(word, share) for word, share in zip(written, shares, strict=True)],
-        frame_s,
-        duration_s,
-    )
-    characters = [_characters(share, duration_s) if spelled else () for share in shares]
-    said = [
-        (word, letters)
-        for word, letters in zip(words, characters, strict=True)
-        if not _MARKS.issuperset(word.text)
-    ]
-    return Recognition(tuple(word for word, _ in said), tuple(letters for _, letters in said))
-
-
-def _letters(token: Token) -> Iterator[Token]:
-    """Share a token's time among its letters evenly."""
-    step = (token.end - token.start) / max(1, len(token.text))
-    for index, letter in enumerate(token.text):
-        yield Token(
-            letter, token.start + index * step, token.start + (index + 1) * step, token.confidence
-        )
-
-
-def _share(letters: Sequence[Token], first: int, last: int, total: int) -> Sequence[Token]:
-    """The letters that stand for those from `first` to before `last` of `total`; never none."""
-    start = first * len(letters) // total
-    return letters[start : max(start + 1, last * len(letters) // total)]
-
-
-def _word(text: str, letters: Sequence[Token]) -> Word:
-    spoken = [letter for letter in letters if letter.text.isalnum()] or letters
-    confidences = [letter.confidence for letter in spoken if letter.confidence is not None]
-    return Word(spoken[0].start, spoken[-1].end, text, min(confidences, default=None))
-
-
-def _characters(letters: Sequence[Token], duration_s: float) -> tuple[Character, ...]:
-    return tuple(
-        Character(min(letter.start, duration_s), min(letter.end, duration_s), letter.text)
-        for letter in letters
-    )
-
-
-def _in_order(words: Sequence[Word], frame_s: float, duration_s: float) -> Iterator[Word]:
-    earliest = 0.0
-    nexts = [word.start for word in words[1:]] + [duration_s]
-    for word, following in zip(words, nexts, strict=True):
-        start = min(max(word.start, earliest), duration_s)
-        end = min(max(start, word.end, min(start + frame_s, following)), duration_s)
-        earliest = start
-        yield replace(word, start=start, end=end)
-
-
-def import_nemo() -> Any:
-    """Import what a model is made of, which takes most of the time of a start; NeMo's class of all
-    speech models.
-    """
-    import torch  # noqa: F401  outside of the `with`: its own compiler is deferred below
+    import torch  # noqa: F401  with its compiler, which is deferred while NeMo is imported
 
     silence_nemo()
-    with deferred(*LIGHTNING_EXTRAS, *_NEVER_CALLED):
-        import librosa.filters  # noqa: F401  else it is imported when a model is made, with SciPy's signals
-        from nemo.collections.asr.models import ASRModel
-        from nemo.utils import logging as nemo_log
+    return imported("NeMo", _asr_model, (*LIGHTNING_EXTRAS, *_NEVER_CALLED), eager=eager)
+
+
+def _asr_model() -> Any:
+    import librosa.filters  # noqa: F401  else making a model imports it, with SciPy's signals
+    from nemo.collections.asr.models import ASRModel
+    from nemo.utils import logging as nemo_log
 
     nemo_log.setLevel(logging.ERROR)
     return ASRModel
 
 
-def _restore(path: Path, device: str) -> Any:
+def _restore(path: Path, device: str, *, eager_imports: bool) -> Any:
     with ThreadPoolExecutor(1, thread_name_prefix="weights") as reader:
         weights = reader.submit(nemo_archive.read_weights, path, device)
-        model = _build(import_nemo(), path, device, weights)
+        model = _build(import_nemo(eager=eager_imports), path, device, weights)
     if not (
         hasattr(model, "decoding")
         and hasattr(getattr(model, "encoder", None), "subsampling_factor")
@@ -278,7 +177,7 @@ def _restore(path: Path, device: str) -> Any:
 
 
 def _build(kind: Any, path: Path, device: str, weights: Future[dict[str, Any]]) -> Any:
-    """Restore a model around its weights; where that cannot be, in NeMo's own way."""
+    """Restore a model around its weights; if that fails, in NeMo's own way."""
     try:
         return kind.restore_from(
             str(path), map_location="cpu", save_restore_connector=nemo_archive.connector(weights)
@@ -289,6 +188,10 @@ def _build(kind: Any, path: Path, device: str, weights: Future[dict[str, Any]]) 
         log.info(
             "%s is restored in NeMo's own way, more slowly (%s)", path.name, type(error).__name__
         )
+    return _build_in_nemos_own_way(kind, path, device)
+
+
+def _build_in_nemos_own_way(kind: Any, path: Path, device: str) -> Any:
     try:
         return kind.restore_from(str(path), map_location=device)
     except Exception as error:
@@ -299,12 +202,20 @@ def _build(kind: Any, path: Path, device: str, weights: Future[dict[str, Any]]) 
         ) from None
 
 
-def _set_decoding(model: Any) -> None:
-    """Greedy decoding with token times and confidences, set once.
+_CONFIDENCE = {
+    "preserve_token_confidence": True,
+    "exclude_blank": True,
+    "aggregation": "min",
+    "method_cfg": {"name": "max_prob", "alpha": 1.0},
+}
+"""A token's confidence is its probability among all, scaled so that a guess is 0.
 
-    The confidence is the probability of the token among all, scaled so that a guess is 0: (p * V -
-    1) / (V - 1) for V tokens.
-    """
+That is (p * V - 1) / (V - 1) for V tokens.
+"""
+
+
+def _set_decoding(model: Any) -> None:
+    """Set greedy decoding with times and confidences of tokens, once for all."""
     from omegaconf import open_dict
 
     decoding = model.cfg.decoding
@@ -312,10 +223,5 @@ def _set_decoding(model: Any) -> None:
         decoding.strategy = "greedy_batch"
         decoding.compute_timestamps = True
         decoding.rnnt_timestamp_type = decoding.ctc_timestamp_type = "char"
-        decoding.confidence_cfg = {
-            "preserve_token_confidence": True,
-            "exclude_blank": True,
-            "aggregation": "min",
-            "method_cfg": {"name": "max_prob", "alpha": 1.0},
-        }
+        decoding.confidence_cfg = _CONFIDENCE
     model.change_decoding_strategy(decoding, verbose=False)

@@ -1,4 +1,4 @@
-"""Utterances to words: any number of recordings at once through one speech model."""
+"""From utterances to words: any number of recordings at once, with one speech model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.domain.watch import IsCancelled, Progress
 from core.engine.accelerator import ModelThread
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import Utterance
-from core.speech.batching import Batcher
+from core.speech.batching import Batcher, Decoded
 from core.speech.engine import Recognition, SpeechEngine
 from core.speech.languages import language_code
 from core.transcript.seams import UtteranceWords, join_words
@@ -24,25 +24,26 @@ GPU_BATCH_S = 400.0
 CPU_BATCH_S = 100.0
 """Seconds of audio in a batch, padding included: 16 (or 4) utterances of 25 s."""
 WINDOW_BATCHES = 3
-"""How many batches a job reads ahead, to be sorted by length, so that little is padded; it bounds
-the memory for a long file.
+"""Batches that a job reads ahead and sorts by length, so that little is padded.
+
+This also bounds the memory that a long file takes.
 """
 
 SOUND_DBFS = -40.0
 SOUND_S = 1.0
-"""An utterance with this much sound and no word is told to the caller.
+"""Warn of an utterance without words if more than this is louder than `SOUND_DBFS`.
 
-Speech in a recording of usual level is at -30..-15 dBFS.
+Speech in a recording of usual level has -30..-15 dBFS.
 """
 
 
 class Transcriber(Protocol):
-    """A speech model that many jobs may use at once."""
+    """A speech model that many jobs can use at once."""
 
     def prepared(self, decoding: Decoding) -> Decoding:
-        """Return the decoding as the model will do it. Raise UnsupportedLanguage.
+        """Return the decoding with the language that the model will use. Raise UnsupportedLanguage.
 
-        Cheap: ask before the recording is fetched.
+        This is cheap: call it before fetching the recording.
         """
         ...
 
@@ -55,23 +56,23 @@ class Transcriber(Protocol):
         cancelled: IsCancelled,
         duration_s: float | None = None,
     ) -> Transcription:
-        """Return the words of one recording's utterances, which come in order of time.
+        """Return the words of one recording, whose utterances come in order of time.
 
         Times are those of the recording. The utterances may come from a generator: only a few
-        batches of them are held. `decoding` is one that `prepared` returned. `duration_s` is how
-        many seconds will come in all, for the progress; of a sequence it is known.
+        batches of them are held. Pass a decoding that `prepared` returned. `duration_s` is the
+        total length of the utterances, for the progress; None is enough for a sequence.
 
-        Raise Cancelled, OutOfMemory, ModelFailed, and what the generator raises.
+        Raise Cancelled, OutOfMemory, ModelFailed, and whatever the generator raises.
         """
         ...
 
 
 class BatchTranscriber:
-    """Fills batches for an engine; jobs that come from many threads share them.
+    """Fills batches for an engine; jobs of many threads share them.
 
-    What an utterance is batched with, of its own job or another, changes the last bits of what the
-    model computes: it may tip one of two equally likely frames, or words. With the embedded model
-    the words are the same in any company.
+    The other utterances in a batch change the last bits of the model's results, and may tip the
+    balance between two equally likely frames or words. The embedded model finds the same words in
+    any company.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class BatchTranscriber:
         languages: frozenset[str] | None = None,
         batch_s: float | None = None,
     ) -> None:
-        """Load an engine; `name` is the model's in messages, `languages` are ISO 639-1 codes.
+        """Load an engine. `name` is the model's in messages; `languages` are ISO 639-1 codes.
 
         Raise what `load` raises, OutOfMemory if the model does not fit, ModelFailed.
         """
@@ -114,22 +115,27 @@ class BatchTranscriber:
         words: list[UtteranceWords] = []
         missed: list[Span] = []
         done_s = 0.0
-        for window in _windows(utterances, self._window_s):
-            for decoded in self._batcher.decode(window, decoding, cancelled):
-                words += [_in_the_recording(*one) for one in decoded]
-                missed += [one.span for one, found in decoded if _is_missed(one, found)]
-                done_s += sum(utterance.duration for utterance, _ in decoded)
-                if duration_s:
-                    progress(min(1.0, done_s / duration_s))
+        for decoded in self._decode(utterances, decoding, cancelled):
+            words += [_in_the_recording(*one) for one in decoded]
+            missed += [one.span for one, found in decoded if _is_missed(one, found)]
+            done_s += sum(utterance.duration for utterance, _ in decoded)
+            if duration_s:
+                progress(min(1.0, done_s / duration_s))
         progress(1.0)
         return _joined(words, missed, decoding.language)
+
+    def _decode(
+        self, utterances: Iterable[Utterance], decoding: Decoding, cancelled: IsCancelled
+    ) -> Iterator[list[Decoded]]:
+        for window in _windows(utterances, self._window_s):
+            yield from self._batcher.decode(window, decoding, cancelled)
 
 
 _Timed = TypeVar("_Timed", Word, Character)
 
 
 def _windows(utterances: Iterable[Utterance], window_s: float) -> Iterator[list[Utterance]]:
-    """Group utterances, in their order, to at most `window_s` seconds of audio."""
+    """Group utterances, in order, into windows of at most `window_s` seconds, or of one."""
     window: list[Utterance] = []
     held_s = 0.0
     for utterance in utterances:
@@ -156,7 +162,7 @@ def _is_missed(utterance: Utterance, recognition: Recognition) -> bool:
 
 
 def _has_sound(samples: Samples) -> bool:
-    """Tell whether there is more than `SOUND_S` of sound above `SOUND_DBFS`, in frames of 10 ms."""
+    """Tell whether more than `SOUND_S` is louder than `SOUND_DBFS`, by frames of 10 ms."""
     frame = SAMPLE_RATE // 100
     level = np.square(samples[: len(samples) // frame * frame].reshape(-1, frame)).mean(axis=1)
     return bool(np.count_nonzero(level > 10 ** (SOUND_DBFS / 10)) * 0.01 > SOUND_S)
@@ -172,7 +178,7 @@ def _joined(
 
 
 def _warnings(spans: Iterable[Span], missed: frozenset[Span]) -> Iterator[str]:
-    """Name the stretches of sound in which no word was found."""
+    """Name each stretch of sound in which no word was found."""
     for is_missed, group in itertools.groupby(spans, key=missed.__contains__):
         stretch = list(group)
         if is_missed:

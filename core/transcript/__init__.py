@@ -1,1 +1,1 @@
-"""Words and turns put together: labels, segments, seams and parts."""
+"""From words and turns to transcripts: labels, segments, seams and parts."""

@@ -1,9 +1,8 @@
-"""The models' answers put together: words and turns to a transcript.
+"""From the models' answers to a transcript.
 
-Here times and confidences get the three decimals that answers show. All that is derived from them,
-who said a word as well as where a subtitle ends, is derived from what the caller can see. So it
-makes no difference whether the models ran here or in other endpoints, whose answers came over the
-wire.
+Times and confidences are rounded here to the three decimals that answers show. Everything else,
+such as who said a word or when a subtitle ends, is derived from the rounded numbers. So the
+transcript is the same whether the models ran here or in other endpoints.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from dataclasses import replace
 
 from core.domain.rounding import confidence, seconds
 from core.domain.timeline import Character, Diarization, Transcript, Transcription, Turn, Word
+from core.domain.watch import IsCancelled
+from core.errors import Cancelled
 from core.transcript.labelling import label_words
 from core.transcript.segments import split_segments
 
@@ -22,25 +23,35 @@ def assemble(
     *,
     duration_s: float,
     warnings: tuple[str, ...] = (),
+    cancelled: IsCancelled = lambda: False,
 ) -> Transcript:
-    """Put the two models' answers together; without a diarization nobody is named."""
+    """Build the transcript from the models' answers; without a diarization it names no speaker.
+
+    Raise Cancelled soon after `cancelled` returns True.
+    """
+    if cancelled():
+        raise Cancelled("the job was cancelled before its transcript was made")
     words = tuple(map(_shown_word, transcription.words))
-    diarization = None if diarization is None else _shown_diarization(diarization)
-    words = words if diarization is None else label_words(words, diarization)
-    spoken = () if diarization is None else diarization.warnings
+    warnings = (*warnings, *transcription.warnings)
+    if diarization is not None:
+        diarization = _shown_diarization(diarization)
+        words = label_words(words, diarization, cancelled=cancelled)
+        warnings = (*warnings, *diarization.warnings)
     return Transcript(
         duration=seconds(duration_s),
         words=words,
         segments=split_segments(words),
-        characters=tuple(
-            Character(seconds(one.start), seconds(one.end), one.text)
-            for one in transcription.characters
-        ),
+        characters=tuple(map(_shown_character, transcription.characters)),
         language=transcription.language,
         diarized=diarization is not None,
         num_speakers=0 if diarization is None else diarization.num_speakers,
-        warnings=tuple(dict.fromkeys((*warnings, *transcription.warnings, *spoken))),
+        warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def without_speakers(code: str) -> str:
+    """Return the warning of a transcript whose speakers could not be found."""
+    return f"no speakers: diarization failed with {code}; this is the transcript alone"
 
 
 def _shown_word(word: Word) -> Word:
@@ -52,12 +63,15 @@ def _shown_word(word: Word) -> Word:
     )
 
 
+def _shown_character(character: Character) -> Character:
+    return Character(seconds(character.start), seconds(character.end), character.text)
+
+
 def _shown_diarization(diarization: Diarization) -> Diarization:
-    ordinary, exclusive = diarization.turns, diarization.exclusive_turns
     return replace(
         diarization,
-        turns=tuple(map(_shown_turn, ordinary)),
-        exclusive_turns=tuple(map(_shown_turn, exclusive)),
+        turns=tuple(map(_shown_turn, diarization.turns)),
+        exclusive_turns=tuple(map(_shown_turn, diarization.exclusive_turns)),
     )
 
 

@@ -1,7 +1,7 @@
-"""Words × turns: who said each word.
+"""From words and turns to who said each word.
 
-A word goes to the speaker whose turns cover most of it; if no turn does, to the nearest turn by its
-edge, flagged, or to nobody. Word ends are capped before they are compared: see
+A word goes to the speaker whose turns cover most of it. If none does, it goes to the speaker of the
+nearest turn, and is marked, or to nobody. Ends of words are capped before they are compared: see
 `core.transcript.word_spans`.
 """
 
@@ -14,50 +14,128 @@ from functools import partial
 from itertools import accumulate, groupby, pairwise
 
 from core.domain.timeline import Diarization, Span, Turn, Word
+from core.domain.watch import IsCancelled
+from core.errors import Cancelled
 from core.transcript.sentences import BRIEF_PAUSE_S, ends_sentence
 from core.transcript.word_spans import spoken_span
 
 NEAREST_TURN_S = 0.5
-"""A word that no turn covers goes to the nearest turn if that is at most this far from edge to
-edge.
-"""
+"""The farthest, from edge to edge, that a turn may be from a word it does not cover."""
 
 STRAY_WORDS = 2
-"""Longest run of words that may be given to the speaker around it."""
+"""The most words in a row that may go to the speaker around them."""
 
 
-def label_words(words: Sequence[Word], diarization: Diarization) -> tuple[Word, ...]:
-    """Say for each word who spoke it; everything else about the words, their order and their times
-    stay as they are.
+def label_words(
+    words: Sequence[Word], diarization: Diarization, *, cancelled: IsCancelled = lambda: False
+) -> tuple[Word, ...]:
+    """Name the speaker of each word; leave the words' order, times and texts as they are.
 
-    The exclusive turns decide; where a diarization has none, its ordinary ones do. The ordinary
-    turns tell which words lie in overlapped speech. Time O((W + D) log(W + D)) for W words and D
-    turns of which only a few overlap at any time.
+    The exclusive turns decide, or the ordinary ones if there are no exclusive ones. The ordinary
+    turns tell which words are in overlapped speech. Time is O((W + D) log(W + D)) for W words and
+    D turns, if only a few turns overlap at any time; memory is O(W + D) in any case.
+
+    Raise Cancelled soon after `cancelled` returns True.
     """
-    heard = [spoken_span(word) for word in words]
-    sweep = _Sweep(_united(diarization.exclusive_turns or diarization.turns))
+    labels = [_Label(word, spoken_span(word)) for word in words]
+    turns = _united(diarization.exclusive_turns or diarization.turns)
+    _choose_speakers(labels, turns, cancelled)
+    _absorb_strays(labels, turns)
     crowded = _crowded(_united(diarization.turns))
-    order = sorted(range(len(words)), key=lambda i: heard[i].start)
-    shares = dict(zip(order, sweep.shares(heard[i] for i in order), strict=True))
-    labels = [_Label.of(heard[i], shares[i], sweep) for i in range(len(words))]
-    speakers = _without_strays(words, heard, [label.speaker for label in labels])
-    return tuple(
-        replace(
-            word,
-            speaker=speaker,
-            speaker_confidence=None
-            if speaker is None
-            else min(1.0, shares[i].get(speaker, 0.0) / heard[i].duration),
-            overlapped=_meets(heard[i], crowded),
-            nearest=labels[i].nearest and speaker == labels[i].speaker,
+    return tuple(label.labelled(overlapped=_meets(label.span, crowded)) for label in labels)
+
+
+@dataclass(slots=True)
+class _Label:
+    """A word, and the speaker found for it so far."""
+
+    word: Word
+    span: Span
+    """The time in which the word can have been spoken."""
+    speaker: str | None = None
+    covered_s: float = 0.0
+    """Seconds of the span that the speaker's turns cover."""
+    nearest: bool = False
+    """True if no turn covers the word and the speaker is that of the nearest one."""
+
+    def labelled(self, *, overlapped: bool) -> Word:
+        """Return the word with its speaker."""
+        return replace(
+            self.word,
+            speaker=self.speaker,
+            speaker_confidence=self._confidence,
+            overlapped=overlapped,
+            nearest=self.nearest,
         )
-        for i, (word, speaker) in enumerate(zip(words, speakers, strict=True))
+
+    @property
+    def _confidence(self) -> float | None:
+        return None if self.speaker is None else min(1.0, self.covered_s / self.span.duration)
+
+
+def _choose_speakers(
+    labels: Sequence[_Label], turns: Sequence[Turn], cancelled: IsCancelled
+) -> None:
+    """Choose the speaker of each word by the united turns alone."""
+    sweep = _Sweep(turns)
+    in_order = sorted(labels, key=lambda label: label.span.start)
+    coverage = sweep.coverage(label.span for label in in_order)
+    for label, covered in zip(in_order, coverage, strict=True):
+        if cancelled():
+            raise Cancelled("the job was cancelled while its words were given to speakers")
+        if covered:
+            # Of two who cover the same time, the one who began first.
+            label.speaker = max(covered, key=covered.__getitem__)
+            label.covered_s = covered[label.speaker]
+        elif (turn := sweep.nearest(label.span)) is not None:
+            label.speaker, label.nearest = turn.speaker, True
+
+
+def _absorb_strays(labels: Sequence[_Label], turns: Sequence[Turn]) -> None:
+    """Give one or two words inside a sentence to the speaker on both their sides.
+
+    People change after a pause or a sentence. A run so short, with neither on either side, is the
+    blurred edge of a turn.
+    """
+    runs = [list(run) for _, run in groupby(labels, key=lambda label: label.speaker)]
+    own = _by_speaker(turns)
+    for before, run, after in zip(runs, runs[1:], runs[2:], strict=False):
+        speaker = before[-1].speaker
+        if len(run) <= STRAY_WORDS and _is_enclosed(before[-1], run, after[0]):
+            for label in run:
+                label.speaker, label.nearest = speaker, False
+                label.covered_s = _covered_s(label.span, own.get(speaker or "", []))
+
+
+def _by_speaker(turns: Iterable[Turn]) -> dict[str, list[Turn]]:
+    own: dict[str, list[Turn]] = {}
+    for turn in turns:
+        own.setdefault(turn.speaker, []).append(turn)
+    return own
+
+
+def _covered_s(span: Span, turns: Sequence[Turn]) -> float:
+    """Return the seconds of the span that one speaker's united turns cover."""
+    first = bisect_left(turns, span.start, key=lambda turn: turn.end)
+    after = bisect_left(turns, span.end, key=lambda turn: turn.start)
+    return next(iter(_covered(span, turns[first:after]).values()), 0.0)
+
+
+def _is_enclosed(before: _Label, run: Sequence[_Label], after: _Label) -> bool:
+    """Tell whether one speaker surrounds the words without a pause or the end of a sentence."""
+    if before.speaker is None or run[0].speaker is None or before.speaker != after.speaker:
+        return False
+    pause_s = max(run[0].span.start - before.span.end, after.span.start - run[-1].span.end)
+    return pause_s < BRIEF_PAUSE_S and not any(
+        ends_sentence(label.word, following.word)
+        for label, following in pairwise((before, *run, after))
     )
 
 
 def _united(turns: Iterable[Turn]) -> list[Turn]:
-    """The same speech with no speaker twice at a time, sorted; turns that start together stay in
-    the order given.
+    """Merge the overlapping turns of each speaker, and sort by start.
+
+    Turns that start together stay in the order given.
     """
     united: dict[str, list[Turn]] = {}
     for turn in sorted(turns, key=lambda turn: turn.start):
@@ -70,7 +148,7 @@ def _united(turns: Iterable[Turn]) -> list[Turn]:
 
 
 def _crowded(turns: Sequence[Turn]) -> list[Span]:
-    """Where two or more of the united turns run at once; sorted, apart from each other."""
+    """Return the spans in which several of the united turns run at once; sorted, disjoint."""
     changes = sorted([(turn.start, 1) for turn in turns] + [(turn.end, -1) for turn in turns])
     talking = accumulate(change for _, change in changes)
     spans = [
@@ -82,22 +160,20 @@ def _crowded(turns: Sequence[Turn]) -> list[Span]:
 
 
 def _meets(span: Span, others: Sequence[Span]) -> bool:
-    """Whether the span shares time with one of the sorted, disjoint others."""
+    """Tell whether the span overlaps one of the sorted, disjoint others."""
     first = bisect_left(others, span.start, key=lambda other: other.end)
     return any(span.overlap(other) > 0 for other in others[first : first + 2])
 
 
 class _Sweep:
-    """United turns, in order of their start, asked about spans."""
+    """Finds which of the united turns, sorted by start, cover a span or are near it."""
 
     def __init__(self, turns: Sequence[Turn]) -> None:
         self._turns = turns
         self._last_to_end = list(accumulate(turns, partial(max, key=lambda turn: turn.end)))
 
-    def shares(self, spans: Iterable[Span]) -> Iterator[dict[str, float]]:
-        """For spans in order of their start: seconds that each speaker covers, who covers none left
-        out.
-        """
+    def coverage(self, spans: Iterable[Span]) -> Iterator[dict[str, float]]:
+        """Yield for each span, in order of start, the seconds that each speaker covers of it."""
         running: list[Turn] = []
         coming = 0
         for span in spans:
@@ -105,15 +181,12 @@ class _Sweep:
                 running.append(self._turns[coming])
                 coming += 1
             running = [turn for turn in running if turn.end > span.start]
-            covered: dict[str, float] = {}
-            for turn in running:
-                if (overlap := span.overlap(turn)) > 0:
-                    covered[turn.speaker] = covered.get(turn.speaker, 0.0) + overlap
-            yield covered
+            yield _covered(span, running)
 
     def nearest(self, span: Span) -> Turn | None:
-        """The turn with the edge nearest to a span that none covers, of two the one before; None
-        where all are far.
+        """Return the turn nearest to a span that none covers; None if all are too far.
+
+        Of two that are equally near, return the earlier one.
         """
         after = bisect_left(self._turns, span.end, key=lambda turn: turn.start)
         near = [*self._last_to_end[:after][-1:], *self._turns[after : after + 1]]
@@ -121,40 +194,10 @@ class _Sweep:
         return turn if turn is not None and span.gap(turn) <= NEAREST_TURN_S else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Label:
-    speaker: str | None
-    nearest: bool
-
-    @classmethod
-    def of(cls, span: Span, covered: dict[str, float], sweep: _Sweep) -> _Label:
-        if covered:
-            # Of two who cover as much, the one who was speaking first.
-            return cls(max(covered, key=covered.__getitem__), nearest=False)
-        turn = sweep.nearest(span)
-        return cls(turn.speaker if turn else None, nearest=turn is not None)
-
-
-def _without_strays(
-    words: Sequence[Word], heard: Sequence[Span], speakers: Sequence[str | None]
-) -> list[str | None]:
-    """Give one or two words inside a sentence to the speaker on both their sides.
-
-    People change after a pause or a sentence. With neither on either side, so short a run is the
-    blurred edge of a turn.
-    """
-    runs = [list(run) for _, run in groupby(range(len(words)), key=speakers.__getitem__)]
-    smooth = list(speakers)
-    for run in runs[1:-1]:
-        before, first, last, after = run[0] - 1, run[0], run[-1], run[-1] + 1
-        around = smooth[before]
-        if (
-            len(run) <= STRAY_WORDS
-            and None not in (around, speakers[first])
-            and around == speakers[after]
-            and not any(ends_sentence(words[i], words[i + 1]) for i in range(before, after))
-            and heard[first].start - heard[before].end < BRIEF_PAUSE_S
-            and heard[after].start - heard[last].end < BRIEF_PAUSE_S
-        ):
-            smooth[first:after] = [around] * len(run)
-    return smooth
+def _covered(span: Span, turns: Iterable[Turn]) -> dict[str, float]:
+    """Return the seconds of the span that each speaker covers, for those who cover some of it."""
+    covered: dict[str, float] = {}
+    for turn in turns:
+        if (overlap_s := span.overlap(turn)) > 0:
+            covered[turn.speaker] = covered.get(turn.speaker, 0.0) + overlap_s
+    return covered

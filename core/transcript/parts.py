@@ -1,8 +1,7 @@
-"""One of n equal parts of a recording: which utterances a worker hears, and which words of them
-are its own.
+"""Equal parts of a recording: which utterances a worker hears, and which words are its own.
 
-All workers cut the same recording at the same places, so parts meet where utterances do. At a
-forced cut, where neighbours overlap, both sides hear both utterances and part the words in the
+All workers cut the recording at the same places, so parts meet between two utterances. If these
+overlap, because the cut was forced, both workers hear both utterances and divide the words in the
 middle of the overlap.
 """
 
@@ -23,40 +22,35 @@ _Utterance = TypeVar("_Utterance")
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What one worker of several does."""
+    """One part of a recording, as utterances and words."""
 
     heard: range
     """Indices of the utterances to transcribe."""
     own: Span
-    """The words whose midpoint lies in it are this part's."""
+    """The span that the midpoints of the part's own words lie in."""
     duration_s: float
     """Seconds of audio in the utterances to transcribe."""
 
     @classmethod
     def of(cls, part: Part, spans: Sequence[Span]) -> Assignment:
-        """Choose the utterances whose midpoint lies in the part, given all utterances' spans in
-        order.
-        """
-        step = spans[-1].end / part.of if spans else 0.0
-        inside = (
-            [i for i, span in enumerate(spans) if int(span.midpoint // step) == part.index]
-            if step
-            else []
-        )
+        """Choose the utterances of a part, given the spans of all utterances in order."""
+        inside = _inside(part, spans)
         if not inside:
             return cls(range(0), Span(0.0, 0.0), 0.0)
         first, last = inside[0], inside[-1]
         left, right = _seam(spans, first - 1), _seam(spans, last)
-        heard = range(first - left.is_forced, last + 1 + right.is_forced)
+        heard = range(
+            first - 1 if left.is_forced else first, last + 2 if right.is_forced else last + 1
+        )
         duration_s = sum(spans[index].duration for index in heard)
         return cls(heard, Span(left.at, right.at), duration_s)
 
     def pick(self, utterances: Iterable[_Utterance]) -> Iterator[_Utterance]:
-        """Return those of all utterances that are to be transcribed."""
+        """Return the utterances to transcribe, out of all."""
         return islice(utterances, self.heard.start, self.heard.stop)
 
     def trim(self, transcription: Transcription) -> Transcription:
-        """Drop the words and characters that are another part's."""
+        """Drop the words and characters of other parts."""
         return replace(
             transcription,
             words=tuple(filter(self._is_own, transcription.words)),
@@ -67,16 +61,23 @@ class Assignment:
         return self.own.start <= text.midpoint < self.own.end
 
 
+def _inside(part: Part, spans: Sequence[Span]) -> list[int]:
+    """Return the indices of the utterances whose midpoint lies in the part."""
+    step = spans[-1].end / part.of if spans else 0.0
+    if not step:
+        return []
+    return [i for i, span in enumerate(spans) if int(span.midpoint // step) == part.index]
+
+
 @dataclass(frozen=True, slots=True)
 class _Seam:
     at: float
     is_forced: bool
+    """The cut fell into speech, so the utterances overlap."""
 
 
 def _seam(spans: Sequence[Span], index: int) -> _Seam:
-    """Where the utterance of that index and the next one part; outside of all utterances there is
-    no limit.
-    """
+    """Return the seam between an utterance and the next; at either end, one without limit."""
     if index < 0:
         return _Seam(-math.inf, False)
     if index + 1 == len(spans):
@@ -86,10 +87,10 @@ def _seam(spans: Sequence[Span], index: int) -> _Seam:
 
 
 def join_parts(parts: Sequence[Transcription]) -> Transcription:
-    """Put the equal parts of one recording, in their order, one after the other.
+    """Join the equal parts of one recording, given in order.
 
-    Of a word that two of them kept, the first is taken: parts divide their words in the middle of
-    what both hear, so that happens only if two workers differ about a word's time.
+    If two parts kept the same word, take the first. Parts divide their words in the middle of what
+    both hear, so this happens only if two workers differ about a word's time.
     """
     joined = reduce(_joined, parts)
     language = next((part.language for part in parts if part.language), None)
@@ -110,9 +111,9 @@ def _joined(left: Transcription, right: Transcription) -> Transcription:
 
 
 def _is_same(left: Word, right: Word) -> bool:
-    """Whether both are one word: the same letters at the same time.
+    """Tell whether both are one word: the same letters at the same time.
 
-    Whoever says a word twice does so one after the other.
+    A word that is said twice is said at two times.
     """
     return (
         left.letters == right.letters

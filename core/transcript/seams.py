@@ -1,5 +1,6 @@
-"""The words of consecutive utterances as one sequence: in an overlap both sides heard the same
-words.
+"""The words of consecutive utterances as one sequence.
+
+In an overlap both sides heard the same words.
 """
 
 from __future__ import annotations
@@ -7,23 +8,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import chain, dropwhile, pairwise, takewhile
+from typing import NamedTuple
 
 from core.domain.timeline import Character, Span, Word
 
 _PAIR_S = 0.5
-"""Two sides that hear the same word differ by less than this in when."""
+"""Two sides that hear the same word place it less than this far apart."""
 _UNPAIRED = 1.0
-"""What a word that only one side heard costs in an alignment; a pair of the same words costs its
-distance in seconds.
-"""
+"""Cost of a word that only one side heard; a pair of equal words costs its distance in seconds."""
 _UNPAIRED_AT_EDGE = 0.1
-"""The same, where one side has only a part of it or nothing."""
+"""Cost of an unpaired word at the edge, which one side may have heard only in part."""
+_RENAMED = 1.5
+"""Cost of a pair of different words, besides its distance: less than that of two unpaired words."""
 _EDGE_S = 0.2
 _TOUCH_S = 0.01
-"""Spans that share no more than a frame of the cutter touch, and do not overlap."""
-_RENAMED = 1.5
-"""What a pair of different words costs: less than two words that only one side heard."""
+"""Spans that overlap by no more than a frame of the cutter only touch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,83 +31,107 @@ class UtteranceWords:
     """The words of one utterance; all times are seconds from the start of the file."""
 
     span: Span
-    """That of the utterance."""
+    """The span of the utterance."""
     words: tuple[Word, ...]
     """In the order in which they were said."""
     characters: tuple[tuple[Character, ...], ...] = ()
-    """Those of each word, one tuple per word; or none at all."""
+    """One tuple per word; or none at all."""
 
 
 def join_words(heard: Sequence[UtteranceWords]) -> tuple[tuple[Word, ...], tuple[Character, ...]]:
-    """Merge what was heard in consecutive utterances into one sequence, each word, with its
-    characters, once.
+    """Merge the words of consecutive utterances into one sequence, each word once.
 
-    In an overlap each side is right about the words on its side of the middle: nearer to its end it
-    may have heard half a word. Which words of the two are the same is found by aligning them, so
-    that a word in the middle is neither lost nor doubled where the sides differ about its times.
+    In an overlap each side is right about the words on its side of the middle: nearer to its end
+    it may have heard half a word. An alignment finds the words that both sides heard, so that a
+    word in the middle is neither lost nor doubled if the sides differ about its times.
     """
+    words: list[Word] = []
+    characters: list[Character] = []
+    for piece, kept in zip(heard, _kept(heard), strict=True):
+        words += piece.words[kept]
+        characters += chain.from_iterable(piece.characters[kept])
+    return tuple(words), tuple(characters)
+
+
+def _kept(heard: Sequence[UtteranceWords]) -> list[slice]:
+    """Return which words of each utterance to keep."""
     first = [0] * len(heard)
     end = [len(piece.words) for piece in heard]
     for index, (left, right) in enumerate(pairwise(heard)):
         if left.span.overlap(right.span) > _TOUCH_S:
             end[index], first[index + 1] = _seam(left, right)
-    kept = [(piece, slice(*bounds)) for piece, *bounds in zip(heard, first, end, strict=True)]
-    words = (word for piece, own in kept for word in piece.words[own])
-    characters = (
-        character
-        for piece, own in kept
-        for spelled in piece.characters[own]
-        for character in spelled
-    )
-    return tuple(words), tuple(characters)
+    return [slice(*bounds) for bounds in zip(first, end, strict=True)]
 
 
 def _seam(left: UtteranceWords, right: UtteranceWords) -> tuple[int, int]:
-    """Return how many of the left's words to take, and from which one on to take the right's."""
-    middle = (right.span.start + left.span.end) / 2
-    left_end = len(list(takewhile(lambda word: word.end < right.span.start - _PAIR_S, left.words)))
-    right_begin = 0
-    head = tuple(takewhile(lambda word: word.start < left.span.end + _PAIR_S, right.words))
-    both = Span(right.span.start + _EDGE_S, left.span.end - _EDGE_S)
-    for here, there in _align(left.words[left_end:], head, both):
-        sides = (*here, *there)
-        if sum(word.midpoint for word in sides) / len(sides) >= middle:
+    """Return how many words of the left to keep, and how many of the right to drop."""
+    overlap = Span(right.span.start, left.span.end)
+    tail = list(dropwhile(lambda word: word.end < overlap.start - _PAIR_S, left.words))
+    head = list(takewhile(lambda word: word.start < overlap.end + _PAIR_S, right.words))
+    both = Span(overlap.start + _EDGE_S, overlap.end - _EDGE_S)
+    kept, dropped = len(left.words) - len(tail), 0
+    for here, there in _aligned(tail, head, both):
+        sides = [word for word in (here, there) if word is not None]
+        if sum(word.midpoint for word in sides) / len(sides) >= overlap.midpoint:
             break
-        left_end, right_begin = left_end + len(here), right_begin + len(there)
-    return left_end, right_begin
+        kept += 1 if here else 0
+        dropped += 1 if there else 0
+    return kept, dropped
 
 
-_Maybe = tuple[Word, ...]
-"""One word, or none."""
-
-
-def _align(
+def _aligned(
     left: Sequence[Word], right: Sequence[Word], both: Span
-) -> Iterator[tuple[_Maybe, _Maybe]]:
-    """Pair what is the same in two sequences, in order; the cheapest alignment of all (Needleman &
-    Wunsch, 1970).
+) -> Iterator[tuple[Word | None, Word | None]]:
+    """Pair the words of two sequences, in order, at the least cost (Needleman & Wunsch, 1970).
 
-    What lies within `both`, each side should have heard.
+    Both sides should have heard the words within `both`.
     """
-    costs = {(len(left), len(right)): 0.0}
-
-    def steps(i: int, j: int) -> Iterator[tuple[float, float, int, int]]:
-        # Of equal cost, the earlier word goes first.
-        if i < len(left):
-            yield costs[i + 1, j] + _single_cost(left[i], both), left[i].midpoint, 1, 0
-        if j < len(right):
-            yield costs[i, j + 1] + _single_cost(right[j], both), right[j].midpoint, 0, 1
-        if i < len(left) and j < len(right):
-            yield costs[i + 1, j + 1] + _pair_cost(left[i], right[j]), -math.inf, 1, 1
-
-    for i in range(len(left), -1, -1):
-        for j in range(len(right), -1, -1):
-            costs.setdefault((i, j), min(steps(i, j), default=(0.0,))[0])
+    costs = _Costs(left, right, both)
     i = j = 0
     while i < len(left) or j < len(right):
-        _, _, di, dj = min(steps(i, j))
-        yield tuple(left[i : i + di]), tuple(right[j : j + dj])
-        i, j = i + di, j + dj
+        step = min(costs.steps(i, j))
+        yield left[i] if step.left else None, right[j] if step.right else None
+        i, j = i + step.left, j + step.right
+
+
+class _Step(NamedTuple):
+    """A possible next step of an alignment; the least of several is the best."""
+
+    cost: float
+    """The cost of this step and of all that follow it."""
+    at: float
+    """Decides between steps of equal cost: a pair comes first, then the earlier word."""
+    left: int
+    """How many words the step takes from the left: 0 or 1."""
+    right: int
+    """How many words the step takes from the right: 0 or 1."""
+
+
+class _Costs:
+    """The least costs of aligning two sequences from any two places on."""
+
+    def __init__(self, left: Sequence[Word], right: Sequence[Word], both: Span) -> None:
+        self._left = left
+        self._right = right
+        self._both = both
+        self._from = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
+        for i in range(len(left), -1, -1):
+            for j in range(len(right), -1, -1):
+                self._from[i][j] = min((step.cost for step in self.steps(i, j)), default=0.0)
+
+    def steps(self, i: int, j: int) -> list[_Step]:
+        """Return the possible steps after the first `i` and `j` words."""
+        steps = []
+        if i < len(self._left):
+            cost = self._from[i + 1][j] + _single_cost(self._left[i], self._both)
+            steps.append(_Step(cost, self._left[i].midpoint, 1, 0))
+        if j < len(self._right):
+            cost = self._from[i][j + 1] + _single_cost(self._right[j], self._both)
+            steps.append(_Step(cost, self._right[j].midpoint, 0, 1))
+        if i < len(self._left) and j < len(self._right):
+            cost = self._from[i + 1][j + 1] + _pair_cost(self._left[i], self._right[j])
+            steps.append(_Step(cost, -math.inf, 1, 1))
+        return steps
 
 
 def _single_cost(word: Word, both: Span) -> float:

@@ -1,4 +1,4 @@
-"""Words to segments: pieces of one speaker that read as one."""
+"""From words to segments: pieces of one speaker that read as one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from core.transcript.sentences import LONG_PAUSE_S, ends_sentence
 from core.transcript.word_spans import spoken_span
 
 MAX_SEGMENT_S = 30.0
-"""As long as the longest segment of Whisper, which readers of OpenAI's formats are used to."""
+"""The length of Whisper's longest segment, to which readers of OpenAI's formats are used."""
 
 
 def split_segments(words: Sequence[Word]) -> tuple[Segment, ...]:
-    """Cut the words at a change of speaker, a sentence's end, a long pause, and where a piece would
-    get too long.
+    """Cut the words at changes of speaker, ends of sentences and long pauses.
+
+    Cut pieces that are still too long at their longest pauses.
     """
     pieces = (piece for sentence in _sentences(words) for piece in _short_enough(sentence))
     return tuple(
@@ -31,7 +32,7 @@ def split_segments(words: Sequence[Word]) -> tuple[Segment, ...]:
 def _sentences(words: Sequence[Word]) -> Iterator[list[Word]]:
     sentence: list[Word] = []
     for word in words:
-        if sentence and _parts(sentence[-1], word):
+        if sentence and _is_cut(sentence[-1], word):
             yield sentence
             sentence = []
         sentence.append(word)
@@ -39,7 +40,7 @@ def _sentences(words: Sequence[Word]) -> Iterator[list[Word]]:
         yield sentence
 
 
-def _parts(word: Word, following: Word) -> bool:
+def _is_cut(word: Word, following: Word) -> bool:
     pause = following.start - spoken_span(word).end
     return (
         word.speaker != following.speaker or pause >= LONG_PAUSE_S or ends_sentence(word, following)

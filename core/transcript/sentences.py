@@ -1,4 +1,4 @@
-"""Where sentences end, and how long the pauses around them are."""
+"""The ends of sentences, and the pauses around them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 from core.domain.timeline import Word
 
-# Brief (< 0.2 s), medium and long (> 1 s) pauses: the three modes found by Campione and Véronis,
-# Speech Prosody 2002.
+# Brief (< 0.2 s), medium and long (> 1 s) pauses are the three modes that Campione and Véronis
+# found, Speech Prosody 2002.
 BRIEF_PAUSE_S = 0.2
 LONG_PAUSE_S = 1.0
 
@@ -22,9 +22,7 @@ _LETTERS_WITH_DOTS = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]?")
 
 
 def ends_sentence(word: Word, following: Word) -> bool:
-    """Whether a sentence ends with the word: it bears the mark, and not as an abbreviation, an
-    initial or half a number.
-    """
+    """Tell the end of a sentence from an abbreviation, an initial and half a number."""
     text = word.text.rstrip(_CLOSING)
     if not text.endswith("."):
         return text.endswith(("?", "!", "…"))
@@ -34,6 +32,5 @@ def ends_sentence(word: Word, following: Word) -> bool:
         return not begin.isdigit()
     if _ANYWHERE.fullmatch(stem):
         return begin.isupper()
-    return stem == "i" or not (
-        _BEFORE_A_NAME.fullmatch(stem) or _LETTERS_WITH_DOTS.fullmatch(stem + ".")
-    )
+    is_short_form = _BEFORE_A_NAME.fullmatch(stem) or _LETTERS_WITH_DOTS.fullmatch(stem + ".")
+    return stem == "i" or not is_short_form

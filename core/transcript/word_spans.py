@@ -1,25 +1,26 @@
-"""In which part of its span a word can have been spoken: a TDT decoder can let it last until the
-next one, far into a pause.
+"""The portion of a word's span in which it can have been spoken.
+
+A TDT decoder can let a word last until the next one, far into a pause.
 """
 
 from __future__ import annotations
 
 from core.domain.timeline import Span, Word
 
-# Speech runs at 12 to 15 written letters a second; the cap lets a word be about half as fast, its
-# last syllable drawn out.
+# Speech has 12 to 15 written letters a second. The cap allows a word half that speed and a
+# drawn-out last syllable.
 LETTER_S = 0.125
 FIGURE_S = 0.375
-"""A digit, or a sign that is read out, stands for a spoken word of its own."""
+"""For a digit, or a sign that is read aloud: each is a spoken word of its own."""
 LENGTHENING_S = 0.375
 SHORTEST_WORD_S = 0.08
-"""One step of a Parakeet encoder; some decoders give a word no length at all."""
+"""One step of a Parakeet encoder; some decoders return words of no length."""
 
-_SIGNS_READ_OUT = frozenset("%&@+=$€£¥°")
+_SIGNS_READ_ALOUD = frozenset("%&@+=$€£¥°")
 
 
 def spoken_span(word: Word) -> Span:
-    """Return the part of a word's span in which it can have been spoken; at least 80 ms."""
+    """Return the portion of a word's span in which it can have been spoken; at least 80 ms."""
     length = max(SHORTEST_WORD_S, word.duration)
     if length > LENGTHENING_S:  # else it is short enough whatever is written
         length = min(length, _longest(word.text))
@@ -28,5 +29,5 @@ def spoken_span(word: Word) -> Span:
 
 def _longest(text: str) -> float:
     letters = sum(map(str.isalpha, text))
-    figures = sum(char.isdigit() or char in _SIGNS_READ_OUT for char in text)
+    figures = sum(char.isdigit() or char in _SIGNS_READ_ALOUD for char in text)
     return LENGTHENING_S + LETTER_S * letters + FIGURE_S * figures

@@ -1,1 +1,1 @@
-"""What goes over the wire: requests in, answers out, and what our own workers say to each other."""
+"""Data on the wire: requests in, answers out, and the messages between our own workers."""

@@ -1,7 +1,7 @@
-"""What the split workers answer, as values of the domain again.
+"""The answers of the split workers, read back into values of the domain.
 
-The transcription worker's form is `core.wire.compact`; a worker of the version before, 0.1, answers
-`verbose_json` instead.
+The transcription worker answers in the form of `core.wire.compact`; a worker of the previous
+version, 0.1, answers `verbose_json`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
-from core.errors import JobFailed
+from core.errors import EndpointRefused
 from core.wire.compact import Compact, is_compact
+from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
 from core.wire.openai import UNKNOWN_LANGUAGE
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Share = Annotated[float, Field(allow_inf_nan=False)]
+_Confidence = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Answer(BaseModel):
@@ -28,7 +29,7 @@ class _Word(_Answer):
     word: str
     start: _Seconds
     end: _Seconds
-    confidence: _Share | None = None
+    confidence: _Confidence | None = None
 
 
 class _Character(_Answer):
@@ -38,7 +39,9 @@ class _Character(_Answer):
 
 
 class _Timestamps(_Answer):
-    char: tuple[_Character, ...] = ()
+    char: Annotated[
+        tuple[_Character, ...], Field(max_length=MAX_ANSWERED_CHARACTERS, fail_fast=True)
+    ] = ()
 
 
 class _Turn(_Answer):
@@ -47,38 +50,42 @@ class _Turn(_Answer):
     speaker: str
 
 
+_Warnings = Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS, fail_fast=True)]
+_SomeTurns = Annotated[tuple[_Turn, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
+
+
 class _VerboseJson(_Answer):
     language: str
     duration: _Seconds
-    warnings: tuple[str, ...] = ()
-    words: tuple[_Word, ...]
+    warnings: _Warnings = ()
+    words: Annotated[tuple[_Word, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
     timestamps: _Timestamps = _Timestamps()
 
 
 class _Turns(_Answer):
     duration: _Seconds = 0.0
-    warnings: tuple[str, ...] = ()
-    segments: tuple[_Turn, ...]
-    exclusive_segments: tuple[_Turn, ...]
+    warnings: _Warnings = ()
+    segments: _SomeTurns
+    exclusive_segments: _SomeTurns
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionAnswer:
-    """What a transcription worker answers."""
+    """The answer of a transcription worker."""
 
     transcription: Transcription
-    """With the warnings about the recording in front of those about the words."""
+    """Its warnings are those about the recording, then those about the words."""
     duration: float
-    """Seconds of the whole file, or up to where the range ended."""
+    """Seconds from the start of the file to the end of what was decoded."""
 
 
 _Kind = TypeVar("_Kind", bound=BaseModel)
 
 
 def read_transcription(output: object, *, language: str | None) -> TranscriptionAnswer:
-    """Return a `compact` or `verbose_json` answer, with its characters if it has any.
+    """Read a `compact` or `verbose_json` answer, with its characters if it has any.
 
-    `language` is what was asked for. Raise JobFailed if the answer is neither.
+    `language` is the one that was asked for. Raise EndpointRefused if the answer has neither form.
     """
     if is_compact(output):
         compact = _read(Compact, output, "transcription")
@@ -86,40 +93,39 @@ def read_transcription(output: object, *, language: str | None) -> Transcription
     return _of_verbose_json(_read(_VerboseJson, output, "transcription"), language)
 
 
-def _of_verbose_json(said: _VerboseJson, language: str | None) -> TranscriptionAnswer:
-    """OpenAI's shape has no word for «not known»: what nobody asked for is None again."""
-    is_unknown = language is None and said.language == UNKNOWN_LANGUAGE
-    return TranscriptionAnswer(
-        Transcription(
-            words=tuple(Word(one.start, one.end, one.word, one.confidence) for one in said.words),
-            characters=tuple(
-                Character(one.start, one.end, one.char) for one in said.timestamps.char
-            ),
-            language=None if is_unknown else said.language,
-            warnings=said.warnings,
-        ),
-        said.duration,
+def _of_verbose_json(answer: _VerboseJson, language: str | None) -> TranscriptionAnswer:
+    """Undo what OpenAI's shape changes: it cannot say that a language is unknown."""
+    is_unknown = language is None and answer.language == UNKNOWN_LANGUAGE
+    characters = answer.timestamps.char
+    transcription = Transcription(
+        words=tuple(Word(one.start, one.end, one.word, one.confidence) for one in answer.words),
+        characters=tuple(Character(one.start, one.end, one.char) for one in characters),
+        language=None if is_unknown else answer.language,
+        warnings=answer.warnings,
     )
+    return TranscriptionAnswer(transcription, answer.duration)
 
 
 def read_diarization(output: object) -> Diarization:
-    """Return the `json` answer of a diarization worker. Raise JobFailed if it is none."""
-    said = _read(_Turns, output, "diarization")
+    """Read the `json` answer of a diarization worker. Raise EndpointRefused if it is none."""
+    answer = _read(_Turns, output, "diarization")
     return Diarization(
-        _turns(said.segments), _turns(said.exclusive_segments), said.warnings, said.duration
+        turns=_turns(answer.segments),
+        exclusive_turns=_turns(answer.exclusive_segments),
+        warnings=answer.warnings,
+        duration=answer.duration,
     )
 
 
-def _turns(said: tuple[_Turn, ...]) -> tuple[Turn, ...]:
-    return tuple(Turn(one.start, one.end, one.speaker) for one in said)
+def _turns(segments: tuple[_Turn, ...]) -> tuple[Turn, ...]:
+    return tuple(Turn(one.start, one.end, one.speaker) for one in segments)
 
 
 def _read(kind: type[_Kind], output: object, name: str) -> _Kind:
     try:
         return kind.model_validate(output)
     except ValidationError:
-        raise JobFailed(
+        raise EndpointRefused(
             f"the answer of the {name} endpoint is not that of a {name} worker of this version; "
-            f"check {name.upper()}_ENDPOINT_ID",
-            retryable=False,
+            f"check {name.upper()}_ENDPOINT_ID"
         ) from None

@@ -1,8 +1,8 @@
-"""The form in which a transcription worker of ours answers an orchestrator of ours.
+"""The form in which our transcription worker answers our orchestrator.
 
-Each word once, as `[start, end, text, confidence]`; characters, if asked for, as
-`[start, end, text]`. Times are seconds with three decimals, which is all that anything is derived
-from (`core.transcript.assembly`), so nothing is lost.
+Each word comes once, as `[start, end, text, confidence]`; characters, if asked for, as
+`[start, end, text]`. Times are seconds with three decimals. Nothing is lost by that, because
+`core.transcript.assembly` derives everything from rounded times.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from core.domain.rounding import confidence, seconds
 from core.domain.timeline import Character, Transcript, Transcription, Word
 from core.wire.fields import Answer
 from core.wire.form import WorkerFormat
+from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Share = Annotated[float, Field(allow_inf_nan=False)]
+_Confidence = Annotated[float, Field(allow_inf_nan=False)]
+_Word = tuple[_Seconds, _Seconds, str, _Confidence | None]
+_Character = tuple[_Seconds, _Seconds, str]
 
 
 def is_compact(output: object) -> bool:
@@ -26,39 +29,40 @@ def is_compact(output: object) -> bool:
 
 
 def write(transcript: Transcript, *, characters: bool) -> Answer:
-    """Return a transcript without speakers as plain JSON."""
+    """Return a transcript as plain JSON, without speakers."""
     answer: Answer = {
         "success": True,
         "format": WorkerFormat.COMPACT,
         "language": transcript.language,
         "duration": seconds(transcript.duration),
         "warnings": list(transcript.warnings),
-        "words": [
-            [seconds(word.start), seconds(word.end), word.text, confidence(word.confidence)]
-            for word in transcript.words
-        ],
+        "words": [[*_timed(word), confidence(word.confidence)] for word in transcript.words],
     }
     if characters:
-        answer["characters"] = [
-            [seconds(one.start), seconds(one.end), one.text] for one in transcript.characters
-        ]
+        answer["characters"] = [_timed(character) for character in transcript.characters]
     return answer
 
 
+def _timed(text: Word | Character) -> list[object]:
+    return [seconds(text.start), seconds(text.end), text.text]
+
+
 class Compact(BaseModel):
-    """What `write` returns, read back."""
+    """An answer that `write` wrote."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     language: str | None
     duration: _Seconds
-    warnings: tuple[str, ...] = ()
-    words: tuple[tuple[_Seconds, _Seconds, str, _Share | None], ...]
-    characters: tuple[tuple[_Seconds, _Seconds, str], ...] = ()
+    warnings: Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS, fail_fast=True)] = ()
+    words: Annotated[tuple[_Word, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
+    characters: Annotated[
+        tuple[_Character, ...], Field(max_length=MAX_ANSWERED_CHARACTERS, fail_fast=True)
+    ] = ()
 
     @property
     def transcription(self) -> Transcription:
-        """The words, as the model said them."""
+        """The speech model's answer."""
         return Transcription(
             words=tuple(Word(*one) for one in self.words),
             characters=tuple(Character(*one) for one in self.characters),

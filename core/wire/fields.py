@@ -1,4 +1,4 @@
-"""How text becomes a field of an answer."""
+"""The type of answers, and text that fits into their fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Answer = dict[str, object]
 
 
 def one_line(text: str) -> str:
-    """Return the text with single blanks for all white space and without control characters."""
+    """Return the text with single blanks for all white space, and without control characters."""
     kept = (
         char for char in text if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs")
     )

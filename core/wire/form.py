@@ -1,4 +1,4 @@
-"""How an answer is written: the formats, and what a request says about them."""
+"""The formats of answers, and a request's choice among them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class DiarizationFormat(StrEnum):
 
 
 class WorkerFormat(StrEnum):
-    """The formats that only workers of ours ask each other for."""
+    """The formats that only our own workers ask for."""
 
     COMPACT = "compact"
-    """Each word once: see `core.wire.compact`."""
+    """See `core.wire.compact`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How one answer is written."""
+    """How to write one answer."""
 
     response_format: TranscriptFormat | DiarizationFormat | WorkerFormat
     timestamps: bool = False

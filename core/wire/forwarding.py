@@ -1,7 +1,7 @@
-"""Requests as JSON again, for the endpoints that the orchestrator asks.
+"""From a request back to JSON, for the endpoints of the orchestrator.
 
-This is `job_input.parse` backwards. Fields are not listed here: whatever a request holds is
-written, by the name that it has in `core.domain.request` unless `_NAMES` says otherwise.
+This is the inverse of `job_input.parse`. It lists no fields: it writes every field of a request
+by its name in `core.domain.request`, unless `_NAMES` has another.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _NAMES = {
     (TranscriptionRequest, "characters"): "timestamps",
     (TranscriptionRequest, "turns"): "diarization_segments",
 }
-"""The fields that have another name on the wire."""
+"""The fields whose names differ on the wire."""
 
 
 def job_input(request: TranscriptionRequest | DiarizationRequest) -> dict[str, object]:
-    """Return what `parse` makes the same request of; what is at its default is left out."""
+    """Return the input that `parse` turns into this request; leave out defaults."""
     return dict(_flat(request))
 
 

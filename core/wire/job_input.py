@@ -1,20 +1,17 @@
-"""A JSON object to a request, for every front that takes JSON: one typed model per role.
+"""From JSON to a request, for every front that takes JSON: one typed model per role.
 
-The table of the fields: docs/API.md.
+docs/API.md describes the fields.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AliasChoices,
     BaseModel,
-    ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -35,48 +32,81 @@ from core.domain.request import (
 from core.domain.request import Part as RequestedPart
 from core.domain.timeline import Turn
 from core.errors import InvalidRequest
+from core.wire import spellings
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
+from core.wire.input_fields import (
+    CHOICE,
+    Boolean,
+    Count,
+    Fields,
+    Name,
+    Part,
+    Seconds,
+    Strict,
+    Text,
+    TurnField,
+    TurnFields,
+)
+from core.wire.refusal import sentence
 
-_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Count = Annotated[int, Field(ge=1, le=100)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+_SOURCES = ("audio", "audio_url", "audio_base64")
+_UNDECIDED = {
+    "language": ("auto", "und", "none", "null"),
+    "num_speakers": ("auto",),
+    "min_speakers": ("auto",),
+    "max_speakers": ("auto",),
+}
+"""Words that say no more than a field that is left out."""
 
 
 def _is_url(text: str) -> bool:
     return "://" in text or text.lstrip().startswith("data:")
 
 
-class AudioInput(_Strict):
-    """What every role takes: a recording and, if wanted, a range of it."""
+class AudioInput(Strict):
+    """The input of every role: a recording and, if wanted, a range of it."""
 
-    audio: str | None = Field(default=None, repr=False)
-    audio_url: str | None = Field(default=None, repr=False)
-    audio_base64: str | None = Field(default=None, repr=False)
-    audio_format: str | None = None
+    audio: Text | None = Field(default=None, repr=False)
+    audio_url: Text | None = Field(default=None, repr=False)
+    audio_base64: Text | None = Field(default=None, repr=False)
+    audio_format: Text | None = None
     """Ignored: the content decides."""
-    start: _Seconds | None = None
-    end: _Seconds | None = None
+    start: Seconds | None = None
+    end: Seconds | None = None
+
+    @classmethod
+    def as_meant(cls, given: Fields) -> Fields:
+        """Leave out the known fields that say nothing."""
+        return {name: value for name, value in given.items() if not cls._is_absent(name, value)}
+
+    @classmethod
+    def _is_absent(cls, name: Any, value: object) -> bool:
+        if name in _SOURCES:
+            return value is None  # an empty recording is a mistake, unless there is another
+        if name not in cls.model_fields and name not in _ALIASES:
+            return False
+        is_undecided = spellings.word(value) in _UNDECIDED.get(name, ())
+        return is_undecided or spellings.is_blank(value)
+
+    @property
+    def _sources(self) -> dict[str, str]:
+        return {name: value for name in _SOURCES if (value := getattr(self, name)) is not None}
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [
-            name
-            for name in ("audio", "audio_url", "audio_base64")
-            if getattr(self, name) is not None
-        ]
-        if len(given) != 1:
-            what = f"{' and '.join(given)} were given" if given else "none was given"
+        filled = [name for name, value in self._sources.items() if not spellings.is_blank(value)]
+        empty = [name for name in self._sources if name not in filled]
+        if empty and not filled:
+            verb = "is" if len(empty) == 1 else "are"
+            raise ValueError(f"{' and '.join(empty)} {verb} empty; give a URL or base64 text")
+        if len(filled) != 1:
+            what = f"{' and '.join(filled)} were given" if filled else "none was given"
             raise ValueError(f"give exactly one of audio, audio_url, audio_base64; {what}")
-        if not str(getattr(self, given[0])).strip():
-            raise ValueError(f"{given[0]} is empty; give a URL or base64 text")
         return self
 
     @model_validator(mode="after")
     def _said_plainly(self) -> Self:
-        if self.audio_url is not None and not _is_url(self.audio_url):
+        if self.audio_url and self.audio_url.strip() and not _is_url(self.audio_url):
             raise ValueError(
                 "audio_url is not a URL; give http(s):// or s3://, or use audio_base64"
             )
@@ -92,33 +122,48 @@ class AudioInput(_Strict):
 
     @property
     def recording(self) -> Recording:
-        """The one source that was given, and the range."""
-        given = self.audio or self.audio_url or self.audio_base64 or ""
-        return Recording(Source(given.strip()), Range(self.start or 0.0, self.end))
+        """The recording, from the one source that was given, and the range of it."""
+        given = "".join(value.strip() for value in self._sources.values())
+        return Recording(Source(given), Range(self.start or 0.0, self.end))
 
 
-class _Transcribing(AudioInput):
-    language: str | None = None
-    response_format: TranscriptFormat = Field(default=TranscriptFormat.JSON, strict=False)
-    timestamps: bool = Field(
+class _WordsInput(AudioInput):
+    language: Name | None = None
+    response_format: Annotated[TranscriptFormat, CHOICE] = Field(
+        default=TranscriptFormat.JSON, strict=False
+    )
+    timestamps: Boolean = Field(
         default=False, validation_alias=AliasChoices("timestamps", "timestamp")
     )
 
+    @classmethod
+    def as_meant(cls, given: Fields) -> Fields:
+        """Read two spellings of one field as one, if they agree."""
+        given = super().as_meant(given)
+        if not given.keys() >= {"timestamps", "timestamp"}:
+            return given
+        if spellings.boolean(given["timestamps"]) is not spellings.boolean(given["timestamp"]):
+            raise ValueError(
+                "timestamps and timestamp are one field and were given different values; leave "
+                "one out"
+            )
+        return {name: value for name, value in given.items() if name != "timestamp"}
+
     @property
     def decoding(self) -> Decoding:
-        """How speech is turned into text."""
+        """How to turn speech into text."""
         return Decoding(language=self.language)
 
     @property
     def form(self) -> Form:
-        """How the answer is written."""
+        """How to write the answer."""
         return Form(self.response_format, timestamps=self.timestamps)
 
 
-class _Diarizing(AudioInput):
-    num_speakers: _Count | None = None
-    min_speakers: _Count | None = None
-    max_speakers: _Count | None = None
+class _SpeakersInput(AudioInput):
+    num_speakers: Count | None = None
+    min_speakers: Count | None = None
+    max_speakers: Count | None = None
 
     @model_validator(mode="after")
     def _counts_agree(self) -> Self:
@@ -131,88 +176,65 @@ class _Diarizing(AudioInput):
 
     @property
     def speakers(self) -> SpeakerCount:
-        """What the caller knows about the number of speakers."""
+        """The number of speakers, as far as the caller knows it."""
         return SpeakerCount(self.num_speakers, self.min_speakers, self.max_speakers)
 
 
-class SingleInput(_Transcribing, _Diarizing):
-    """What the single worker takes."""
+class SingleInput(_WordsInput, _SpeakersInput):
+    """The input of the single worker."""
 
-    diarize: bool = True
+    diarize: Boolean = True
+    on_diarization_error: Annotated[OnDiarizationError, CHOICE] = Field(
+        default=OnDiarizationError.FAIL, strict=False
+    )
 
     @property
     def request(self) -> SingleRequest:
-        """What is asked."""
-        return SingleRequest(**self._asked)
+        """The request in it."""
+        return SingleRequest(**self._fields)
 
     @property
-    def _asked(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, Any]:
         return {
             "recording": self.recording,
             "decoding": self.decoding,
             "characters": self.timestamps,
             "speakers": self.speakers if self.diarize else None,
+            "on_diarization_error": self.on_diarization_error,
         }
 
 
 class OrchestratorInput(SingleInput):
-    """What the orchestrator takes."""
-
-    on_diarization_error: OnDiarizationError = Field(default=OnDiarizationError.FAIL, strict=False)
+    """The input of the orchestrator."""
 
     @property
     def request(self) -> OrchestratedRequest:
-        """What is asked."""
-        return OrchestratedRequest(**self._asked, on_diarization_error=self.on_diarization_error)
+        """The request in it."""
+        return OrchestratedRequest(**self._fields)
 
 
-class DiarizationInput(_Diarizing):
-    """What the diarization worker takes."""
+class DiarizationInput(_SpeakersInput):
+    """The input of the diarization worker."""
 
-    response_format: DiarizationFormat = Field(default=DiarizationFormat.JSON, strict=False)
+    response_format: Annotated[DiarizationFormat, CHOICE] = Field(
+        default=DiarizationFormat.JSON, strict=False
+    )
 
     @property
     def request(self) -> DiarizationRequest:
-        """What is asked."""
+        """The request in it."""
         return DiarizationRequest(self.recording, self.speakers)
 
     @property
     def form(self) -> Form:
-        """How the answer is written."""
+        """How to write the answer."""
         return Form(self.response_format)
 
 
-class TurnField(_Strict):
-    """One element of `diarization_segments`, as the diarization worker gives them."""
+class TranscriptionInput(_WordsInput):
+    """The input of the transcription worker."""
 
-    start: _Seconds
-    end: _Seconds
-    speaker: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.end < self.start:
-            raise ValueError("end is before start")
-        return self
-
-
-class Part(_Strict):
-    """The i-th of n equal parts of the recording."""
-
-    index: int = Field(ge=0)
-    of: int = Field(ge=1, le=1000)
-
-    @model_validator(mode="after")
-    def _in_range(self) -> Self:
-        if self.index >= self.of:
-            raise ValueError("index counts from 0 and must be smaller than of")
-        return self
-
-
-class TranscriptionInput(_Transcribing):
-    """What the transcription worker takes."""
-
-    diarization_segments: tuple[TurnField, ...] | None = Field(default=None, strict=False)
+    diarization_segments: TurnFields | None = None
     part: Part | None = None
 
     @model_validator(mode="after")
@@ -234,7 +256,7 @@ class TranscriptionInput(_Transcribing):
 
     @property
     def request(self) -> TranscriptionRequest:
-        """What is asked."""
+        """The request in it."""
         part = None if self.part is None else RequestedPart(self.part.index, self.part.of)
         return TranscriptionRequest(
             self.recording, self.decoding, self.timestamps, part=part, turns=self.turns
@@ -242,7 +264,7 @@ class TranscriptionInput(_Transcribing):
 
     @property
     def turns(self) -> tuple[Turn, ...] | None:
-        """The caller's turns in order of start; None if none were given."""
+        """The caller's turns, sorted by start; None if none were given."""
         if self.diarization_segments is None:
             return None
         fields = sorted(self.diarization_segments, key=lambda field: (field.start, field.end))
@@ -250,43 +272,19 @@ class TranscriptionInput(_Transcribing):
 
 
 _Input = TypeVar("_Input", bound=AudioInput)
+_ALIASES = ("timestamp",)
+_NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": Part}
 
 
 def parse(kind: type[_Input], job_input: object) -> _Input:
-    """Return a JSON object, such as `job["input"]`, as what a role takes.
+    """Read a JSON object, such as `job["input"]`, as the input of a role.
 
-    A known field that is null counts as not given. Raise
-    InvalidRequest with a sentence that names the field, what is wrong, and for an unknown field the
-    nearest known one.
+    A known field that says nothing counts as not given. Raise InvalidRequest with a sentence that
+    names the field, the mistake, and for an unknown field the nearest known one.
     """
     if not isinstance(job_input, dict):
         raise InvalidRequest('input must be a JSON object, for example {"audio_url": "https://…"}')
-    given = {
-        name: value
-        for name, value in job_input.items()
-        if value is not None or name not in {*kind.model_fields, "timestamp"}
-    }
     try:
-        return kind.model_validate(given)
+        return kind.model_validate(job_input)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
-        raise InvalidRequest("; ".join(_explain(kind, detail) for detail in details[:3])) from None
-
-
-def _explain(kind: type[AudioInput], detail: Any) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        return _unknown_field(kind, detail["loc"])
-    reason = detail["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
-    return f"{where}: {reason[:1].lower()}{reason[1:]}" if where else reason
-
-
-def _unknown_field(kind: type[AudioInput], location: tuple[str | int, ...]) -> str:
-    *outer, name = (str(part)[:60] for part in location)
-    known = (_NESTED[outer[0]] if outer else kind).model_fields
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
-    return f"{'.'.join([*outer, name])}: unknown field; {hint}"
-
-
-_NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": Part}
+        raise InvalidRequest(sentence(error, kind, _NESTED)) from None

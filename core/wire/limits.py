@@ -1,6 +1,22 @@
-"""What the platform carries, in bytes of JSON. It loses what is larger without a word."""
+"""Bounds of what travels: of a message in bytes, of its lists in elements."""
 
 MAX_RUN_BYTES = 10_000_000
-"""A request or an answer by `/run`."""
+"""The most bytes of JSON that the platform carries for a request or an answer of `/run`.
+
+It drops anything larger silently.
+"""
 MAX_RUNSYNC_BYTES = 20_000_000
-"""The same by `/runsync`."""
+"""The same for `/runsync`."""
+
+MAX_FIELDS = 32
+"""The most fields of one object in a request; no role knows as many."""
+MAX_TURNS = 20_000
+"""The most turns in a request: one every half second for three hours."""
+MAX_SPEAKERS = 100
+"""The most different speakers of one recording."""
+MAX_ANSWERED = 1_000_000
+"""The most words, or turns, in an endpoint's answer."""
+MAX_ANSWERED_CHARACTERS = 10_000_000
+"""The most characters in an endpoint's answer."""
+MAX_WARNINGS = 1_000
+"""The most warnings in an endpoint's answer."""

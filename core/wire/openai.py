@@ -1,11 +1,13 @@
-"""The two shapes of OpenAI's transcription API, field by field as its clients' types have them, and
-what we know beyond them.
+"""The two shapes of OpenAI's transcription API, and fields of our own beyond them.
+
+OpenAI's fields are those that the types of its clients have.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sequence
 from statistics import fmean
 
 from core.domain.rounding import confidence, seconds
@@ -13,14 +15,15 @@ from core.domain.timeline import Segment, Transcript, Word
 from core.wire.fields import Answer
 
 UNKNOWN_SPEAKER = "unknown"
-"""Where OpenAI's type demands a speaker's name and there is none."""
+"""Fills in for a missing speaker, whose name OpenAI's type demands."""
 UNKNOWN_LANGUAGE = "und"
-"""ISO 639-2 for an undetermined language, where OpenAI's type demands one."""
+"""Fills in for a missing language, which OpenAI's type demands: undetermined in ISO 639-2."""
 
 
 def verbose_json(transcript: Transcript) -> Answer:
-    """OpenAI's `TranscriptionVerbose`; words and segments also say who, how sure, and whether
-    others spoke too.
+    """Return OpenAI's `TranscriptionVerbose`.
+
+    Segments also name their speaker, and words their speaker, confidence and overlap.
     """
     return {
         "task": "transcribe",
@@ -35,16 +38,8 @@ def verbose_json(transcript: Transcript) -> Answer:
 
 
 def _verbose_segment(index: int, segment: Segment, diarized: bool) -> Answer:
-    """OpenAI's segment; what only Whisper has is given as Whisper gives it for speech that it is
-    sure of.
-    """
-    confidences = [
-        word.confidence
-        for word in segment.words
-        if word.confidence and math.isfinite(word.confidence)
-    ]
-    encoded = segment.text.encode()
-    return {
+    """Return OpenAI's segment, with Whisper's own fields as Whisper fills them for clear speech."""
+    segment_fields: Answer = {
         "id": index,
         "seek": round(100 * segment.start),
         "start": seconds(segment.start),
@@ -52,31 +47,44 @@ def _verbose_segment(index: int, segment: Segment, diarized: bool) -> Answer:
         "text": segment.text,
         "tokens": [],
         "temperature": 0.0,
-        "avg_logprob": round(fmean(map(math.log, confidences)), 3) if confidences else 0.0,
-        "compression_ratio": round(len(encoded) / len(zlib.compress(encoded)), 3),
+        "avg_logprob": _average_log_probability(segment.words),
+        "compression_ratio": _compression_ratio(segment.text.encode()),
         "no_speech_prob": 0.0,
-    } | ({"speaker": segment.speaker} if diarized else {})
+    }
+    return segment_fields | ({"speaker": segment.speaker} if diarized else {})
+
+
+def _average_log_probability(words: Sequence[Word]) -> float:
+    """Return the mean logarithm of the words' confidences; 0 if no word has one."""
+    confidences = [
+        word.confidence for word in words if word.confidence and math.isfinite(word.confidence)
+    ]
+    return round(fmean(map(math.log, confidences)), 3) if confidences else 0.0
+
+
+def _compression_ratio(encoded: bytes) -> float:
+    return round(len(encoded) / len(zlib.compress(encoded)), 3)
 
 
 def _verbose_word(word: Word, diarized: bool) -> Answer:
-    said: Answer = {
+    answer: Answer = {
         "word": word.text,
         "start": seconds(word.start),
         "end": seconds(word.end),
         "confidence": confidence(word.confidence),
     }
     if diarized:
-        said |= {
+        answer |= {
             "speaker": word.speaker,
             "speaker_confidence": confidence(word.speaker_confidence),
             "overlap": word.overlapped,
             "nearest": word.nearest,
         }
-    return said
+    return answer
 
 
 def diarized_json(transcript: Transcript) -> Answer:
-    """OpenAI's `TranscriptionDiarized`, with words."""
+    """Return OpenAI's `TranscriptionDiarized`, and our words."""
     return {
         "task": "transcribe",
         "segments": [

@@ -1,4 +1,4 @@
-"""What a flow found as an answer: one small renderer per format, all on the same common part.
+"""From the result of a flow to an answer: fields common to all formats, and a renderer for each.
 
 Times are seconds with three decimals. Everything is plain JSON: dicts, lists, strings, finite
 numbers, booleans and None.
@@ -17,7 +17,7 @@ from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerForm
 
 
 def render(result: Transcript | Diarization, form: Form) -> Answer:
-    """Return what a flow found as an answer, ready for `json.dumps`."""
+    """Return the result of a flow as an answer, ready for `json.dumps`."""
     if isinstance(result, Diarization):
         answer = _of_speakers(result, form.response_format)
     elif form.response_format is WorkerFormat.COMPACT:
@@ -80,8 +80,8 @@ def _json(transcript: Transcript) -> Answer:
     }
 
 
-def _spoken(spoken: Segment | Turn) -> Answer:
-    return {"start": seconds(spoken.start), "end": seconds(spoken.end), "speaker": spoken.speaker}
+def _spoken(one: Segment | Turn) -> Answer:
+    return {"start": seconds(one.start), "end": seconds(one.end), "speaker": one.speaker}
 
 
 def _nothing_more(_: Transcript) -> Answer:
@@ -93,8 +93,9 @@ def _turns(turns: Iterable[Turn]) -> list[Answer]:
 
 
 def _rttm(turns: Iterable[Turn]) -> str:
-    """NIST's Rich Transcription Time Marked lines, one a turn; what is shorter than its three
-    decimals show is left out.
+    """Return NIST's Rich Transcription Time Marked lines, one per turn.
+
+    Leave out turns that are too short for its three decimals.
     """
     times = ((round(turn.start, 3), round(turn.end, 3), turn.speaker) for turn in turns)
     return "".join(

@@ -1,40 +1,33 @@
-"""The transcript as subtitles: cues that can be read, of one speaker each, whose text cannot break
-the format.
+"""The transcript as subtitles: cues of one speaker each, on screen long enough to be read.
+
+No text can break the format.
 """
 
 from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate, groupby, zip_longest
+from dataclasses import replace
+from enum import IntEnum
+from itertools import accumulate, groupby
 
 from core.domain.timeline import Transcript, Word
+from core.wire.cues import LONGEST_CUE_MS, Cue, join_short, timed
 from core.wire.fields import Answer, one_line
 
-# Two lines of 42 characters, 5/6 to 7 seconds: what Netflix's guide for timed text asks of
-# subtitles in Latin letters.
+# Netflix's guide for timed text asks for two lines of 42 Latin characters.
 LINE_CHARACTERS = 42
-SHORTEST_CUE_MS = 833
-LONGEST_CUE_MS = 7000
 CLAUSE_PAUSE_S = 0.2
 LABEL_CHARACTERS = 24
 
 Texts = Callable[[Sequence[Word]], list[str]]
-"""What a cue of these words shows, in parts between which a line may end."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Cue:
-    start_ms: int
-    end_ms: int
-    words: tuple[Word, ...]
+"""Returns the texts that a cue of these words shows; a line may end between two of them."""
 
 
 def srt(transcript: Transcript) -> Answer:
-    """SubRip; who speaks stands before the words."""
+    """Return SubRip, with the speaker in front of the words."""
 
-    def block(number: int, cue: _Cue) -> str:
+    def block(number: int, cue: Cue) -> str:
         lines = "\n".join(_lines(_labelled(cue.words))).translate(_NOT_STYLING)
         return f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{lines}\n"
 
@@ -43,9 +36,9 @@ def srt(transcript: Transcript) -> Answer:
 
 
 def vtt(transcript: Transcript) -> Answer:
-    """WebVTT; who speaks stands in a voice tag."""
+    """Return WebVTT, with the speaker in a voice tag."""
 
-    def block(cue: _Cue) -> str:
+    def block(cue: Cue) -> str:
         label = _label(cue.words[0].speaker)
         voice = f"<v {html.escape(label, quote=False)}>" if label else ""
         lines = html.escape("\n".join(_lines(_unlabelled(cue.words))), quote=False)
@@ -55,9 +48,7 @@ def vtt(transcript: Transcript) -> Answer:
 
 
 _NOT_STYLING = str.maketrans("<>{}", "‹›()")
-"""srt has no way to escape what players read as styling, or parsers as an arrow; the nearest
-characters stand in.
-"""
+"""Replaces what players read as styling, or parsers as an arrow: srt cannot escape it."""
 
 
 def _clock(milliseconds: int, point: str) -> str:
@@ -67,9 +58,7 @@ def _clock(milliseconds: int, point: str) -> str:
 
 
 def _label(speaker: str | None) -> str:
-    """What a reader is shown: a number gets the word «Speaker» before it, a name stands as it
-    is.
-    """
+    """Return a speaker's name to show: a number or a single letter follows the word Speaker."""
     name = one_line(speaker or "")
     if len(name) > LABEL_CHARACTERS:
         name = name[: LABEL_CHARACTERS - 1] + "…"
@@ -82,58 +71,53 @@ def _unlabelled(words: Sequence[Word]) -> list[str]:
 
 def _labelled(words: Sequence[Word]) -> list[str]:
     label = _label(words[0].speaker)
-    return [f"{label}:"] * bool(label) + _unlabelled(words)
+    texts = _unlabelled(words)
+    return [f"{label}:", *texts] if label else texts
 
 
 def _lines(texts: Sequence[str]) -> tuple[str, ...]:
-    """One line, or two as even as possible, parted only between texts."""
+    """Return one line, or two of lengths as equal as possible, broken only between texts."""
     line = " ".join(texts)
-    cuts = accumulate(len(text) + 1 for text in texts[:-1])
-    cut = min(cuts, key=lambda cut: max(cut - 1, len(line) - cut), default=0)
-    return (line,) if len(line) <= LINE_CHARACTERS or not cut else (line[: cut - 1], line[cut:])
+    if len(line) <= LINE_CHARACTERS or len(texts) < 2:
+        return (line,)
+    second_lines = accumulate(len(text) + 1 for text in texts[:-1])
+    begin = min(second_lines, key=lambda begin: max(begin - 1, len(line) - begin))
+    return line[: begin - 1], line[begin:]
 
 
-def _cues(transcript: Transcript, texts: Texts) -> Iterator[_Cue]:
-    """The segments as cues of one speaker each that do not overlap; `texts` says what a cue of
-    these words would show.
-    """
+def _cues(transcript: Transcript, texts: Texts) -> list[Cue]:
+    """Cut the segments into cues of one speaker each that do not overlap."""
     groups = [
         tuple(group)
         for segment in transcript.segments
         for _, run in groupby(segment.words, key=lambda word: word.speaker)
         for group in _readable([piece for word in run for piece in _pieces(word)], texts)
     ]
-    free_ms = 0
-    for group, following in zip_longest(groups, groups[1:]):
-        cue = _shown(group, following, free_ms)
-        free_ms = cue.end_ms
-        yield cue
+    end_ms = round(1000 * transcript.duration)
+    joined = join_short(groups, end_ms, fits=lambda words: _fits(words, texts))
+    return timed(joined, end_ms)
 
 
 def _pieces(word: Word) -> Iterator[Word]:
-    """The word, or parts of it that fit a line, each with its part of the time."""
+    """Yield the word, or pieces of it that fit a line, each with its portion of the time."""
     text = one_line(word.text)
     for first in range(0, len(text), LINE_CHARACTERS):
-        part = text[first : first + LINE_CHARACTERS].strip()
+        piece = text[first : first + LINE_CHARACTERS].strip()
         start, end = (
             word.start + word.duration * at / len(text)
             for at in (first, min(len(text), first + LINE_CHARACTERS))
         )
-        yield replace(word, start=start, end=end, text=part)
+        yield replace(word, start=start, end=end, text=piece)
 
 
 def _readable(words: list[Word], texts: Texts) -> Iterator[list[Word]]:
-    """Cut at a comma, else at a pause, else in the middle, again and again, until every part fits a
-    cue.
-    """
-    if len(words) < 2 or _fits(words, texts):
-        if words:
-            yield words
+    """Cut words in two, again and again, until every group of them fits a cue."""
+    if not words:
         return
-    middle = range(max(1, len(words) // 4), max(2, len(words) - len(words) // 4))
-    cut = max(
-        middle, key=lambda i: (_clause_ends(words[i - 1], words[i]), -abs(2 * i - len(words)))
-    )
+    if len(words) == 1 or _fits(words, texts):
+        yield words
+        return
+    cut = _best_cut(words)
     yield from _readable(words[:cut], texts)
     yield from _readable(words[cut:], texts)
 
@@ -143,21 +127,30 @@ def _fits(words: Sequence[Word], texts: Texts) -> bool:
     return short and all(len(line) <= LINE_CHARACTERS for line in _lines(texts(words)))
 
 
-def _clause_ends(word: Word, following: Word) -> int:
-    if word.text.endswith((",", ";", ":", "–", "—", ".", "?", "!")):
-        return 2
-    return following.start - word.end >= CLAUSE_PAUSE_S
+class _Break(IntEnum):
+    """How good a place is to end a cue, in ascending order."""
+
+    ANYWHERE = 0
+    AT_A_PAUSE = 1
+    AT_A_MARK = 2
 
 
-def _shown(words: tuple[Word, ...], following: tuple[Word, ...] | None, free_ms: int) -> _Cue:
-    """When the words are on screen: long enough to be read where that is free, and never together
-    with the cues around.
+def _best_cut(words: Sequence[Word]) -> int:
+    """Return how many words to put in front of the cut: the best place in the middle half.
+
+    Of two equally good places, the one nearer to the middle wins.
     """
-    start = max(free_ms, round(1000 * words[0].start))
-    end = max(round(1000 * max(word.end for word in words)), start + SHORTEST_CUE_MS)
-    limit = (
-        start + LONGEST_CUE_MS
-        if following is None
-        else min(start + LONGEST_CUE_MS, round(1000 * following[0].start))
+    quarter = len(words) // 4
+    middle_half = range(max(1, quarter), max(2, len(words) - quarter))
+    return max(
+        middle_half,
+        key=lambda cut: (_break(words[cut - 1], words[cut]), -abs(2 * cut - len(words))),
     )
-    return _Cue(start, max(start + 1, min(end, limit)), words)
+
+
+def _break(word: Word, following: Word) -> _Break:
+    if word.text.endswith((",", ";", ":", "–", "—", ".", "?", "!")):
+        return _Break.AT_A_MARK
+    if following.start - word.end >= CLAUSE_PAUSE_S:
+        return _Break.AT_A_PAUSE
+    return _Break.ANYWHERE

@@ -1,1 +1,1 @@
-"""All that is the RunPod SDK's."""
+"""The adapter to the RunPod SDK."""

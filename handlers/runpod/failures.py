@@ -1,6 +1,6 @@
-"""What a failed job answers: `error: "<code>: <sentence>"`, never an exception.
+"""The answers of failed jobs: `error: "<code>: <sentence>"`, never an exception.
 
-An exception would leak a traceback with paths and texts.
+The traceback of an exception would leak paths and texts.
 """
 
 from __future__ import annotations
@@ -8,46 +8,60 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from core.errors import Cancelled, InternalError, WorkerError
+from core.settings import Failures
 from core.wire.fields import Answer
 
 log = logging.getLogger("parakeet.worker")
 
 
-def answered(work: Callable[[], Answer], job_id: object) -> Answer:
-    """Return what the work returns, or the answer of its failure."""
+def answered(work: Callable[[], Answer], job_id: object, failures: Failures = "error") -> Answer:
+    """Return the answer of the work, or that of its failure."""
     try:
         return work()
     except Cancelled as error:
-        return failure(error)
+        return failure(error, failures)
     except WorkerError as error:
         log.warning("%s | %s", job_id, error.code)
-        return failure(error)
+        return failure(error, failures)
     except Exception as error:
-        # A traceback can hold paths and texts.
+        # A traceback can contain paths and texts.
         log.error("%s | %s", job_id, _where(error))  # noqa: TRY400
         kind = type(error).__name__
-        return failure(
-            InternalError(f"the worker failed ({kind}); try again, and report it if it stays")
+        internal = InternalError(
+            f"the worker failed ({kind}); try again, and report it if it stays"
         )
+        return failure(internal, failures)
 
 
-def failure(error: WorkerError) -> Answer:
-    """Return the answer of a failure, with what the SDK looks at."""
-    answer: Answer = {
-        "error": f"{error.code}: {error}",
-        "success": False,
-        "code": error.code,
-        "retryable": error.retryable,
-    }
+def failure(error: WorkerError, failures: Failures = "error") -> Answer:
+    """Return the answer of a failure, with what the SDK looks at.
+
+    The SDK takes `error` and `refresh_worker` out of an answer and makes the rest the output. If
+    nothing is left, the failed job has no output.
+    """
+    # The SDK cannot send half a character, and would send nothing at all.
+    said = f"{error.code}: {error}".encode("utf-8", "replace").decode()
+    answer: Answer = {"error": said}
+    if failures == "output":
+        answer = _Output(answer, success=False)
     if error.refresh_worker:
         answer["refresh_worker"] = True
     return answer
 
 
+class _Output(Answer):
+    """An answer from which the SDK cannot take the error, so that the job completes with it."""
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """Return the default for `error`; do as other dicts for the rest."""
+        return default[0] if name == "error" and default else super().pop(name, *default)
+
+
 def _where(error: BaseException) -> str:
-    """Return the error's type and the last line of ours that it passed: no message, no path."""
+    """Return the type of the error and the line that raised it, without message or path."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next

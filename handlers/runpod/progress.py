@@ -1,6 +1,6 @@
-"""Progress to the platform, in order and always before the result.
+"""Progress updates to the platform, in order and always before the result.
 
-The SDK's own `progress_update` starts a thread per call and orders nothing: a late one can reopen a
+The SDK's own `progress_update` starts a thread per call, in no order: a late one can reopen a
 finished job.
 """
 
@@ -16,19 +16,19 @@ from core.domain.watch import Report, Stage
 
 INTERVAL_S = 1.0
 TIMEOUT_S = 5.0
-"""For the last update of a job that has ended."""
+"""Seconds for the last update after a job has ended."""
 
 
 @contextlib.asynccontextmanager
 async def progress(job: dict[str, Any]) -> AsyncIterator[Report]:
-    """Give a thread-safe report; the latest goes out, at most once an interval, in order."""
+    """Yield a thread-safe report, whose latest value is sent at most once per interval."""
     latest: dict[str, object] = {}
 
     def report(stage: Stage, fraction: float) -> None:
         latest.update(stage=stage, percent=round(100 * min(1.0, max(0.0, fraction))))
 
     if "RUNPOD_WEBHOOK_POST_OUTPUT" not in os.environ:
-        # The local API and test runs have nobody to tell.
+        # The local API and test runs have no platform.
         yield report
         return
     done = asyncio.Event()
@@ -37,9 +37,13 @@ async def progress(job: dict[str, Any]) -> AsyncIterator[Report]:
         yield report
     finally:
         done.set()
-        _, unfinished = await asyncio.wait([sender], timeout=TIMEOUT_S)
-        for task in unfinished:
-            task.cancel()
+        await _finish(sender)
+
+
+async def _finish(sender: asyncio.Task[None]) -> None:
+    _, unfinished = await asyncio.wait([sender], timeout=TIMEOUT_S)
+    for task in unfinished:
+        task.cancel()
 
 
 async def _send(job: dict[str, Any], latest: dict[str, object], done: asyncio.Event) -> None:

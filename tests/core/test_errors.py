@@ -7,7 +7,7 @@ import re
 import pytest
 
 from core import errors
-from core.errors import DownloadFailed, WorkerError
+from core.errors import DownloadFailed, WorkerError, is_retryable
 
 
 def _leaves(kind: type[WorkerError] = WorkerError) -> list[type[WorkerError]]:
@@ -31,7 +31,8 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
         (leaf.__name__, leaf.code) for leaf in _leaves()
     }
     retryable = {name for name, _, note in drawn if "retryable" in note}
-    assert retryable == {leaf.__name__ for leaf in _leaves() if leaf.retryable} | {"DownloadFailed"}
+    sometimes = {"DownloadFailed", "DiskFailed"}
+    assert retryable == {leaf.__name__ for leaf in _leaves() if leaf.retryable} | sometimes
 
 
 def test_every_error_says_what_it_means() -> None:
@@ -41,9 +42,18 @@ def test_every_error_says_what_it_means() -> None:
 
 @pytest.mark.parametrize("retryable", [True, False])
 def test_a_failed_download_may_or_may_not_be_worth_a_retry(retryable: bool) -> None:
-    """A host that is down may come back, a missing file does not."""
-    assert DownloadFailed("the host did not answer", retryable=retryable).retryable is retryable
+    """A host that is down may come back, a missing file does not; the code tells them apart."""
+    failed = DownloadFailed("the host did not answer", retryable=retryable)
+    assert failed.retryable is is_retryable(failed.code) is retryable
     assert not DownloadFailed("no such file").retryable
+
+
+def test_a_code_alone_says_whether_to_try_again() -> None:
+    """As the error does; an unknown code is not worth it."""
+    assert {leaf.code: is_retryable(leaf.code) for leaf in _leaves()} == {
+        leaf.code: leaf.retryable for leaf in _leaves()
+    }
+    assert not is_retryable("of_a_newer_worker")
 
 
 def test_only_a_failed_model_asks_for_another_worker() -> None:

@@ -45,6 +45,13 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     assert Settings.from_environment() == Settings()
 
 
+@pytest.mark.parametrize("text", ["calls,hearings", " calls , hearings ,", ",calls,,hearings"])
+def test_buckets_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Blanks and empty parts do not count."""
+    monkeypatch.setenv("S3_ALLOWED_BUCKETS", text)
+    assert Settings.from_environment().s3_allowed_buckets == ("calls", "hearings")
+
+
 @pytest.mark.parametrize("name", ["HUGGINGFACE_ACCESS_TOKEN", "HF_TOKEN"])
 def test_the_hub_token_has_two_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Ours, and the one that Hugging Face's own tools read."""
@@ -65,6 +72,10 @@ def test_secrets_are_masked_wherever_settings_are_printed(monkeypatch: pytest.Mo
     [
         ("CHUNK_DURATION", "long"),
         ("CHUNK_DURATION", "1"),
+        ("S3_ALLOWED_BUCKETS", "s3://calls"),
+        ("S3_ALLOWED_BUCKETS", "calls/2026"),
+        ("S3_ALLOWED_BUCKETS", "calls, UPPER"),
+        ("S3_ALLOWED_BUCKETS", "*"),
         ("CHUNK_DURATION", "inf"),
         ("MAX_AUDIO_DURATION", "0"),
         ("MAX_AUDIO_DURATION", "inf"),

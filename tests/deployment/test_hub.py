@@ -45,7 +45,8 @@ GPUS = {
 TORCH_CUDA = (12, 8)
 """What torch's wheel is built for; an older driver does not run NeMo's CUDA graphs."""
 NOT_OF_THE_HUB = {
-    "temp_dir", "ffmpeg_binary",  # the image's
+    "temp_dir",  # the image's
+    "runpod_allow_private_download_urls", "eager_imports",  # for development and for trouble
     # the orchestrator's
     "diarization_endpoint_id", "transcription_endpoint_id", "runpod_api_key",
     "runpod_endpoint_base_url",
@@ -143,7 +144,7 @@ class Fixed(_Strict):
 
 
 class Case(_Strict):
-    """A job that RunPod runs for a release; it passes where the endpoint answers at all."""
+    """A job that RunPod runs for a release; it passes if the endpoint answers at all."""
 
     name: Annotated[str, Field(pattern=r"^\w+$")]
     input: dict[str, Any]

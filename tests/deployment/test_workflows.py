@@ -1,7 +1,7 @@
 """`.github/workflows`: what they run exists, what they use is pinned, and they may do no more than
 they must.
 
-GitHub itself cannot be had here: that the steps work there is not tested.
+GitHub itself is not there to ask: whether the steps work on it is not tested.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def steps(name: str) -> list[dict[str, Any]]:
 
 
 def test_there_are_two() -> None:
-    """Else those that are added would want a look here."""
+    """One that is added needs its permissions looked at, here too."""
     assert NAMES == ["release.yml", "tests.yml"]
 
 
@@ -176,7 +176,7 @@ def test_an_image_gets_its_release_name_after_the_scan() -> None:
 
 
 def test_the_registry_is_the_repositorys_to_say() -> None:
-    """No host stands in the workflows, and its secret is used in one place."""
+    """No workflow names a host, and the secret is used in one place."""
     release = text("release.yml")
     assert "registry: ${{ vars.REGISTRY }}" in release
     assert release.count("secrets.") == 1

@@ -1,4 +1,4 @@
-"""The pages of docs/ as what is checked of them: fenced blocks, tables, links, headings."""
+"""The pages of docs/, taken apart: fenced blocks, tables, links, headings."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ class Block:
     """On its page, from 0."""
     language: str
     mark: str
-    """What stands behind the language, up to `=`: which check it gets."""
+    """The word after the language, up to `=`: it says which check the block gets."""
     value: str
-    """What stands behind `=`."""
+    """The word after `=`."""
     text: str
 
     @property
     def json(self) -> Any:
-        """What stands in a block of JSON."""
+        """The value of a block of JSON."""
         return json.loads(self.text)
 
 
 def read(page: str) -> str:
-    """The text of a page of docs/, by its name without the ending."""
+    """Return the text of a page of docs/, by its name without the ending."""
     return (DOCS / f"{page}.md").read_text(encoding="utf-8")
 
 
 def blocks(page: str) -> list[Block]:
-    """All fenced blocks of a page, in order."""
+    """Return all fenced blocks of a page, in order."""
     found = _FENCE.findall(read(page))
     return [
         Block(page, number, language, *_split(mark), text)
@@ -67,7 +67,10 @@ def _split(mark: str) -> tuple[str, str]:
 
 
 def rows(text: str, heading: str) -> list[list[str]]:
-    """The cells of the first table under a heading, without its head; `\\|` in a cell is a bar."""
+    """Return the cells of the first table under a heading, without its head.
+
+    `\\|` in a cell is a bar.
+    """
     section = re.split(
         r"\n#+ ",
         re.split(rf"^#+ {re.escape(heading)}\n", text, maxsplit=1, flags=re.MULTILINE)[1],
@@ -84,12 +87,34 @@ def rows(text: str, heading: str) -> list[list[str]]:
     ]
 
 
+def without_blocks(text: str) -> str:
+    """Return a text without its fenced blocks."""
+    return _FENCE.sub("", text)
+
+
 def prose(page: str) -> str:
-    """A page without its fenced blocks."""
-    return _FENCE.sub("", read(page))
+    """Return a page without its fenced blocks."""
+    return without_blocks(read(page))
 
 
 def anchors(text: str) -> set[str]:
-    """What links may name behind `#`: GitHub's names of the headings."""
+    """Return the names that links may have after `#`: GitHub's names of the headings."""
     headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def linked(start: Path) -> set[Path]:
+    """Return all Markdown files that can be reached from one by following relative links."""
+    seen: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        page = waiting.pop()
+        if page in seen:
+            continue
+        seen.add(page)
+        text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+        for target in re.findall(r"\]\(([^)\s#]+)", text):
+            path = (page.parent / target).resolve()
+            waiting += sorted(path.glob("*.md")) if path.is_dir() else []
+            waiting += [path] if path.suffix == ".md" and path.is_file() else []
+    return seen

@@ -20,23 +20,23 @@ import pytest
 from core import errors
 from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
 from core.domain.watch import Stage
-from core.errors import InvalidRequest, WorkerError
+from core.errors import InvalidRequest, WorkerError, is_retryable
 from core.transcript.labelling import label_words
 from core.transcript.segments import split_segments
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
+from core.wire.input_fields import Part, TurnField
 from core.wire.job_input import (
     AudioInput,
     DiarizationInput,
     OrchestratorInput,
-    Part,
     SingleInput,
     TranscriptionInput,
-    TurnField,
     parse,
 )
 from core.wire.render import render
 from emulator.api import JobBody
 from emulator.job import Job, Status
+from examples import client
 from tests.docs.pages import read, rows
 
 PAGE = read("API")
@@ -111,7 +111,7 @@ class Block:
 
     @property
     def json(self) -> Any:
-        """What stands in it."""
+        """Its value."""
         return json.loads(self.text)
 
 
@@ -138,7 +138,7 @@ def _leaves(kind: type[WorkerError] = WorkerError) -> list[type[WorkerError]]:
 
 
 def test_every_block_of_json_is_marked_and_is_json() -> None:
-    """So that none escapes the tests below."""
+    """None escapes the tests below."""
     assert len(_blocks()) == PAGE.count("```json")
     for block in _blocks():
         assert block.mark in {"request", "refused", "failure", "answer", "progress"}
@@ -226,7 +226,7 @@ def test_every_answer_is_what_is_rendered(name: str) -> None:
 
 
 def test_every_format_has_an_example() -> None:
-    """And stands in the table of its role."""
+    """And is in the table of its role."""
     shown = {block.value for block in _blocks() if block.mark == "answer"}
     assert shown == set(ANSWERS) >= {*TranscriptFormat, DiarizationFormat.RTTM}
     named = {name for row in _table("Answer") for name in re.findall(r"`(\w+)`", row[0])}
@@ -245,12 +245,9 @@ def _fields(value: object, where: str = "") -> set[str]:
 
 
 def test_the_table_of_fields_names_every_field_of_every_answer() -> None:
-    """And no other; a failed job's too."""
+    """And no other."""
     told = {name for row in _table("Every field") for name in re.findall(r"`([\w.]+)`", row[0])}
-    failed = {
-        name for block in _blocks() if block.mark == "failure" for name in block.json["output"]
-    }
-    assert told == failed.union(*map(_fields, ANSWERS.values()))
+    assert told == set[str]().union(*map(_fields, ANSWERS.values()))
 
 
 # the platform's part
@@ -285,23 +282,27 @@ def test_the_stages_of_progress_are_those_of_the_flows() -> None:
 
 def test_the_table_of_errors_holds_every_code() -> None:
     """And no other, with whether the same request may succeed later."""
-    told = {row[0].strip("`"): row[3] for row in _table("Errors")}
+    told = {row[0].strip("`"): row[3] for row in _table("Codes")}
     expected = {
         leaf.code: "yes" if leaf.retryable else "no"
         for leaf in _leaves()
         if leaf is not errors.SettingsError
     }
-    assert told == expected | dict.fromkeys(
-        (errors.DownloadFailed.code, errors.JobFailed.code), "told by `retryable`"
-    )
+    either = (errors.DownloadFailed, errors.DiskFailed)
+    assert told == expected | {kind.code_if_retryable: "yes" for kind in either}
+    assert told == {code: "yes" if is_retryable(code) else "no" for code in told}
+
+
+def test_the_clients_copy_of_the_table_is_the_table() -> None:
+    """The same codes are worth another try."""
+    told = {row[0].strip("`") for row in _table("Codes") if row[3] == "yes"}
+    assert told == client.RETRYABLE
 
 
 @pytest.mark.parametrize("block", _marked("failure"))
 def test_every_failed_job_has_the_shape_of_one(block: Block) -> None:
-    """The code in front of the sentence, and again beside `success` and `retryable`."""
-    (kind,) = [leaf for leaf in _leaves() if leaf.code == block.json["output"]["code"]]
+    """An error with its code in front, and no output."""
+    assert set(block.json) == {"status", "error"}
     assert block.json["status"] == "FAILED"
-    assert block.json["error"].startswith(f"{kind.code}: ")
-    assert set(block.json["output"]) == {"success", "code", "retryable"}
-    assert block.json["output"]["success"] is False
-    assert block.json["output"]["retryable"] is kind.retryable or kind is errors.DownloadFailed
+    code = block.json["error"].partition(": ")[0]
+    assert code in {row[0].strip("`") for row in _table("Codes")}

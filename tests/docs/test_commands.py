@@ -40,12 +40,12 @@ FINAL = ("COMPLETED", "FAILED")
 WITH_COMMANDS = [page for page in GUIDES if any(block.language == "sh" for block in blocks(page))]
 COMMANDS = re.compile(
     r"export [A-Z_]+=\S+(?: [A-Z_]+=\S+)*"
-    r"|(?:echo .+ \| )?curl -s \S+.*"
+    r"|(?:printf .+ \| )?curl -s \S+.*"
     r"|\./build-docker\.sh .+"
     r"|\.venv/bin/python -m (?:examples|core)\.\w+ .+"
     r"|make [\w-]+"
 )
-"""What may stand in a block, a line each: all that is run here."""
+"""The commands that a block may have, one a line: those that are run here."""
 
 
 def commands(block: Block) -> list[str]:
@@ -63,10 +63,10 @@ class Shell:
     printed: str = ""
     """By all commands so far."""
     answers: list[Any] = field(default_factory=list)
-    """What commands printed that is JSON."""
+    """The JSON that commands printed."""
 
     def run(self, block: Block) -> None:
-        """Run a block; where it asks for a job's status, as often as it takes to be a final one."""
+        """Run a block; if it asks for a job's status, repeat it until the status is final."""
         deadline = time.monotonic() + 60
         self._once(block)
         while "/status/" in block.text and self.answers[-1]["status"] not in FINAL:
@@ -173,7 +173,7 @@ def shell(server: Server, hub: Hub, tmp_path: Path) -> Iterator[Shell]:
 
 @pytest.mark.parametrize("page", WITH_COMMANDS)
 def test_every_command_is_of_a_kind_that_is_run(page: str) -> None:
-    """What is not, nobody would have tried."""
+    """A command of another kind would be one that nobody has tried."""
     lines = [line for block in blocks(page) if block.language == "sh" for line in commands(block)]
     assert [line for line in lines if not COMMANDS.fullmatch(line)] == []
 
@@ -210,8 +210,9 @@ def test_the_orchestrator_that_a_guide_asks_answers(shell: Shell) -> None:
 
 
 def differences(shown: object, printed: object, where: str = "answer") -> list[str]:
-    """Where a JSON value is not of the shape that a page shows: names, kinds, states word for word;
-    of a list the first that is in both.
+    """Return the places at which a JSON value has another shape than a page shows.
+
+    Names and kinds are compared, states word for word, and of a list the first that both have.
     """
     if isinstance(shown, dict) and isinstance(printed, dict):
         known = (

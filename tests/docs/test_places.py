@@ -57,7 +57,7 @@ def test_an_id_that_is_no_hubs_is_looked_for_where_it_says(tmp_path: Path) -> No
 
 
 def _folder(cell: str, folders: dict[str, Path]) -> Path | None:
-    """What to remove so that the place of a row is empty; None for the hub, which is the last."""
+    """Return the folder to remove so that a row's place is empty; None for the hub, the last."""
     named = re.search(r"`(/[^`]+)`", cell)
     if named:
         return folders[FIELDS[named[1]]]

@@ -1,5 +1,6 @@
-"""One emulator for a module's tests, in a thread, with the platform's times made short; each test
-opens an endpoint of its own.
+"""One emulator for a module's tests, in a thread and with short times.
+
+Each test opens its own endpoint.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import httpx2
 import pytest
 
 from emulator.endpoint import Endpoint
-from emulator.queue import Retention
-from emulator.rules import Rules
+from emulator.rules import Retention, Rules
 from emulator.server import Server
 
 QUICK = Rules(
@@ -48,10 +48,11 @@ def http(server: Server) -> Iterator[httpx2.Client]:
 
 
 class Caller:
-    """What a client of one endpoint does."""
+    """A client of one endpoint."""
 
     def __init__(self, http: httpx2.Client, endpoint: Endpoint) -> None:
         self._http, self._endpoint = http, endpoint
+        self.url = f"{http.base_url}{endpoint.name}"
 
     def post(self, route: str, body: object = None, **query: float) -> httpx2.Response:
         """POST to the endpoint."""
@@ -62,13 +63,13 @@ class Caller:
         return self._http.get(f"/{self._endpoint.name}/{route}")
 
     def run(self, job_input: object, **more: object) -> str:
-        """Submit a job that must be taken; its id."""
+        """Submit a job that must be accepted. Return its id."""
         answer = self.post("run", {"input": job_input, **more})
         assert answer.status_code == 200, answer.text
         return str(answer.json()["id"])
 
     def status(self, job_id: str) -> dict[str, Any]:
-        """What /status says."""
+        """Return what `/status` says."""
         answer = self.get(f"status/{job_id}")
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -80,7 +81,7 @@ class Caller:
 
 
 def until(look: Callable[[], Any], timeout_s: float = 120) -> Any:
-    """Look again and again until there is something; what was seen."""
+    """Look again and again until there is something, and return it."""
     deadline = time.monotonic() + timeout_s
     while not (seen := look()):
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -1,6 +1,6 @@
 """A worker without models behind the real SDK loop: python -m tests.emulator.echo.
 
-What it does with a job, the job says.
+Each job says what to do with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Job = dict[str, Any]
 
 
 async def handler(job: Job) -> object:
-    """Do what `mode` asks for; that a job was stopped is written to its `marker`."""
+    """Do what `mode` asks for. Write to the `marker` if the job is stopped."""
     try:
         return await MODES[job["input"]["mode"]](job)
     except asyncio.CancelledError:
@@ -27,7 +27,7 @@ async def handler(job: Job) -> object:
 
 
 async def echo(job: Job) -> object:
-    """Give the input back, and say who did."""
+    """Return the input and the process that got it."""
     return {"echo": job["input"], "pid": os.getpid()}
 
 
@@ -38,7 +38,7 @@ async def sleep(job: Job) -> object:
 
 
 async def progress(job: Job) -> object:
-    """Say 50 per cent, then take some time."""
+    """Report 50 per cent, then take some time."""
     runpod.serverless.progress_update(job, {"percent": 50})
     return await sleep(job)
 
@@ -49,7 +49,7 @@ async def fail(job: Job) -> object:
 
 
 async def die(job: Job) -> object:
-    """End the process without a word, as a crash does; where the marker stands, answer."""
+    """End the process without a word, as a crash does. If the marker exists, answer instead."""
     marker = Path(job["input"]["marker"])
     if marker.exists():
         return {"survived": True}
@@ -79,7 +79,7 @@ MODES: dict[str, Callable[[Job], Awaitable[object]]] = {
 
 
 def main() -> None:
-    """Start as the environment says: ECHO_CONCURRENCY jobs at a time, ECHO_STREAM as a generator,
+    """Start as the environment asks: ECHO_CONCURRENCY jobs at a time, ECHO_STREAM as a generator,
     ECHO_BROKEN not at all.
     """
     if os.environ.get("ECHO_BROKEN"):

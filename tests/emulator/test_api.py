@@ -1,22 +1,20 @@
-"""The REST API as clients meet it, over HTTP, in front of simulated workers."""
+"""The REST API over HTTP, as clients meet it, in front of simulated workers."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx2
 import pytest
 
 from emulator.endpoint import Endpoint
-from emulator.queue import Retention
+from emulator.rules import Retention
 from emulator.scaler import Bounds
 from emulator.server import Server
 from emulator.simulated import Line
@@ -62,7 +60,7 @@ def opened(server: Server, http: httpx2.Client) -> Iterator[Open]:
 
 
 def test_run_answers_at_once_and_status_tells_the_rest(opened: Open) -> None:
-    """The id and IN_QUEUE; then times, worker and output."""
+    """First come the id and IN_QUEUE, then times, worker and output."""
     client, _ = opened()
     first = client.post("run", {"input": {"return": {"text": "hej"}}}).json()
     assert first == {"id": first["id"], "status": "IN_QUEUE"}
@@ -73,7 +71,7 @@ def test_run_answers_at_once_and_status_tells_the_rest(opened: Open) -> None:
 
 
 def test_runsync_answers_with_the_result(opened: Open) -> None:
-    """One request, and an id that says so."""
+    """One request is enough, and the id shows which it was."""
     client, _ = opened()
     job = client.post("runsync", {"input": {"sleep": 0.05}}).json()
     assert (job["status"], job["output"]) == ("COMPLETED", {"done": True})
@@ -82,7 +80,7 @@ def test_runsync_answers_with_the_result(opened: Open) -> None:
 
 
 def test_runsync_gives_up_waiting_and_the_job_goes_on(opened: Open) -> None:
-    """After `wait` milliseconds it says how far the job is, and /status knows the end."""
+    """After `wait` milliseconds it answers with the status, and /status knows the end."""
     client, _ = opened()
     job = client.post("runsync", {"input": {"sleep": 0.5}}, wait=30).json()
     assert job["status"] in ("IN_QUEUE", "IN_PROGRESS")
@@ -91,7 +89,7 @@ def test_runsync_gives_up_waiting_and_the_job_goes_on(opened: Open) -> None:
 
 
 def test_a_key_is_needed(opened: Open, server: Server) -> None:
-    """Without one nothing is answered; where the emulator has its own, only that."""
+    """Without one there is no answer. If the emulator has a key, no other will do."""
     client, endpoint = opened()
     assert httpx2.get(f"{server.base_url}/{endpoint.name}/health").status_code == 401
     with Server(api_key="right", rules=QUICK) as guarded:
@@ -107,7 +105,7 @@ def test_a_key_is_needed(opened: Open, server: Server) -> None:
 
 
 def test_an_unknown_endpoint_is_not_found(http: httpx2.Client) -> None:
-    """And the answer names those that there are."""
+    """The answer names it, and the known ones."""
     answered = http.post("/nowhere/run", json={"input": 1})
     assert answered.status_code == 404
     assert "nowhere" in answered.json()["error"]
@@ -115,14 +113,14 @@ def test_an_unknown_endpoint_is_not_found(http: httpx2.Client) -> None:
 
 @pytest.mark.parametrize("route", ["status/none", "stream/none"])
 def test_an_unknown_job_is_not_found(opened: Open, route: str) -> None:
-    """404, as on the platform."""
+    """The answer is 404, as on the platform."""
     client, _ = opened(workers=0)
     assert client.get(route).status_code == 404
 
 
 @pytest.mark.parametrize("route", ["cancel/none", "retry/none"])
 def test_nothing_can_be_done_to_an_unknown_job(opened: Open, route: str) -> None:
-    """404, as on the platform."""
+    """The answer is 404, as on the platform."""
     client, _ = opened(workers=0)
     assert client.post(route).status_code == 404
 
@@ -139,7 +137,7 @@ def test_nothing_can_be_done_to_an_unknown_job(opened: Open, route: str) -> None
     ],
 )
 def test_a_wrong_request_is_refused(opened: Open, body: object, said: str) -> None:
-    """400 and what is wrong; no job comes of it."""
+    """The answer is 400 and says why. There is no job."""
     client, endpoint = opened(workers=0)
     answered = client.post("run", body)
     assert answered.status_code == 400
@@ -148,7 +146,7 @@ def test_a_wrong_request_is_refused(opened: Open, body: object, said: str) -> No
 
 
 def test_a_body_that_is_not_json_is_refused(opened: Open, http: httpx2.Client) -> None:
-    """400 too."""
+    """The answer is 400."""
     _, endpoint = opened(workers=0)
     assert http.post(f"/{endpoint.name}/run", content=b"{").status_code == 400
 
@@ -157,7 +155,7 @@ def test_a_body_that_is_not_json_is_refused(opened: Open, http: httpx2.Client) -
     ("route", "limit"), [("run", QUICK.run_limit), ("runsync", QUICK.runsync_limit)]
 )
 def test_a_request_over_the_limit_is_refused(opened: Open, route: str, limit: int) -> None:
-    """413; one byte less and it is taken."""
+    """The answer is 413. A request with one byte less is accepted."""
     client, _ = opened()
     room = limit - len(json.dumps({"input": {"x": ""}}, separators=(",", ":")))
     assert client.post(route, {"input": {"x": "x" * (room + 1)}}).status_code == 413
@@ -165,9 +163,7 @@ def test_a_request_over_the_limit_is_refused(opened: Open, route: str, limit: in
 
 
 def test_a_result_over_the_limit_is_lost(opened: Open) -> None:
-    """COMPLETED without output, as on the platform: the worker was told 400 and does not try
-    again.
-    """
+    """The job is COMPLETED without output, as on the platform: the worker gets 400 and gives up."""
     client, _ = opened()
     job = client.wait(client.run({"grow": QUICK.run_limit}))
     assert job["status"] == "COMPLETED"
@@ -175,7 +171,7 @@ def test_a_result_over_the_limit_is_lost(opened: Open) -> None:
 
 
 def test_an_error_of_the_handler_fails_the_job_and_keeps_the_output(opened: Open) -> None:
-    """The string as it was, and what stood beside it; it is not retried."""
+    """The string stays as it was, and so does everything beside it. The job is not retried."""
     client, endpoint = opened()
     job = client.wait(client.run({"return": {"error": "CODE: no", "success": False}}))
     assert (job["status"], job["error"], job["output"]) == (
@@ -187,14 +183,14 @@ def test_an_error_of_the_handler_fails_the_job_and_keeps_the_output(opened: Open
 
 
 def test_an_empty_input_fails_as_on_the_platform(opened: Open) -> None:
-    """It does not reach the worker, which then refuses the job, twice."""
+    """It does not reach the worker, which then refuses the job twice."""
     client, _ = opened()
     job = client.wait(client.run({}))
     assert (job["status"], job["error"]) == ("FAILED", "job timed out after 1 retries")
 
 
 def test_progress_is_shown_while_the_job_runs(opened: Open) -> None:
-    """The last one, as `output`."""
+    """The last update is the `output`."""
     client, _ = opened()
     job_id = client.run({"progress": [10, 20], "sleep": 0.5})
     job = until(lambda: (seen := client.status(job_id)).get("output") and seen)
@@ -203,7 +199,7 @@ def test_progress_is_shown_while_the_job_runs(opened: Open) -> None:
 
 
 def test_a_stream_is_drained_by_reading_it(opened: Open) -> None:
-    """Each piece once, also after the end."""
+    """Each piece is read once, even after the end."""
     client, _ = opened()
     job_id = client.run({"stream": ["a", "b"]})
     client.wait(job_id)
@@ -239,7 +235,7 @@ def test_cancelling_a_running_job_stops_it_and_frees_its_worker(opened: Open) ->
 
 
 def test_cancelling_an_ended_job_changes_nothing(opened: Open) -> None:
-    """It answers with the status that the job has."""
+    """The answer is the status that the job has."""
     client, _ = opened()
     job_id = client.run({"return": 1})
     client.wait(job_id)
@@ -248,7 +244,7 @@ def test_cancelling_an_ended_job_changes_nothing(opened: Open) -> None:
 
 
 def test_a_failed_job_can_be_retried_under_its_id(opened: Open) -> None:
-    """It runs again from the start; one that went well cannot."""
+    """It runs again from the start. A job that succeeded cannot be retried."""
     client, endpoint = opened()
     failed, fine = client.run({"return": {"error": "CODE: no"}}), client.run({"return": 1})
     client.wait(failed)
@@ -262,7 +258,7 @@ def test_a_failed_job_can_be_retried_under_its_id(opened: Open) -> None:
 
 
 def test_purging_drops_what_waits(opened: Open) -> None:
-    """And says how many."""
+    """The answer says how many jobs."""
     client, endpoint = opened(workers=0)
     job_id = client.run(1)
     client.run(2)
@@ -272,7 +268,7 @@ def test_purging_drops_what_waits(opened: Open) -> None:
 
 
 def test_health_counts_jobs_and_workers(opened: Open) -> None:
-    """With the platform's names."""
+    """The names are the platform's."""
     client, _ = opened()
     client.wait(client.run({"return": {"error": "CODE: no"}}))
     running = client.run({"sleep": 100})
@@ -295,7 +291,7 @@ def test_health_counts_jobs_and_workers(opened: Open) -> None:
 
 
 def test_results_are_forgotten_after_their_time(opened: Open) -> None:
-    """Then 404, sooner after /runsync than after /run."""
+    """Then the answer is 404, sooner after /runsync than after /run."""
     client, endpoint = opened(retention=Retention(run_s=0.6, runsync_s=0.1))
     job_id = client.run({"return": 1})
     client.wait(job_id)
@@ -316,7 +312,7 @@ def test_a_job_over_its_execution_timeout_is_timed_out_and_stopped(opened: Open)
 
 
 def test_a_job_over_its_ttl_is_not_found(opened: Open) -> None:
-    """Whether it runs or waits."""
+    """It makes no difference whether it runs or waits."""
     client, endpoint = opened()
     running, waiting = (client.run({"sleep": 100}, policy={"ttl": 300}) for _ in range(2))
     client.wait(running, "IN_PROGRESS")
@@ -325,50 +321,8 @@ def test_a_job_over_its_ttl_is_not_found(opened: Open) -> None:
     assert {job.status for job in endpoint.queue.ever} == {"TIMED_OUT"}
 
 
-class Receiver(ThreadingHTTPServer):
-    """A caller's web server that says the given statuses, then 200."""
-
-    def __init__(self, *statuses: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Receive)
-        self.statuses, self.bodies = list(statuses), []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class _Receive(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        self.server.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
-
-
-@pytest.mark.parametrize(
-    ("statuses", "tries", "taken"),
-    [((), 1, True), ((500, 404), 3, True), ((500, 500, 500, 500), 3, False)],
-)
-def test_a_webhook_is_told_the_whole_job_three_times_at_most(
-    opened: Open, statuses: tuple[int, ...], tries: int, taken: bool
-) -> None:
-    """Until somebody says 2xx; what becomes of it changes nothing about the job."""
-    client, endpoint = opened()
-    receiver = Receiver(*statuses)
-    url = f"http://127.0.0.1:{receiver.server_port}/hook"
-    job_id = client.run({"return": 1}, webhook=url)
-    until(lambda: endpoint.webhooks)
-    receiver.shutdown()
-    receiver.server_close()
-    assert endpoint.webhooks == [(job_id, taken)]
-    assert len(receiver.bodies) == tries
-    assert receiver.bodies[0] == {**client.status(job_id), "input": {"return": 1}, "webhook": url}
-
-
 def test_requests_are_counted_by_route(opened: Open) -> None:
-    """For whoever wants to know what a client did."""
+    """Tests can see how often a client has asked."""
     client, endpoint = opened(workers=0)
     job_id = client.run(1)
     client.status(job_id)

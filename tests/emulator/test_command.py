@@ -1,4 +1,4 @@
-"""The emulator as a command: what it prints, and that it leaves nothing behind."""
+"""The emulator as a command: its output, and that it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ recording = "recording.mp3"
 
 
 def start(folder: Path, *arguments: str, config: str = CONFIG) -> subprocess.Popen[str]:
-    """Run the command on the configuration; its output goes to a file."""
+    """Run the command on the configuration. Its output goes to a file."""
     (folder / "emulator.toml").write_text(config)
     command = [
         sys.executable,
@@ -54,7 +54,7 @@ def start(folder: Path, *arguments: str, config: str = CONFIG) -> subprocess.Pop
 def test_a_signal_ends_the_emulator_and_every_worker(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Also one in the middle of a job, which it finishes; no process is left."""
+    """A worker finishes the job that it is in the middle of. No process is left."""
     emulator = start(tmp_path, "--port", "0", "--api-key", "secret")
     output = tmp_path / "output"
     try:
@@ -88,7 +88,10 @@ def test_a_signal_ends_the_emulator_and_every_worker(
 def test_an_endpoint_without_a_module_is_served_by_workers_that_run_elsewhere(
     tmp_path: Path,
 ) -> None:
-    """They come to any address of this machine, are waited for, and do the jobs."""
+    """They come to any address of this machine.
+
+    The emulator waits for them, and they do the jobs.
+    """
     output = tmp_path / "output"
     emulator = start(
         tmp_path, "--host", "0.0.0.0", "--port", "0", config="[endpoints.echo]\nmin_workers = 1\n"
@@ -123,7 +126,7 @@ def test_an_endpoint_without_a_module_is_served_by_workers_that_run_elsewhere(
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
-    """Exit code 2 and one line."""
+    """The command ends with code 2 and one line."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert start(tmp_path, "--port", port).wait(timeout=60) == 2
@@ -131,7 +134,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
 
 def test_a_wrong_configuration_is_named(tmp_path: Path) -> None:
-    """Exit code 2 and one line."""
+    """The command ends with code 2 and one line."""
     assert start(tmp_path, "--config", str(tmp_path / "gone.toml")).wait(timeout=60) == 2
     assert (
         tmp_path / "output"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.settings import Settings
 from emulator import config, faults
 from emulator.config import ConfigError
 from emulator.scaler import Bounds
@@ -14,14 +15,14 @@ DEMO = Path(config.__file__).with_name("demo.toml")
 
 
 def written(folder: Path, text: str) -> Path:
-    """A file with this text."""
+    """Write a file with this text."""
     path = folder / "emulator.toml"
     path.write_text(text)
     return path
 
 
 def test_the_demo_has_all_four_roles_always_on() -> None:
-    """Each behind the endpoint of its name, and the orchestrator calls the emulator."""
+    """Each is behind the endpoint of its name, and the orchestrator calls the emulator."""
     demo = config.read(DEMO)
     assert {name: table.module for name, table in demo.endpoints.items()} == {
         name: f"handlers.{name}"
@@ -36,8 +37,18 @@ def test_the_demo_has_all_four_roles_always_on() -> None:
     } <= demo.endpoints.keys()
 
 
+def test_the_demo_s_workers_fetch_from_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newcomer's recording has no public URL."""
+    endpoints = config.read(DEMO).endpoints
+    for role in ("single", "diarization", "transcription"):
+        for name, value in endpoints[role].environment.items():
+            monkeypatch.setenv(name, value)
+        assert Settings.from_environment().runpod_allow_private_download_urls
+        monkeypatch.undo()
+
+
 def test_a_file_says_how_an_endpoint_scales_and_what_goes_wrong(tmp_path: Path) -> None:
-    """And makes the platform's numbers its own."""
+    """It can change the platform's numbers too."""
     read = config.read(
         written(
             tmp_path,
@@ -92,7 +103,7 @@ def test_a_file_says_how_an_endpoint_scales_and_what_goes_wrong(tmp_path: Path) 
 def test_a_wrong_file_is_refused_in_one_line_that_names_the_place(
     tmp_path: Path, text: str, said: str
 ) -> None:
-    """Not by a traceback."""
+    """There is no traceback."""
     with pytest.raises(ConfigError) as error:
         config.read(written(tmp_path, text))
     assert said in str(error.value)
@@ -100,6 +111,6 @@ def test_a_wrong_file_is_refused_in_one_line_that_names_the_place(
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """By its path."""
+    """The message begins with its path."""
     with pytest.raises(ConfigError, match=r"gone\.toml: No such file"):
         config.read(tmp_path / "gone.toml")

@@ -1,6 +1,4 @@
-"""Things that go wrong on purpose: what a client sees of each, and what became of the job behind
-it.
-"""
+"""Things that go wrong on purpose: what a client sees, and what becomes of the job behind it."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ ALL_EXCHANGES = tuple(faults.EXCHANGES.values())
 
 
 async def answer(job: dict[str, Any], line: Line) -> object:
-    """Take the time that is asked for, then answer."""
+    """Take the time that the job asks for, then answer."""
     await asyncio.sleep(job["input"].get("sleep", 0))
     return {"done": True}
 
@@ -56,7 +54,7 @@ def opened(server: Server, http: httpx2.Client) -> Iterator[Open]:
 
 
 def test_too_many_requests_says_when_to_come_back(opened: Open) -> None:
-    """429 and Retry-After; no job was made, and the next request is served."""
+    """The answer is 429 with Retry-After. There is no job, and the next request is served."""
     client, endpoint = opened(Script({"run": [faults.TooManyRequests(retry_after_s=3)]}))
     refused = client.post("run", {"input": {"n": 1}})
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "3")
@@ -68,14 +66,14 @@ def test_too_many_requests_says_when_to_come_back(opened: Open) -> None:
 def test_a_server_error_may_hide_that_the_job_was_taken(
     opened: Open, accepted: bool, jobs: int
 ) -> None:
-    """500 either way; whether there is a job the client cannot know."""
+    """The answer is 500 either way: the client cannot know whether there is a job."""
     client, endpoint = opened(Script({"run": [faults.ServerError(accepted=accepted)]}))
     assert client.post("run", {"input": {"n": 1}}).status_code == 500
     assert len(endpoint.queue.ever) == jobs
 
 
 def test_a_reset_is_an_error_of_the_connection(opened: Open) -> None:
-    """Not an answer and not an end; nothing was done."""
+    """It is neither an answer nor an end. Nothing was done."""
     client, endpoint = opened(Script({"run": [faults.ConnectionReset()]}))
     with pytest.raises(httpx2.ReadError, match="reset"):
         client.post("run", {"input": {"n": 1}})
@@ -83,7 +81,7 @@ def test_a_reset_is_an_error_of_the_connection(opened: Open) -> None:
 
 
 def test_a_lost_reply_leaves_a_job_that_the_client_has_no_id_of(opened: Open) -> None:
-    """It was taken, and runs."""
+    """The job was accepted, and runs."""
     client, endpoint = opened(Script({"run": [faults.LostReply(silence_s=0.1)]}))
     started = time.monotonic()
     with pytest.raises(httpx2.ReadError):
@@ -114,7 +112,7 @@ def test_a_drip_is_whole_in_the_end(opened: Open) -> None:
 
 
 def test_truncated_json_is_a_valid_answer_that_cannot_be_read(opened: Open) -> None:
-    """200 and half of it."""
+    """The answer is 200 and half a body."""
     client, _ = opened(Script({"run": [faults.TruncatedJson()]}))
     answered = client.post("run", {"input": {"n": 1}})
     assert answered.status_code == 200
@@ -131,14 +129,14 @@ def test_a_closed_connection_ends_an_answer_early(opened: Open) -> None:
 
 @pytest.mark.parametrize("status", [200, 502, 524])
 def test_a_page_of_a_proxy_is_not_json(opened: Open, status: int) -> None:
-    """HTML with the status that is asked for."""
+    """It is HTML with the wanted status."""
     client, _ = opened(Script({"run": [faults.HtmlPage(status)]}))
     answered = client.post("run", {"input": {"n": 1}})
     assert (answered.status_code, answered.headers["content-type"]) == (status, "text/html")
 
 
 def test_a_killed_worker_is_replaced_and_its_job_done_by_another(opened: Open) -> None:
-    """Retried once: the client sees COMPLETED and `retries`."""
+    """The job is retried once: the client sees COMPLETED and `retries`."""
     client, endpoint = opened(Script(jobs=[faults.WorkerKilled(after_s=0.05)]))
     job = client.wait(client.run({"sleep": 0.2}))
     assert (job["status"], job["retries"]) == ("COMPLETED", 1)
@@ -147,7 +145,7 @@ def test_a_killed_worker_is_replaced_and_its_job_done_by_another(opened: Open) -
 
 
 def test_a_job_whose_workers_are_killed_twice_has_failed(opened: Open) -> None:
-    """With the platform's words."""
+    """The error is in the platform's words."""
     client, _ = opened(Script(jobs=[faults.WorkerKilled(), faults.WorkerKilled()]))
     job = client.wait(client.run({"sleep": 0.2}))
     assert (job["status"], job["error"]) == ("FAILED", "job timed out after 1 retries")
@@ -165,7 +163,7 @@ def test_a_job_handed_out_after_sigterm_is_dropped_by_its_worker_and_run_by_the_
 
 
 def test_a_result_can_count_as_too_large(opened: Open) -> None:
-    """COMPLETED and no output."""
+    """The job is COMPLETED without output."""
     client, _ = opened(Script(jobs=[faults.ResultOverLimit()]))
     job = client.wait(client.run({"n": 1}))
     assert job["status"] == "COMPLETED"
@@ -190,7 +188,7 @@ def test_late_progress_can_reopen_a_job_as_the_platform_once_did(opened: Open) -
 
 
 def test_a_script_strikes_in_order_and_lets_pass_where_it_says_so(opened: Open) -> None:
-    """Each route has its own order."""
+    """Each route has an order of its own."""
     client, _ = opened(
         Script({"run": [None, faults.ServerError(503)], "health": [faults.ServerError()]})
     )
@@ -203,12 +201,12 @@ def test_a_script_strikes_in_order_and_lets_pass_where_it_says_so(opened: Open) 
 
 
 def draws(schedule: Seeded, routes: list[str]) -> list[faults.ExchangeFault | None]:
-    """What a schedule says to these exchanges."""
+    """Return the faults for these exchanges."""
     return [schedule.exchange(route) for route in routes]
 
 
 def test_the_same_seed_strikes_the_same_exchanges_of_a_route() -> None:
-    """Whatever happens on other routes in between."""
+    """Other routes in between change nothing."""
     menu = {"run": ALL_EXCHANGES, "status": ALL_EXCHANGES}
     alone = draws(Seeded(7, menu), ["run"] * 50)
     among = draws(Seeded(7, menu), ["run", "status"] * 50)[::2]
@@ -217,7 +215,7 @@ def test_the_same_seed_strikes_the_same_exchanges_of_a_route() -> None:
 
 
 def test_a_seeded_schedule_strikes_its_share_and_no_more_than_it_may() -> None:
-    """And remembers what it struck."""
+    """It remembers every strike."""
     schedule = Seeded(1, {"run": ALL_EXCHANGES}, rate=0.25)
     struck = [fault for fault in draws(schedule, ["run"] * 1000) if fault]
     assert 200 <= len(struck) <= 300
@@ -229,8 +227,9 @@ def test_a_seeded_schedule_strikes_its_share_and_no_more_than_it_may() -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_whatever_goes_wrong_no_job_is_left_behind(opened: Open, seed: int) -> None:
-    """A client that asks again until it is understood gets every job to an end; nothing stays in
-    the queue or with a worker.
+    """A client that asks until it gets an answer sees every job end.
+
+    Nothing stays in the queue or with a worker.
     """
     exchanges = (
         faults.TooManyRequests(0),

@@ -1,4 +1,4 @@
-"""How many workers there are, with simulated ones: they start and end in no time."""
+"""The number of workers, with simulated ones that start and end at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Open = Callable[..., tuple[Caller, Endpoint]]
 
 
 async def answer(job: dict[str, Any], line: Line) -> object:
-    """Take the time that is asked for, then answer."""
+    """Take the time that the job asks for, then answer."""
     await asyncio.sleep(job["input"].get("sleep", 0))
     return job["input"].get("return", line.worker_id)
 
@@ -39,7 +39,7 @@ class BrokenWorker:
         """It has ended already."""
 
     async def wait(self) -> int:
-        """At once."""
+        """Return at once."""
         return 1
 
 
@@ -78,7 +78,7 @@ def opened(server: Server, http: httpx2.Client) -> Iterator[Open]:
 
 
 def test_there_is_no_worker_without_a_job_and_one_with(opened: Open) -> None:
-    """Scaled from zero, and back to zero when idle for long enough."""
+    """The endpoint scales from zero, and back to zero when it is idle for long enough."""
     client, endpoint = opened(Bounds(0, 3, idle_timeout_s=0.1))
     assert endpoint.workers.ever == []
     client.wait(client.run({"n": 1}))
@@ -91,14 +91,14 @@ def test_there_is_no_worker_without_a_job_and_one_with(opened: Open) -> None:
 
 
 def test_the_minimum_is_always_there(opened: Open) -> None:
-    """Before the first job, and when idle."""
+    """They are there before the first job, and when idle."""
     _, endpoint = opened(Bounds(2, 3, idle_timeout_s=0.01))
     until(lambda: endpoint.workers.figures().idle == 2)
     assert len(endpoint.workers.ever) == 2
 
 
 def test_there_are_as_many_workers_as_jobs_up_to_the_maximum(opened: Open) -> None:
-    """The rest waits, and is done."""
+    """The other jobs wait, and are done in the end."""
     client, endpoint = opened(Bounds(0, 3))
     jobs = [client.run({"sleep": 1.0}) for _ in range(5)]
     until(lambda: endpoint.workers.figures().running == 3)
@@ -118,7 +118,7 @@ def test_a_worker_for_several_jobs_gets_them_in_one_take(opened: Open, server: S
 
 
 def test_a_job_of_low_priority_starts_no_worker(opened: Open) -> None:
-    """It is done when one runs anyway."""
+    """It is done when a worker runs anyway."""
     client, endpoint = opened(Bounds(0, 1))
     low = client.run({"n": 1}, policy={"lowPriority": True})
     client.get("health")
@@ -128,7 +128,7 @@ def test_a_job_of_low_priority_starts_no_worker(opened: Open) -> None:
 
 
 def test_a_cold_start_is_shown(opened: Open) -> None:
-    """As `initializing`, and by how long it took."""
+    """It shows as `initializing`, and by its duration."""
     client, endpoint = opened(Bounds(0, 1), SimulatedLauncher(answer, cold_start_s=0.3))
     job_id = client.run({"n": 1})
     until(lambda: client.get("health").json()["workers"]["initializing"] == 1)
@@ -137,7 +137,7 @@ def test_a_cold_start_is_shown(opened: Open) -> None:
 
 
 def test_a_worker_that_dies_is_replaced(opened: Open, server: Server) -> None:
-    """At once: the minimum holds."""
+    """It is replaced at once: the minimum holds."""
     client, endpoint = opened(Bounds(1, 1))
     job_id = client.run({"sleep": 0.2})
     first = client.wait(job_id, "IN_PROGRESS")["workerId"]
@@ -149,7 +149,7 @@ def test_a_worker_that_dies_is_replaced(opened: Open, server: Server) -> None:
 
 
 def test_a_worker_that_asks_to_be_replaced_is(opened: Open) -> None:
-    """`refresh_worker` beside the result: the job stands, the next one runs elsewhere."""
+    """With `refresh_worker` beside the result, the job is done and the next one runs elsewhere."""
     client, endpoint = opened(Bounds(1, 1))
     refreshed = client.wait(client.run({"return": {"fine": True, "refresh_worker": True}}))
     assert (refreshed["status"], refreshed["output"]) == ("COMPLETED", {"fine": True})
@@ -160,7 +160,7 @@ def test_a_worker_that_asks_to_be_replaced_is(opened: Open) -> None:
 def test_a_draining_worker_finishes_what_it_has_and_gets_nothing_new(
     opened: Open, server: Server
 ) -> None:
-    """The running job is answered by it, the waiting one by the next."""
+    """It answers the running job, and the next worker the waiting one."""
     client, endpoint = opened(Bounds(1, 1))
     running = client.run({"sleep": 0.3})
     first = client.wait(running, "IN_PROGRESS")["workerId"]
@@ -174,7 +174,7 @@ def test_a_draining_worker_finishes_what_it_has_and_gets_nothing_new(
 def test_a_worker_that_does_not_end_in_its_grace_period_is_killed_and_its_job_requeued(
     opened: Open, server: Server
 ) -> None:
-    """Handed out but not finished when the worker is gone: done by the next."""
+    """The next worker does the job."""
     client, endpoint = opened(Bounds(1, 1), grace_s=0.1)
     job_id = client.run({"sleep": 0.5})
     first = client.wait(job_id, "IN_PROGRESS")["workerId"]
@@ -185,7 +185,7 @@ def test_a_worker_that_does_not_end_in_its_grace_period_is_killed_and_its_job_re
 
 
 def test_what_cannot_start_is_tried_again_less_and_less_often(opened: Open) -> None:
-    """Unhealthy meanwhile; the job waits and is done in the end."""
+    """The endpoint is unhealthy meanwhile. The job waits and is done in the end."""
     launcher = BreaksFirst(2)
     client, endpoint = opened(Bounds(0, 1), launcher)
     job_id = client.run({"n": 1})
@@ -198,7 +198,7 @@ def test_what_cannot_start_is_tried_again_less_and_less_often(opened: Open) -> N
 
 
 def test_closing_ends_all_workers(server: Server) -> None:
-    """Also those in the middle of something, after their grace period."""
+    """Busy ones end too, after their grace period."""
     endpoint = server.simulate(
         "closing", answer, bounds=Bounds(2, 2), rules=replace(QUICK, grace_s=0.1)
     )

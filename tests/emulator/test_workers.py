@@ -9,10 +9,13 @@ import contextlib
 import itertools
 import os
 import signal
+import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import psutil
@@ -35,7 +38,7 @@ Open = Callable[..., tuple[Caller, Endpoint]]
 
 @pytest.fixture
 def opened(server: Server, http: httpx2.Client, tmp_path: Path) -> Iterator[Open]:
-    """Opens endpoints with echo workers, and closes them; nothing of them is left running."""
+    """Opens endpoints with echo workers, and closes them. No process of theirs is left."""
     names, pids = [], []
 
     def open_endpoint(
@@ -63,21 +66,23 @@ def opened(server: Server, http: httpx2.Client, tmp_path: Path) -> Iterator[Open
 
 
 def session(pid: int) -> int | None:
-    """The process group of a process, where there still is one."""
+    """Return the process group of a process, if it still exists."""
     with contextlib.suppress(ProcessLookupError):
         return os.getpgid(pid)
     return None
 
 
 def process(worker: Any) -> WorkerProcess:
-    """The process that a worker runs in."""
+    """Return the process that a worker runs in."""
     assert isinstance(worker.handle, WorkerProcess)
     return worker.handle
 
 
 def test_a_worker_lives_through_the_day(opened: Open, tmp_path: Path) -> None:
-    """Started by the first job, it answers, fails, reports progress, is stopped, times out, is
-    refreshed, and goes when it is idle.
+    """The first job starts it.
+
+    It answers, fails, reports progress, is stopped, times out, is refreshed, and goes when it is
+    idle.
     """
     client, endpoint = opened(Bounds(0, 1, idle_timeout_s=2))
     assert endpoint.workers.ever == []
@@ -126,7 +131,7 @@ def test_a_worker_lives_through_the_day(opened: Open, tmp_path: Path) -> None:
 def test_a_worker_killed_in_the_middle_of_a_job_is_replaced_and_the_job_answered(
     opened: Open, tmp_path: Path
 ) -> None:
-    """By SIGKILL from outside, and by its own end without a word."""
+    """It makes no difference whether SIGKILL ends it or it ends itself without a word."""
     client, endpoint = opened()
     job_id = client.run({"mode": "sleep", "seconds": 2})
     client.wait(job_id, "IN_PROGRESS")
@@ -146,8 +151,9 @@ def test_a_worker_killed_in_the_middle_of_a_job_is_replaced_and_the_job_answered
 def test_a_terminated_worker_posts_what_it_has_and_what_comes_too_late_is_run_by_another(
     opened: Open, server: Server
 ) -> None:
-    """SIGTERM in the middle of a job loses nothing; a job handed out after it is dropped by the SDK
-    and requeued.
+    """SIGTERM in the middle of a job loses nothing.
+
+    The SDK drops a job that is handed out after it, and the job is queued again.
     """
     client, endpoint = opened()
     running = client.run({"mode": "sleep", "seconds": 2})
@@ -166,7 +172,7 @@ def test_a_terminated_worker_posts_what_it_has_and_what_comes_too_late_is_run_by
 
 
 def test_a_worker_with_room_for_four_takes_a_batch(opened: Open) -> None:
-    """Four jobs run side by side in one process; cancelling one leaves the others alone."""
+    """Four jobs run side by side in one process. Cancelling one leaves the others alone."""
     client, endpoint = opened(Bounds(1, 1), ECHO_CONCURRENCY="4")
     until(lambda: endpoint.workers.figures().idle == 1)
     jobs = [client.run({"mode": "sleep", "seconds": 4, "marker": os.devnull}) for _ in range(4)]
@@ -184,7 +190,7 @@ def test_a_worker_with_room_for_four_takes_a_batch(opened: Open) -> None:
 
 
 def test_a_generators_pieces_are_streamed(opened: Open) -> None:
-    """Each once, and all of them again in the output."""
+    """Each is streamed once, and the output holds all of them."""
     client, _ = opened(ECHO_STREAM="1")
     job_id = client.run({"count": 3})
     pieces = [{"number": number} for number in range(3)]
@@ -195,9 +201,23 @@ def test_a_generators_pieces_are_streamed(opened: Open) -> None:
 
 
 def test_a_worker_that_cannot_start_is_unhealthy(opened: Open) -> None:
-    """And what it said stands in its log."""
+    """The reason is in its log."""
     client, endpoint = opened(ECHO_BROKEN="1")
     until(lambda: client.get("health").json()["workers"]["unhealthy"] == 1)
     failed = endpoint.workers.ever[0]
     assert failed.exit_code == 1
     assert "SETTINGS: broken as asked for" in process(failed).tail()
+
+
+def test_a_connection_that_was_idle_while_a_job_ran_takes_its_result(server: Server) -> None:
+    """The SDK posts over it, and does not try again if the server has just closed it."""
+    address = urlsplit(server.url)
+    request = f"OPTIONS / HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode()
+    with socket.create_connection((address.hostname or "", address.port or 0)) as connection:
+        for wait_s in (0, 6):  # uvicorn's own limit is 5 s
+            time.sleep(wait_s)
+            connection.sendall(request)
+            answer = connection.recv(65_536)
+            while answer and not answer.endswith(b"}"):
+                answer += connection.recv(65_536)
+            assert answer.startswith(b"HTTP/1.1 ")

@@ -307,7 +307,7 @@ def test_ctrl_c_cancels_a_job_whose_id_is_still_on_its_way(
 
 @pytest.mark.usefixtures("no_pauses")
 def test_what_may_pass_is_tried_again(platform: Platform, run: Run) -> None:
-    """A job that failed twice with retryable: true is answered the third time."""
+    """A job that failed twice with a code that is worth another try is answered the third time."""
     worker = Worker(
         behaviour=failing(
             DownloadFailed("the connection to example.com broke off; try again", retryable=True),

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import signal
 import subprocess
+import sys
 import tempfile
+import time
 import wave
 from pathlib import Path
 
@@ -17,7 +21,7 @@ from examples import progress
 from examples.client import JobError
 from examples.recording import OTHER_FIELDS_BYTES, RUN_BYTES, RUNSYNC_BYTES, audio_field, shrink
 from tests.examples.conftest import ROOT, TEXT, Platform, Run, Worker
-from tests.media import PACKAGED, beeps, write_wav
+from tests.media import PACKAGED, beeps, tone, write_wav
 
 DIALOGUE = ROOT / "examples" / "dialogue.mp3"
 DIALOGUE_S = 57.2
@@ -147,3 +151,33 @@ def test_a_large_file_that_is_no_recording_is_named(tmp_path: Path) -> None:
         JobError, match=r"^unsupported_audio: backup\.mp3: ffmpeg cannot read it as a recording$"
     ):
         audio_field(str(path))
+
+
+def test_ctrl_c_while_a_recording_shrinks_leaves_no_file(tmp_path: Path) -> None:
+    """ffmpeg is still at work: neither its files nor ours stay."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    ffmpeg = tmp_path / "ffmpeg"
+    ffmpeg.write_text(f"#!/bin/sh\ntouch {tmp_path}/begun\nexec sleep 60\n")
+    ffmpeg.chmod(0o755)
+    recording = write_wav(tmp_path / "long.wav", tone(600))
+    program = subprocess.Popen(
+        [sys.executable, "-m", "examples.sync", str(recording), "--endpoint", "none"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary), "FFMPEG_BINARY": str(ffmpeg)}
+        | {"RUNPOD_API_KEY": "key", "RUNPOD_ENDPOINT_BASE_URL": "http://127.0.0.1:9"},
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "begun").exists():
+        assert program.poll() is None, program.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert list(temporary.iterdir())
+    os.killpg(program.pid, signal.SIGINT)
+    _, error = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert "Traceback" not in error
+    assert list(temporary.iterdir()) == []

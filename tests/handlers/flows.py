@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 from core.domain.timeline import Transcript, Word
 from core.domain.watch import Stage, Watch
-from core.errors import Cancelled, DownloadFailed, ModelFailed, WorkerError
+from core.errors import Cancelled, DownloadFailed, InvalidUrl, ModelFailed, WorkerError
 from core.settings import Settings
 from core.wire.form import Form, TranscriptFormat
+from core.wire.limits import MAX_RUN_BYTES
+from core.wire.render import render
 from handlers.runpod import worker
 
 SECRET = "the quick brown secret"
@@ -38,6 +41,10 @@ def parse(job_input: object) -> Order:
 def said(text: str, duration: Any = 1.0) -> Transcript:
     """A transcript of one long word."""
     return Transcript(duration, (Word(0.0, 1.0, text),), ())
+
+
+ENVELOPE = len(json.dumps({"output": render(said(""), TEXT)}).encode())
+"""What is sent around the text."""
 
 
 class Obedient:
@@ -89,6 +96,18 @@ class Obedient:
 
     def _large(self, _watch: Watch) -> Transcript:
         return said("é" * 6_000_000)
+
+    def _largest(self, _watch: Watch) -> Transcript:
+        return said("x" * (MAX_RUN_BYTES - ENVELOPE))
+
+    def _too_large(self, _watch: Watch) -> Transcript:
+        return said("x" * (MAX_RUN_BYTES - ENVELOPE + 1))
+
+    def _half(self, _watch: Watch) -> Transcript:
+        return said("Why? é \ud83d")
+
+    def _half_error(self, _watch: Watch) -> Transcript:
+        raise InvalidUrl("the host \ud83d is none")
 
 
 class Broken(Obedient):

@@ -23,8 +23,9 @@ from core.wire.form import TranscriptFormat
 from emulator.server import Server
 from emulator.simulated import Handler, Line
 from tests.asking import ask
+from tests.launched import Post, launched
+from tests.local_api import LocalWorker
 from tests.media import ffmpeg
-from tests.platform import Worker, free_port, platform
 
 ROLES = ("single", "transcription", "diarization")
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -72,22 +73,16 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     folder = tmp_path_factory.mktemp("workers")
     urls, logs = {}, {}
     with ExitStack() as stack:
-        running = {}
+        running = []
         for role in ROLES:
-            port = free_port()
-            arguments = ("--rp_serve_api", "--rp_api_host", "127.0.0.1", "--rp_api_port", str(port))
             logs[role] = folder / f"{role}.log"
-            worker = Worker(
-                f"handlers.{role}",
-                logs[role],
-                *arguments,
-                TEMP_DIR=str(folder / "jobs"),
-                **EMBEDDED,
-            )
+            jobs = str(folder / "jobs")
+            worker = LocalWorker(f"handlers.{role}", logs[role], TEMP_DIR=jobs, **EMBEDDED)
             stack.callback(worker.stop)
-            urls[role], running[role] = f"http://127.0.0.1:{port}", worker
-        for role, worker in running.items():
-            worker.wait_until_up(urls[role])
+            urls[role] = worker.url
+            running.append(worker)
+        for worker in running:
+            worker.wait_until_up()
         yield Workers(urls, folder / "jobs", logs)
 
 
@@ -149,7 +144,8 @@ def orchestrated(workers: Workers) -> Iterator[OrchestratedFlow]:
 
     def hand_to(role: str) -> Handler:
         async def run(job: dict[str, Any], _line: Line) -> object:
-            return await asyncio.to_thread(workers.output, role, **job["input"])
+            asked = {name: value for name, value in job["input"].items() if name != "audio"}
+            return await asyncio.to_thread(workers.output, role, **asked)
 
         return run
 
@@ -219,27 +215,7 @@ def test_nothing_is_left_behind_and_no_transcript_is_logged(workers: Workers) ->
     assert not any(text in log.read_text() for log in workers.logs.values())
 
 
-def test_the_production_loop_takes_a_job_after_its_fitness_check(tmp_path: Path) -> None:
-    """Against the platform's protocol the single worker rehearses, takes a job, reports progress
-    and posts the answer.
-    """
-    with platform() as server:
-        worker = Worker(
-            "handlers.single",
-            tmp_path / "log",
-            TEMP_DIR=str(tmp_path / "jobs"),
-            **EMBEDDED,
-            **server.environment,
-        )
-        server.submit("job", AUDIO)
-        result = server.result("job")
-        assert worker.stop() == 0
-    assert result["output"]["success"] is True
-    assert "fitness: the rehearsal took" in worker.log
-    assert list((tmp_path / "jobs").iterdir()) == []
-
-
-def has_transcribed(posts: list[dict[str, Any]]) -> bool:
+def has_transcribed(posts: list[Post]) -> bool:
     """Tell whether a job's progress shows that something of it has been transcribed."""
     return any(
         post["output"]["stage"] == "transcribing" and post["output"]["percent"] > 0
@@ -254,26 +230,25 @@ def test_two_jobs_at_once_and_one_is_cancelled(tmp_path: Path) -> None:
     ffmpeg("-stream_loop", "59", "-i", DIALOGUE, "-c", "copy", tmp_path / "long.mp3")
     long = {"audio_base64": base64.b64encode((tmp_path / "long.mp3").read_bytes()).decode()}
     four = {"WORKER_CONCURRENCY": "4", "TEMP_DIR": str(tmp_path / "jobs")}
-    with platform() as server, ExitStack() as stack:
-        worker = Worker(
-            "handlers.transcription", tmp_path / "log", **four, **EMBEDDED, **server.environment
-        )
-        stack.callback(worker.stop)
-        server.submit("long", long)
-        worker.wait_for_log("long | Started", timeout_s=600)
-        server.wait("long", has_transcribed, timeout_s=600)
-        server.submit("short", {**AUDIO, "timestamps": True})
-        worker.wait_for_log("short | Started")
-        server.stops.put("long")
-        worker.wait_for_log("long | Stopping job.")
+    with (
+        Server() as server,
+        launched(server, "handlers.transcription", tmp_path, **four, **EMBEDDED) as worker,
+    ):
+        worker.submit("long", long)
+        worker.wait_for_line("long", "Started", timeout_s=600)
+        worker.wait("long", has_transcribed, timeout_s=600)
+        worker.submit("short", {**AUDIO, "timestamps": True})
+        worker.wait_for_line("short", "Started")
+        worker.cancel("long")
+        worker.wait_for_line("long", "Stopping job.")
         heard = time.monotonic()
-        worker.wait_for_log("long | Job stopped.")
+        worker.wait_for_line("long", "Job stopped.")
         assert time.monotonic() - heard <= 2
-        together = server.result("short")["output"]
-        server.submit("again", {**AUDIO, "timestamps": True})
-        alone = server.result("again")["output"]
-        assert worker.stop() == 0
-    assert all(post["status"] == "IN_PROGRESS" for post in server.posts["long"])
+        together = worker.result("short")["output"]
+        worker.submit("again", {**AUDIO, "timestamps": True})
+        alone = worker.result("again")["output"]
+    assert worker.exit_codes == {0}
+    assert all(post["status"] == "IN_PROGRESS" for post in worker.posts("long"))
     assert together["text"] == alone["text"]
     for one, other in zip(together["timestamps"]["word"], alone["timestamps"]["word"], strict=True):
         assert one["start"] == pytest.approx(other["start"], abs=FRAME_S)

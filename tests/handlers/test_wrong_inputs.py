@@ -1,5 +1,6 @@
-"""Wrong inputs to a real worker: each gets its own code and a sentence, nothing is left behind, and
-the next job is answered.
+"""A real single worker in the production loop: its first job, then wrong inputs.
+
+Each of these gets its own code and a sentence, and the next job is answered.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from emulator.server import Server
 from tests.handlers.test_workers import DIALOGUE, EMBEDDED
+from tests.launched import Launched, launched
 from tests.media import encode, film, gives, host, redirects, silent_film, status, tone, write_wav
-from tests.platform import Platform, Worker, platform
 
 MAX_AUDIO_DURATION_S = 90
 MAX_AUDIO_BYTES = 1_500_000
@@ -46,9 +48,9 @@ def base() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Platform]:
-    """The platform's side of the protocol."""
-    with platform() as running:
+def server() -> Iterator[Server]:
+    """The platform."""
+    with Server() as running:
         yield running
 
 
@@ -59,21 +61,21 @@ def temp_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def worker(server: Platform, temp_dir: Path) -> Iterator[Worker]:
+def worker(server: Server, temp_dir: Path) -> Iterator[Launched]:
     """One single worker for all the wrong inputs; loopback URLs are allowed, as an operator can."""
-    running = Worker(
+    with launched(
+        server,
         "handlers.single",
-        temp_dir.parent / "log",
+        temp_dir.parent,
         TEMP_DIR=str(temp_dir),
         MAX_AUDIO_DURATION=str(MAX_AUDIO_DURATION_S),
         MAX_AUDIO_BYTES=str(MAX_AUDIO_BYTES),
         DOWNLOAD_TIMEOUT=str(DOWNLOAD_TIMEOUT_S),
         RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS="true",
         **EMBEDDED,
-        **server.environment,
-    )
-    yield running
-    running.stop()
+    ) as running:
+        yield running
+    assert running.exit_codes == {0}
 
 
 Make = Callable[[str, Path], Any]
@@ -133,7 +135,7 @@ WRONG: dict[str, tuple[str, str, Make]] = {
     "num_speakers is text": (
         "invalid_request",
         "num_speakers",
-        given({**GOOD, "num_speakers": "2"}),
+        given({**GOOD, "num_speakers": "two"}),
     ),
     "min over max": (
         "invalid_request",
@@ -212,7 +214,7 @@ WRONG: dict[str, tuple[str, str, Make]] = {
     "too large download": ("source_too_large", "1,500,000 bytes", url("endless")),
     "404": ("download_failed", "404", url("404")),
     "403": ("download_failed", "403", url("403")),
-    "503": ("download_failed", "503", url("503")),
+    "503": ("download_interrupted", "503", url("503")),
     "a page, not a file": ("unsupported_audio", "supported format", url("page")),
     "a host that drips": ("download_timed_out", "2 s", url("drip")),
     "redirect to the metadata service": ("blocked_address", "not public", url("metadata")),
@@ -224,46 +226,52 @@ WRONG: dict[str, tuple[str, str, Make]] = {
 }
 
 
+def test_the_production_loop_takes_a_job_after_its_fitness_check(
+    worker: Launched, temp_dir: Path
+) -> None:
+    """It rehearses, takes a job, reports progress and posts the answer."""
+    worker.submit("first", inline(DIALOGUE.read_bytes()))
+    result = worker.result("first")
+    assert result["output"]["success"] is True
+    assert "fitness: the rehearsal took" in worker.log
+    assert list(temp_dir.iterdir()) == []
+    *progress, last = worker.posts("first")
+    assert all(post["status"] == "IN_PROGRESS" for post in progress)
+    assert last == result
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_input_gets_its_code_and_a_sentence(
-    server: Platform, worker: Worker, temp_dir: Path, base: str, tmp_path: Path, name: str
+    worker: Launched, temp_dir: Path, base: str, tmp_path: Path, name: str
 ) -> None:
     """The error begins with the code, says what is wrong, and nothing of the job is left."""
     code, words, make = WRONG[name]
-    server.submit(name, make(base, tmp_path))
-    result = server.result(name)
+    worker.submit(name, make(base, tmp_path))
+    result = worker.result(name)
     assert result["error"].startswith(f"{code}: ")
     assert words in result["error"]
-    assert result["output"] == {
-        "success": False,
-        "code": code,
-        "retryable": name in ("503", "a host that drips"),
-    }
+    assert "output" not in result
     assert not temp_dir.exists() or list(temp_dir.iterdir()) == []
 
 
-def test_the_worker_answers_a_good_job_after_all_of_them(
-    server: Platform, worker: Worker, temp_dir: Path
-) -> None:
+def test_the_worker_answers_a_good_job_after_all_of_them(worker: Launched, temp_dir: Path) -> None:
     """Nothing of the above costs the worker anything: the dialogue is transcribed, and no secret
     stands in the log.
     """
-    server.submit("good", {**inline(DIALOGUE.read_bytes()), "end": 15})
-    output = server.result("good")["output"]
+    worker.submit("good", {**inline(DIALOGUE.read_bytes()), "end": 15})
+    output = worker.result("good")["output"]
     assert output["success"] is True
     assert output["text"]
     assert list(temp_dir.iterdir()) == []
     assert SECRET not in worker.log
 
 
-def test_a_recording_cut_short_is_transcribed_with_a_warning(
-    server: Platform, worker: Worker
-) -> None:
+def test_a_recording_cut_short_is_transcribed_with_a_warning(worker: Launched) -> None:
     """An mp3 that was cut in the middle gives the words that are there and says that it is not
     all.
     """
     data = DIALOGUE.read_bytes()
-    server.submit("half", inline(data[: len(data) // 2]))
-    output = server.result("half")["output"]
+    worker.submit("half", inline(data[: len(data) // 2]))
+    output = worker.result("half")["output"]
     assert output["text"]
     assert any("cut short" in warning for warning in output["warnings"])

@@ -98,6 +98,14 @@ def test_each_role_is_baked_with_its_own_weights_at_a_commit() -> None:
     ]
 
 
+def test_an_id_may_bring_its_commit() -> None:
+    """As a worker's `MODEL_ID` may."""
+    (command,) = planned(
+        "--username", "me", "--transcription", "--bake", MODEL_ID=f"nvidia/other@{COMMIT}"
+    )
+    assert f"BAKE_MODELS=nvidia/other@{COMMIT}" in option(command, "--build-arg")
+
+
 @pytest.mark.parametrize("variable", ["HF_TOKEN", "HUGGINGFACE_ACCESS_TOKEN"])
 def test_the_token_is_a_build_secret_and_is_not_printed(variable: str) -> None:
     """Neither as an argument nor in what the script says."""
@@ -142,6 +150,16 @@ REFUSED = {
         ("--username", "me", "--transcription", "--bake"),
         {"MODEL_REVISION": "main"},
         "set MODEL_REVISION",
+    ),
+    "two-commits": (
+        ("--username", "me", "--transcription", "--bake"),
+        {"MODEL_ID": f"a/b@{OTHER_COMMIT}", "MODEL_REVISION": COMMIT},
+        "MODEL_ID and MODEL_REVISION name two revisions",
+    ),
+    "no-commit": (
+        ("--username", "me", "--transcription", "--bake"),
+        {"MODEL_ID": "a/b@main"},
+        "set MODEL_REVISION to the commit of a/b",
     ),
     "no-id": (
         ("--username", "me", "--transcription", "--bake"),

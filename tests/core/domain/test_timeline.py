@@ -56,7 +56,9 @@ def test_text_is_the_words_with_blanks_between() -> None:
     assert Segment(0, 2, words).text == Transcript(2, words, ()).text == "Hello there."
 
 
-def test_speakers_are_counted_over_both_kinds_of_turns() -> None:
-    """One who is only ever interrupted still speaks."""
-    assert Diarization((Turn(0, 2, "1"), Turn(1, 2, "2")), (Turn(0, 2, "1"),)).num_speakers == 2
+def test_speakers_are_those_of_the_exclusive_turns() -> None:
+    """Or of the others, if there are no exclusive ones."""
+    two = (Turn(0, 2, "1"), Turn(1, 2, "2"))
+    assert Diarization(two, two[:1]).num_speakers == 1
+    assert Diarization(two, ()).num_speakers == 2
     assert Diarization((), ()).num_speakers == 0

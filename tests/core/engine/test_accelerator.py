@@ -1,4 +1,4 @@
-"""What a failure on the device means, and who may call a model."""
+"""One thread calls a model, and failures of the device have a meaning."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ def allocate_too_much() -> None:
 
 
 def test_torch_allocator_that_gives_up_is_out_of_memory():
-    """The real error of the CPU's allocator is known by its text."""
+    """The CPU's allocator raises a plain RuntimeError, which is recognised by its text."""
     with pytest.raises(RuntimeError) as caught:
         allocate_too_much()
     assert is_out_of_memory(caught.value)
@@ -42,12 +42,12 @@ def test_torch_allocator_that_gives_up_is_out_of_memory():
     ],
 )
 def test_errors_are_told_apart(error, memory, fault):
-    """Memory can be had again, a faulty device cannot, and everything else is neither."""
+    """Out of memory, a faulty device, or neither."""
     assert (is_out_of_memory(error), is_device_fault(error)) == (memory, fault)
 
 
 def test_calls_run_one_at_a_time_on_one_thread():
-    """Many callers, one thread, never two calls at once, every result to its own caller."""
+    """No two calls of many callers overlap, and each caller receives its own result."""
     thread = ModelThread("model")
     lock, names = threading.Lock(), set()
 
@@ -64,8 +64,8 @@ def test_calls_run_one_at_a_time_on_one_thread():
     assert names == {"model_0"}
 
 
-def test_what_is_begun_runs_on_the_same_thread_after_what_came_before():
-    """Nobody waits for it."""
+def test_begun_call_runs_on_the_same_thread_after_earlier_calls():
+    """The caller does not wait for it."""
     thread, goes, names = ModelThread("model"), threading.Event(), []
     thread.begin(goes.wait)
     thread.begin(lambda: names.append(threading.current_thread().name))
@@ -76,7 +76,7 @@ def test_what_is_begun_runs_on_the_same_thread_after_what_came_before():
 
 
 def test_fault_of_the_device_becomes_an_error_that_replaces_the_worker():
-    """The text of the cause, which can hold anything, is not passed on."""
+    """The cause's text can hold anything and is not passed on."""
 
     def fail() -> None:
         raise torch.AcceleratorError("CUDA error: secret")
@@ -88,12 +88,12 @@ def test_fault_of_the_device_becomes_an_error_that_replaces_the_worker():
 
 
 def test_model_that_does_not_fit_is_out_of_memory_at_load():
-    """Loading has no smaller batch to try."""
+    """Loading has no smaller batch that could be tried."""
     with pytest.raises(OutOfMemory, match="does not fit"):
         ModelThread("model").load(allocate_too_much)
 
 
-def test_device_is_the_one_asked_for_or_what_the_machine_has():
-    """A name is taken as it is."""
+def test_device_is_the_given_one_or_the_best_of_the_machine():
+    """A given name is used as it is."""
     assert choose_device("cuda:1") == "cuda:1"
     assert choose_device(None) == ("cuda" if torch.cuda.is_available() else "cpu")

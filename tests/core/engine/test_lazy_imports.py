@@ -1,74 +1,30 @@
-"""A library that nobody calls is not imported, and one that somebody calls after all is the real
-one.
-"""
+"""A library that nobody uses is not imported. One that is used after all is the real one."""
 
 import importlib
-import subprocess
 import sys
-import textwrap
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from core.engine.lazy_imports import deferred
 
-PLOTS = """
-import sys
-sys.imported_by_test.append(__name__)
-__version__ = "1.5"
 
-SIZES = {"A4": (8.3, 11.7), "A5": (5.8, 8.3)}
-UNIT = "inch"
-
-class Figure:
-    pages = [3, 5]
-    def __init__(self, name="none"):
-        self.name = name
-
-def title(text):
-    return text.title()
-
-def titled(text):
-    def decorate(function):
-        return lambda *arguments: title(text) + ": " + function(*arguments)
-    return decorate
-"""
-
-
-@pytest.fixture
-def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A package `plots` with `plots.axes`, and the list of what of it has really been imported so
-    far.
-    """
-    (tmp_path / "plot.py").touch()
-    (tmp_path / "plots").mkdir()
-    (tmp_path / "plots/__init__.py").write_text(PLOTS)
-    (tmp_path / "plots/axes.py").write_text(PLOTS)
-    monkeypatch.syspath_prepend(tmp_path)
-    names: list[str] = []
-    monkeypatch.setattr(sys, "imported_by_test", names, raising=False)
-    yield names
-    for name in ("plot", "plots", "plots.axes"):
-        sys.modules.pop(name, None)
-
-
-def test_package_is_imported_at_its_first_use(imported):
-    """As a whole, by its parts, and by the names of its modules."""
+def test_package_is_imported_at_its_first_use(imported_names):
+    """So are its modules, and each only when something of its own is used."""
     with deferred("plots"):
         import plots
         from plots import axes, title
         from plots.axes import Figure
-    assert imported == []
+    assert imported_names == []
     assert title("a day") == "A Day"
-    assert imported == ["plots"]
+    assert imported_names == ["plots"]
     assert axes.Figure("one").name == Figure("one").name == plots.Figure("one").name == "one"
-    assert imported == ["plots", "plots.axes"]
+    assert imported_names == ["plots", "plots.axes"]
 
 
-def test_what_a_library_does_not_have_is_missed_as_ever(imported):
-    """With the error that `hasattr` and a default of `getattr` wait for."""
+def test_missing_attribute_is_an_attribute_error(imported_names):
+    """`hasattr` and a default of `getattr` rely on it."""
     with deferred("plots"):
         import plots
         from plots import nothing
@@ -78,23 +34,20 @@ def test_what_a_library_does_not_have_is_missed_as_ever(imported):
 
 
 @pytest.mark.parametrize("library", ["plots", "plots.axes"])
-def test_no_stand_in_stays_where_others_import_from(imported, library):
-    """Neither among the modules nor in a parent, also where the import fails."""
+def test_no_stand_in_is_left_behind(imported_names, library):
+    """Neither `sys.modules` nor a package keeps one, even if the import fails."""
     with pytest.raises(ModuleNotFoundError), deferred(library):
         _ = [importlib.import_module(name) for name in ("plots.axes", "of_nobody")]
     assert library not in sys.modules
-    assert "plots.axes" not in imported
-    assert (
-        importlib.import_module("plots.axes").title("x")
-        == sys.modules["plots"].axes.title("x")
-        == "X"
-    )
+    assert "plots.axes" not in imported_names
+    axes = importlib.import_module("plots.axes")
+    assert axes.title("x") == sys.modules["plots"].axes.title("x") == "X"
     assert not any(
         type(finder).__module__ == "core.engine.lazy_imports" for finder in sys.meta_path
     )
 
 
-def test_package_that_is_there_stays_as_it_is(imported):
+def test_package_that_is_already_imported_stays_as_it_is(imported_names):
     """Somebody uses it already."""
     import plots
 
@@ -105,27 +58,25 @@ def test_package_that_is_there_stays_as_it_is(imported):
     assert Figure is plots.Figure
 
 
-def test_what_is_not_installed_is_missed_as_ever(imported):
-    """pyannote does without NeMo where there is none."""
+def test_package_that_is_not_installed_cannot_be_imported(imported_names):
+    """pyannote does without NeMo if there is none."""
     with pytest.raises(ModuleNotFoundError), deferred("plots", "of_nobody.part"):
         importlib.import_module("of_nobody.part")
-    assert imported == []
+    assert imported_names == []
 
 
-def test_packages_of_a_similar_name_are_not_meant(imported):
+def test_package_of_a_similar_name_is_not_deferred(imported_names):
     """`plot` is not `plots`."""
     with deferred("plot"):
         import plot
         import plots  # noqa: F401
-    assert imported == ["plots"]
+    assert imported_names == ["plots"]
     assert "plot" not in sys.modules
     assert not hasattr(plot, "title")
 
 
-def test_what_is_called_at_once_is_called_later(imported):
-    """A decorator, on a function and on a method, and an object that a module makes when it is
-    imported.
-    """
+def test_what_is_called_during_the_import_is_called_later(imported_names):
+    """Decorators of functions and methods, and objects that a module makes when it is imported."""
     with deferred("plots"):
         from plots import Figure, titled
 
@@ -140,13 +91,13 @@ def test_what_is_called_at_once_is_called_later(imported):
             def say(self, text):
                 return text
 
-    assert imported == []
+    assert imported_names == []
     assert (say("so"), Speaker().say("no"), first.name) == ("Note: so", "He: no", "one")
     assert type(first.pages) is list
 
 
-def test_later_means_once(imported):
-    """What was made by a call is the same thing each time it is looked at."""
+def test_result_of_a_call_is_always_the_same_object(imported_names):
+    """It is made once, at its first use."""
     with deferred("plots"):
         from plots import Figure
 
@@ -158,7 +109,7 @@ def test_later_means_once(imported):
     assert chosen.bit_length() == 3
 
 
-def test_stand_ins_may_stand_in_annotations_and_in_isinstance(imported):
+def test_stand_in_is_a_type_for_annotations_and_isinstance(imported_names):
     """NeMo's and torchmetrics' signatures are full of them."""
     with deferred("plots"):
         from plots import Figure
@@ -168,7 +119,7 @@ def test_stand_ins_may_stand_in_annotations_and_in_isinstance(imported):
 
         assert draw(1, 2) == [1, 2]
         either = int | Figure
-    assert imported == []
+    assert imported_names == []
     assert either is not None
     assert not isinstance("text", Figure)
     assert isinstance(sys.modules["plots"].Figure(), Figure)
@@ -176,12 +127,12 @@ def test_stand_ins_may_stand_in_annotations_and_in_isinstance(imported):
     assert not issubclass(str, Figure)
 
 
-def test_constants_are_what_they_are(imported):
-    """Taken by name, and then looked into, compared, or written."""
+def test_constant_is_looked_into_compared_and_written(imported_names):
+    """Arithmetic is the exception: it fails at once, and `imported` imports again."""
     with deferred("plots"):
         from plots import SIZES, UNIT
 
-    assert imported == []
+    assert imported_names == []
     assert UNIT == "inch"
     assert f"{UNIT}" == str(UNIT) == "inch"
     assert (list(SIZES), len(SIZES), "A4" in SIZES, "A9" in SIZES, SIZES["A4"]) == (
@@ -195,22 +146,7 @@ def test_constants_are_what_they_are(imported):
         UNIT + "es"
 
 
-def test_a_derived_class_needs_its_base_at_once(imported):
-    """And then the rest of the library is real, too."""
-    with deferred("plots"):
-        import plots
-        from plots import Figure
-
-        class Photo(Figure):
-            pass
-
-        assert imported == ["plots"]
-        assert importlib.import_module("plots.axes").title("x") == "X"
-    assert issubclass(Photo, sys.modules["plots"].Figure)
-    assert plots.title("x") == "X"
-
-
-def test_a_truth_value_is_the_real_one(imported):
+def test_truth_value_is_the_real_one_at_once(imported_names):
     """`if library.flag:` must not take the wrong branch."""
     with deferred("plots"):
         import plots
@@ -218,19 +154,34 @@ def test_a_truth_value_is_the_real_one(imported):
         assert [bool(plots.Figure.pages), bool(plots.title(""))] == [True, False]
 
 
-def test_other_threads_import_what_they_ask_for(imported):
-    """The weights are read on one while NeMo is imported."""
+def test_derived_class_imports_its_library_at_once(imported_names):
+    """From then on the rest of the library is real too."""
+    with deferred("plots"):
+        import plots
+        from plots import Figure
+
+        class Photo(Figure):
+            pass
+
+        assert imported_names == ["plots"]
+        assert importlib.import_module("plots.axes").title("x") == "X"
+    assert issubclass(Photo, sys.modules["plots"].Figure)
+    assert plots.title("x") == "X"
+
+
+def test_other_threads_import_the_real_thing(imported_names):
+    """One of them reads the weights while NeMo is imported."""
     with deferred("plots"), ThreadPoolExecutor(1) as pool:
         import plots
 
         theirs = pool.submit(importlib.import_module, "plots").result()
         assert pool.submit(lambda: theirs.title("a day")).result() == "A Day"
         assert pool.submit(lambda: plots.Figure("x").name).result() == "x"
-    assert imported == ["plots"]
+    assert imported_names == ["plots"]
 
 
-def test_the_version_is_that_of_the_distribution():
-    """Libraries compare each other's, without importing much."""
+def test_version_is_the_distributions(imported_names):
+    """Libraries compare each other's versions: that must not import them."""
     sys.modules.pop("stamina", None)
     with deferred("stamina"):
         import stamina
@@ -241,57 +192,10 @@ def test_the_version_is_that_of_the_distribution():
     assert "stamina" not in sys.modules
 
 
-def test_a_version_that_no_distribution_tells_is_the_modules_own(imported):
+def test_version_is_the_modules_own_if_no_distribution_has_its_name(imported_names):
     """A package and its distribution can have different names."""
     with deferred("plots"):
         import plots
 
         assert plots.__version__ == "1.5"
-    assert imported == ["plots"]
-
-
-def modules_after(code: str) -> set[str]:
-    """Which modules a fresh process has after some code."""
-    script = textwrap.dedent(code) + "\nimport sys\nprint('|'.join(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=True,
-    )
-    return set(done.stdout.splitlines()[-1].split("|"))
-
-
-NEVER_CALLED = {
-    "torch._dynamo",
-    "torch._inductor",
-    "scipy.signal",
-    "matplotlib",
-    "transformers",
-    "pandas",
-    "sympy",
-}
-
-
-def test_a_transcription_worker_starts_and_works_without_what_it_never_calls():
-    """The speech model's import, load and first decode."""
-    loaded = modules_after("""
-        from pathlib import Path
-        from core.speech.parakeet import ParakeetModel
-        ParakeetModel(Path("models/embedded/speech.nemo"))
-    """)
-    assert "nemo.collections.asr.models.rnnt_bpe_models" in loaded
-    assert (NEVER_CALLED | {"datasets", "onnx", "sklearn"}) & loaded == set()
-
-
-def test_a_diarization_worker_starts_and_works_without_what_it_never_calls():
-    """Speakers of a second of speech, found by a pipeline that was just loaded."""
-    loaded = modules_after("""
-        from handlers.runpod.worker import FITNESS_RECORDING
-        from core.flows.load import load_diarization
-        from core.settings import Settings
-        load_diarization(Settings(diarization_model_id="embedded")).rehearse(FITNESS_RECORDING)
-    """)
-    assert "pyannote.audio.pipelines.speaker_diarization" in loaded
-    assert (NEVER_CALLED | {"nemo"}) & loaded == set()
+    assert imported_names == ["plots"]

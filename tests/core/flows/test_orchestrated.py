@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -43,22 +43,13 @@ from core.media.cutting import Utterance
 from core.remote import Pace
 from core.settings import Settings
 from core.wire.form import TranscriptFormat
+from emulator.scripted import Asked, Reply, Script, serve
+from emulator.scripted import Scripted as Endpoint
+from emulator.simulated import Line
+from handlers.runpod.failures import failure
 from tests.asking import ask
 from tests.media import gives, host, write_wav
-from tests.rest import (
-    HTML,
-    KEY,
-    QUEUED,
-    RESET,
-    Asked,
-    Endpoint,
-    Reply,
-    Script,
-    completed,
-    failed,
-    serve,
-    state,
-)
+from tests.replies import HTML, KEY, QUEUED, RESET, completed, failed, state
 
 QUICK = Pace(
     tries=4,
@@ -171,28 +162,16 @@ def _nothing_secret_or_unretrieved(caplog: pytest.LogCaptureFixture) -> Iterator
     assert "never retrieved" not in caplog.text
 
 
-def works(flow: Any) -> dict[str, Script]:
-    """The scripts of an endpoint behind which a flow works, one job after the other."""
-    jobs: list[Future[dict[str, object]]] = []
-    pool = ThreadPoolExecutor(1)
+def works(flow: Any) -> dict[str, Any]:
+    """An endpoint behind which a flow works, one job after the other."""
 
-    def run(asked: Asked) -> Reply:
-        with lock:
-            jobs.append(pool.submit(ask, flow, asked.body["input"], Watch()))
-            return Reply(body={"id": str(len(jobs)), "status": "IN_QUEUE"})
+    async def handle(job: dict[str, Any], _line: Line) -> object:
+        try:
+            return await asyncio.to_thread(ask, flow, job["input"], Watch())
+        except WorkerError as error:
+            return failure(error)
 
-    def status(asked: Asked) -> Reply:
-        job = jobs[int(asked.job_id) - 1]
-        if not job.done():
-            return QUEUED
-        error = job.exception()
-        if error is None:
-            return completed(job.result())
-        assert isinstance(error, WorkerError)
-        return failed(error.code, str(error), retryable=error.retryable)
-
-    lock = threading.Lock()
-    return {"run": run, "status": status}
+    return {"handler": handle}
 
 
 @contextmanager
@@ -204,8 +183,8 @@ def orchestrator(
         changed = settings.model_copy(
             update={
                 "transcription_endpoint_id": "words",
-                "diarization_endpoint_id": f"{server.base}/turns",
-                "runpod_endpoint_base_url": server.base,
+                "diarization_endpoint_id": f"{server.base_url}/turns",
+                "runpod_endpoint_base_url": server.base_url,
                 **changes,
             }
         )
@@ -393,21 +372,13 @@ def test_where_one_part_fails_all_others_are_cancelled(settings: Settings) -> No
     """Each exactly once, and the part's own code is what the caller reads."""
 
     def fate(asked: Asked) -> Reply:
-        return (
-            failed("out_of_memory", "too large", retryable=True)
-            if asked.job_id == broken()
-            else QUEUED
-        )
+        return failed("out_of_memory", "too large") if asked.job_id == broken() else QUEUED
 
     words = Endpoint(status=fate)
     turns = Endpoint(status=[QUEUED])
 
     def broken() -> str:
-        return next(
-            f"job-{number}"
-            for number, asked in enumerate(words.of("run"), 1)
-            if asked.body["input"]["part"]["index"] == 1
-        )
+        return next((job.id for job in words.jobs if job.input["part"]["index"] == 1), "")
 
     with (
         orchestrator(settings, words, turns, transcription_fanout=3) as flow,
@@ -416,7 +387,7 @@ def test_where_one_part_fails_all_others_are_cancelled(settings: Settings) -> No
         ask(flow, URL, Watch())
     assert caught.value.code == "out_of_memory"
     assert sorted(asked.job_id for asked in words.of("cancel")) == sorted(
-        {"job-1", "job-2", "job-3"} - {broken()}
+        {job.id for job in words.jobs} - {broken()}
     )
     assert counts(turns) == {"run": 1, "cancel": 1}
 
@@ -630,12 +601,12 @@ def test_the_deadline_ends_everything(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("scripts", "code"),
     [
-        ({"status": [failed("out_of_memory", "too large", retryable=True)]}, "out_of_memory"),
+        ({"status": [failed("out_of_memory", "too large")]}, "out_of_memory"),
         ({"run": [Reply(401, "no")]}, "endpoint_refused"),
         ({"run": [RESET]}, "endpoint_unavailable"),
         ({"status": [HTML]}, "endpoint_unavailable"),
         ({"status": [Reply(404, "gone")]}, "job_expired"),
-        ({"status": [completed({"text": "of a transcription worker"})]}, "endpoint_failed"),
+        ({"status": [completed({"text": "of a transcription worker"})]}, "endpoint_refused"),
         ({"status": [QUEUED]}, "deadline_exceeded"),
     ],
 )

@@ -518,12 +518,7 @@ class Failure(Exception):
 
 
 async def _coded(line: Line) -> object:
-    return {
-        "error": "damaged_audio: it is broken",
-        "success": False,
-        "code": "damaged_audio",
-        "retryable": False,
-    }
+    return {"error": "damaged_audio: it is broken"}
 
 
 async def _silent(line: Line) -> object:
@@ -549,7 +544,7 @@ FAILURES: dict[str, tuple[Callable[[Line], Any], str]] = {
     "silent": (_silent, "endpoint_failed"),
     "without output": (_without_output, "endpoint_failed"),
     "killed twice": (_killed, "endpoint_failed"),
-    "of another worker": (_of_another_worker, "endpoint_failed"),
+    "of another worker": (_of_another_worker, "endpoint_refused"),
 }
 """Ways in which a job can fail, and the code that the caller reads."""
 

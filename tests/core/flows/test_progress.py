@@ -26,7 +26,7 @@ class Seen:
         return Watch(lambda stage, fraction: self.steps.append((stage, fraction)))
 
 
-def test_a_job_that_goes_one_way_passes_through_its_stages() -> None:
+def test_a_job_of_one_branch_passes_through_its_stages() -> None:
     """Fetching and decoding are its first tenth."""
     seen = Seen()
     watch = JobProgress(seen.watch).together
@@ -43,12 +43,12 @@ def test_a_job_that_goes_one_way_passes_through_its_stages() -> None:
     ]
 
 
-def test_of_two_ways_the_one_behind_is_shown() -> None:
+def test_of_two_branches_the_slower_one_is_shown() -> None:
     """With its stage."""
     seen = Seen()
-    progress = JobProgress(seen.watch, ways=2)
+    progress = JobProgress(seen.watch, branches=2)
     progress.together.report(Stage.DECODING, 1.0)
-    words, turns = progress.way(0), progress.way(1)
+    words, turns = progress.branch(0), progress.branch(1)
     words(Stage.TRANSCRIBING, 1.0)
     turns(Stage.DIARIZING, 0.5)
     assert seen.steps[-1] == (Stage.DIARIZING, 0.1 + 0.9 * 0.5)
@@ -57,9 +57,9 @@ def test_of_two_ways_the_one_behind_is_shown() -> None:
 
 
 def test_before_a_job_is_taken_it_is_queued() -> None:
-    """A way that nobody reports for holds the others back."""
+    """A branch that reports nothing holds the others back."""
     seen = Seen()
-    JobProgress(seen.watch, ways=2).move(0, Stage.TRANSCRIBING, 0.7)
+    JobProgress(seen.watch, branches=2).move(0, Stage.TRANSCRIBING, 0.7)
     assert seen.steps == [(Stage.QUEUED, 0.0)]
 
 
@@ -69,24 +69,24 @@ def test_before_a_job_is_taken_it_is_queued() -> None:
     )
 )
 def test_percent_never_goes_back(reports: list[tuple[int, Stage, float]]) -> None:
-    """Whatever the ways say, in whatever order."""
+    """Whatever the branches report, in whatever order."""
     seen = Seen()
-    progress = JobProgress(seen.watch, ways=3)
+    progress = JobProgress(seen.watch, branches=3)
     for index, stage, fraction in reports:
-        progress.way(index)(stage, fraction)
+        progress.branch(index)(stage, fraction)
     fractions = [fraction for _, fraction in seen.steps]
     assert fractions == sorted(fractions)
     assert all(0 <= fraction <= 1 for fraction in fractions)
 
 
-def test_ways_may_report_from_many_threads() -> None:
+def test_branches_may_report_from_many_threads() -> None:
     """What the caller sees is in order all the same."""
     seen = Seen()
-    progress = JobProgress(seen.watch, ways=4)
+    progress = JobProgress(seen.watch, branches=4)
 
     def work(index: int) -> None:
         for step in range(200):
-            progress.way(index)(Stage.TRANSCRIBING, step / 199)
+            progress.branch(index)(Stage.TRANSCRIBING, step / 199)
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
     for thread in threads:

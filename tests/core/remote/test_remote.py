@@ -32,21 +32,11 @@ from core.errors import (
 )
 from core.remote import Address, Pace, connect, request_body
 from core.remote import Endpoint as Client
-from core.remote.rest import MAX_REQUEST_BYTES, JobState, Malformed, Status, output_of, read_id
+from core.remote.rest import JobState, Malformed, Status, output_of, read_id
 from core.wire.answers import read_diarization, read_transcription
-from tests.rest import (
-    HTML,
-    KEY,
-    QUEUED,
-    RESET,
-    Endpoint,
-    Reply,
-    Script,
-    completed,
-    failed,
-    serve,
-    state,
-)
+from core.wire.limits import MAX_RUN_BYTES
+from emulator.scripted import Reply, Script, Scripted, serve
+from tests.replies import HTML, KEY, QUEUED, RESET, completed, failed, state
 
 QUICK = Pace(
     tries=4,
@@ -67,7 +57,7 @@ class Outcome:
     """What one job came to."""
 
     result: object
-    endpoint: Endpoint
+    endpoint: Scripted
     took_s: float
     progress: list[tuple[str, float]]
 
@@ -81,19 +71,19 @@ def run(
     *,
     deadline_s: float = 20,
     pace: Pace = QUICK,
-    cancel_when: Callable[[Endpoint], bool] | None = None,
+    cancel_when: Callable[[Scripted], bool] | None = None,
     **scripts: Script,
 ) -> Outcome:
     """Run one job; the result is the output, or the error.
 
     `cancel_when` is asked all the time whether to cancel it.
     """
-    endpoint = Endpoint(**{"status": [DONE], **scripts})
+    endpoint = Scripted(**{"status": [DONE], **scripts})
     progress: list[tuple[str, float]] = []
 
     async def job() -> object:
         async with connect(KEY, pace=pace, tls=TLS) as client:
-            one = Client(Address("words", f"{server.base}/words"), client, pace)
+            one = Client(Address("words", f"{server.base_url}/words"), client, pace)
             body = request_body({"audio_url": "https://example.com/a"}, timeout_s=deadline_s)
             result: object = "cancelled"
             async with anyio.create_task_group() as group:
@@ -147,7 +137,8 @@ def test_a_job_is_submitted_with_its_policy_and_watched_until_it_ends() -> None:
         "input": {"audio_url": "https://example.com/a"},
         "policy": {"executionTimeout": 60_000, "ttl": 60_000},
     }
-    assert {asked.job_id for asked in outcome.endpoint.of("status")} == {"job-1"}
+    (job,) = outcome.endpoint.jobs
+    assert {asked.job_id for asked in outcome.endpoint.of("status")} == {job.id}
 
 
 def test_the_platforms_bounds_hold_for_the_policy() -> None:
@@ -295,6 +286,11 @@ def test_an_endpoint_that_is_not_there_is_unavailable() -> None:
         Reply(body='{"id'),
         Reply(body=[]),
         Reply(body={"id": "../../x"}),
+        Reply(body={"id": "."}),
+        Reply(body={"id": ".."}),
+        Reply(body={"id": "..a"}),
+        Reply(body={"id": "x" * 201}),
+        Reply(body='{"id": "..", "sta'),
         Reply(504, "slow"),
         Reply(524, "slow"),
     ],
@@ -341,7 +337,7 @@ BROKEN = {
     "reset": RESET,
     "html": HTML,
     "truncated": Reply(body='{"id": "job", "status": "COMPL'),
-    "shorter than told": Reply(body='{"id": "job"', headers={"Content-Length": "4000"}, delay_s=0),
+    "shorter than told": Reply(body='{"id": "job"', missing=4000),
     "a list": Reply(body=[1]),
     "no status": Reply(body={"id": "job"}),
     "unknown status": state("ON_HOLIDAY"),
@@ -382,19 +378,53 @@ def test_an_answer_that_drips_is_cut_off_as_a_whole() -> None:
             "not a recording",
         ),
         (
-            failed("out_of_memory", "too large", retryable=True),
+            failed("out_of_memory", "too large"),
             JobFailed,
             "out_of_memory",
             True,
             "too large",
         ),
         (
-            failed("download_failed", "the host answered 503", retryable=True),
+            failed("download_interrupted", "the host answered 503"),
+            JobFailed,
+            "download_interrupted",
+            True,
+            "503",
+        ),
+        (
+            state(
+                "FAILED",
+                error="download_failed: the host answered 503",
+                output={"success": False, "code": "download_failed", "retryable": True},
+            ),
             JobFailed,
             "download_failed",
             True,
             "503",
         ),
+        (
+            completed({"error": "out_of_memory: too large", "success": False}),
+            JobFailed,
+            "out_of_memory",
+            True,
+            "too large",
+        ),
+        (
+            completed({"error": "/root/x.py", "success": False}),
+            JobFailed,
+            "endpoint_failed",
+            True,
+            "no reason",
+        ),
+        (
+            failed("x" * 64, "as long as codes may be"),
+            JobFailed,
+            "x" * 64,
+            False,
+            "as long as codes may be",
+        ),
+        (failed("x" * 65, "too long"), JobFailed, "endpoint_failed", True, "no reason"),
+        (failed("x" * 10**6, "too long"), JobFailed, "endpoint_failed", True, "no reason"),
         (
             failed("of_a_newer_worker", "anything"),
             JobFailed,
@@ -527,7 +557,8 @@ def test_a_job_that_nobody_waits_for_is_cancelled_exactly_once() -> None:
     """While it waits or runs."""
     outcome = run(status=[QUEUED], cancel_when=lambda endpoint: len(endpoint.of("status")) > 1)
     assert outcome.result == "cancelled"
-    assert [asked.job_id for asked in outcome.endpoint.of("cancel")] == ["job-1"]
+    (job,) = outcome.endpoint.jobs
+    assert [asked.job_id for asked in outcome.endpoint.of("cancel")] == [job.id]
 
 
 def test_a_job_that_is_cancelled_while_it_is_submitted_is_taken_back_too() -> None:
@@ -606,8 +637,8 @@ def test_a_submission_that_is_answered_late_and_cannot_be_cancelled_has_half_a_s
 
 def test_a_request_over_the_platforms_limit_is_refused_with_what_to_do() -> None:
     """It is measured as it is sent."""
-    room = MAX_REQUEST_BYTES - len(request_body({"audio_base64": ""}, timeout_s=3600))
-    assert len(request_body({"audio_base64": "A" * room}, timeout_s=3600)) == MAX_REQUEST_BYTES
+    room = MAX_RUN_BYTES - len(request_body({"audio_base64": ""}, timeout_s=3600))
+    assert len(request_body({"audio_base64": "A" * room}, timeout_s=3600)) == MAX_RUN_BYTES
     with pytest.raises(
         SourceTooLarge,
         match=r"10\.0 MB and the platform carries 10 MB .*; put the recording where a URL",
@@ -632,7 +663,7 @@ def test_an_answer_of_another_worker_says_which_setting_is_wrong(output: object)
         "transcription": lambda: read_transcription(output, language=None),
         "diarization": lambda: read_diarization(output),
     }.items():
-        with pytest.raises(JobFailed, match=f"check {name.upper()}_ENDPOINT_ID") as caught:
+        with pytest.raises(EndpointRefused, match=f"check {name.upper()}_ENDPOINT_ID") as caught:
             read()
         assert not caught.value.retryable
 
@@ -642,8 +673,9 @@ def test_health_says_no_only_to_a_key_that_is_refused() -> None:
 
     async def check(reply: Reply) -> None:
         async with connect(KEY, pace=QUICK, tls=TLS) as client:
-            with serve(words=Endpoint(health=[reply])) as server:
-                await Client(Address("words", f"{server.base}/words"), client, QUICK).check()
+            with serve(words=Scripted(health=[reply])) as server:
+                address = Address("words", f"{server.base_url}/words")
+                await Client(address, client, QUICK).check()
 
     for reply in (Reply(body={}), Reply(404, "?"), BUSY, RESET, HTML):
         asyncio.run(check(reply))

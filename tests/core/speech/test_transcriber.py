@@ -21,7 +21,7 @@ from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import Utterance, utterances
 from core.modelstore import display_name, find_speech_model
 from core.speech.engine import Recognition, SpeechEngine
-from core.speech.languages import EUROPEAN, languages_of
+from core.speech.languages import _NAMES, EUROPEAN, language_code, languages_of
 from core.speech.parakeet import ParakeetModel
 from core.speech.transcriber import WINDOW_BATCHES, BatchTranscriber
 from tests import golden
@@ -439,7 +439,12 @@ def test_sound_without_words_is_told_once_for_each_stretch():
         ("embedded", "EN", "en"),
         ("embedded", " en_GB ", "en"),
         ("/models/parakeet-tdt-0.6b-v2.nemo", None, "en"),
+        ("nvidia/parakeet-tdt-0.6b-v2", "English", "en"),
+        ("embedded", "eng", "en"),
         ("nvidia/parakeet-tdt-0.6b-v3", None, None),
+        ("nvidia/parakeet-tdt-0.6b-v3", "GERMAN", "de"),
+        ("nvidia/parakeet-tdt-0.6b-v3", "français", "fr"),
+        ("nvidia/parakeet-tdt-0.6b-v3", "dut", "nl"),
         ("nvidia/parakeet-tdt-0.6b-v3", "de", "de"),
         ("nvidia/parakeet-tdt_ctc-0.6b-ja", "ja", "ja"),
         ("somebody/else", None, None),
@@ -458,8 +463,8 @@ def test_language_is_the_one_given_or_the_only_one_there_is(model_id, language, 
     ("model_id", "language", "known"),
     [
         ("nvidia/parakeet-tdt-0.6b-v2", "de", "give one of en"),
-        ("embedded", "english", "give one of en"),
-        ("embedded", "", "give one of en"),
+        ("nvidia/parakeet-tdt-0.6b-v2", "German", "language 'German' is not known to .*v2"),
+        ("embedded", "englisch", "give one of en"),
         ("nvidia/parakeet-tdt-0.6b-v3", "ja", ", ".join(sorted(EUROPEAN))),
     ],
 )
@@ -475,6 +480,15 @@ def test_path_of_the_model_is_not_in_the_message():
     with pytest.raises(UnsupportedLanguage) as caught:
         around(Counting(), model_id=name).prepared(Decoding("de"))
     assert "private" not in str(caught.value)
+
+
+def test_every_language_is_known_by_its_names():
+    """Each has codes and names of its own; no name is another language's."""
+    names = [name for group in _NAMES.values() for name in group.split()]
+    assert set(_NAMES) == EUROPEAN
+    assert len(set(names)) == len(names)
+    for code, group in _NAMES.items():
+        assert {language_code(name, EUROPEAN, "v3") for name in group.split()} == {code}
 
 
 def test_european_model_has_25_languages():

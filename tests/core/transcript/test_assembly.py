@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
+from core.errors import Cancelled
 from core.transcript.assembly import assemble
 from core.transcript.parts import join_parts
 from core.wire.answers import read_diarization, read_transcription
@@ -204,3 +205,18 @@ def test_the_language_is_that_of_the_first_part_that_tells() -> None:
         join_parts([_part(language=None), _part(language="de"), _part(language="en")]).language
         == "de"
     )
+
+
+@pytest.mark.parametrize("asked", [1, 2, 3])
+def test_a_cancelled_job_gets_no_transcript(asked: int) -> None:
+    """Whether it is cancelled before words and turns are put together or meanwhile."""
+    words = tuple(Word(index, index + 0.5, "yes") for index in range(9))
+    turns = (Turn(0, 9, "1"),)
+    answers = iter([False] * (asked - 1) + [True])
+    with pytest.raises(Cancelled):
+        assemble(
+            Transcription(words),
+            Diarization(turns, turns),
+            duration_s=9,
+            cancelled=lambda: next(answers),
+        )

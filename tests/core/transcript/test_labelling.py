@@ -4,6 +4,7 @@ where segments are cut.
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.timeline import Diarization, Turn, Word
+from core.errors import Cancelled
 from core.transcript.labelling import label_words
 from core.transcript.segments import MAX_SEGMENT_S, split_segments
 from core.transcript.sentences import LONG_PAUSE_S
@@ -579,3 +581,36 @@ def test_segments_of_an_ordered_transcript_are_ordered() -> None:
     """Each starts no earlier than the one before."""
     segments = split_segments(_say("Hello there. How are you? Fine! So am I. Mr. Smith is not."))
     assert all(one.start <= other.start for one, other in pairwise(segments))
+
+
+# --- bounds ---
+
+
+def _crowd(words: int, turns: int) -> tuple[list[Word], Diarization]:
+    """Words in which everybody of a crowd speaks at once."""
+    said = [Word(index, index + 0.5, "yes") for index in range(words)]
+    spoken = tuple(Turn(index * 1e-4, words + 1, f"s{index}") for index in range(turns))
+    return said, Diarization(spoken, ())
+
+
+def test_memory_is_bounded_by_words_and_turns_together() -> None:
+    """Not by their product: 200 words in which 2,000 people speak take a few megabytes."""
+    words, crowd = _crowd(200, 2000)
+    tracemalloc.start()
+    try:
+        labelled = label_words(words, crowd)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert {word.speaker for word in labelled[1:]} == {"s0"}
+    assert all(word.overlapped for word in labelled)
+    assert peak < 4_000_000
+
+
+@pytest.mark.parametrize("asked", [1, 2, 50])
+def test_labelling_ends_soon_after_it_is_cancelled(asked: int) -> None:
+    """It asks before each word."""
+    words, crowd = _crowd(400, 50)
+    answers = iter([False] * (asked - 1) + [True])
+    with pytest.raises(Cancelled):
+        label_words(words, crowd, cancelled=lambda: next(answers))

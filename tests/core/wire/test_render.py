@@ -436,13 +436,13 @@ def test_cues_carry_the_times_of_their_words() -> None:
 
 
 def test_a_short_word_stays_long_enough_to_be_read() -> None:
-    """Into the silence after it, and no further than the next cue."""
-    words = (Word(0, 0.1, "Yes."), Word(0.5, 0.6, "No."), Word(9, 9.1, "Why?"))
+    """Into the silence after it, and if there is too little into the silence before it."""
+    words = (Word(0.1, 0.2, "Yes."), Word(4, 4.1, "No."), Word(9.5, 9.6, "Why?"))
     cues = _read_srt(Transcript(10.0, words, split_segments(words)))
     assert [(cue.start.total_seconds(), cue.end.total_seconds()) for cue in cues] == [
-        (0, 0.5),
-        (0.5, 1.333),
-        (9, 9.833),
+        (0.1, 0.933),
+        (4, 4.833),
+        (9.167, 10),
     ]
 
 
@@ -455,7 +455,7 @@ def test_a_word_that_lasts_for_minutes_is_shown_for_seven_seconds() -> None:
 
 def test_hours_may_have_three_digits() -> None:
     """A camera that ran for days."""
-    transcript = _transcript("Hi.", start=400_000.5)
+    transcript = replace(_transcript("Hi.", start=400_000.5), duration=400_002.0)
     assert "111:06:40,500 --> 111:06:41,333" in _render(transcript, "srt")["srt"]
     assert _read_vtt(transcript)[0].start == "111:06:40.500"
 

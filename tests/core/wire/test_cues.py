@@ -1,0 +1,134 @@
+"""Cues: long enough to be read where their neighbours allow it, and none after the end."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.domain.timeline import Transcript, Word
+from core.transcript.segments import split_segments
+from core.wire.cues import SHORTEST_CUE_MS, Cue, timed
+from core.wire.subtitles import _cues, _labelled
+
+
+def _shown(*words: Word, duration: float) -> list[tuple[str, int, int]]:
+    cues = _cues(Transcript(duration, words, split_segments(words)), _labelled)
+    return [(" ".join(word.text for word in cue.words), cue.start_ms, cue.end_ms) for cue in cues]
+
+
+def test_a_short_cue_joins_the_same_speakers_next_one() -> None:
+    """As a sentence of one word that another follows at once."""
+    assert _shown(
+        Word(3.44, 3.76, "Listen.", speaker="1"),
+        Word(3.76, 4.2, "Nobody", speaker="1"),
+        Word(4.2, 5, "came.", speaker="1"),
+        duration=9,
+    ) == [("Listen. Nobody came.", 3440, 5000)]
+
+
+def test_a_short_cue_joins_the_same_speakers_last_one() -> None:
+    """At the end of what a speaker says, if somebody else goes on at once."""
+    assert _shown(
+        Word(0, 1.2, "Really?", speaker="1"),
+        Word(1.2, 1.5, "Yes.", speaker="1"),
+        Word(1.5, 3, "No.", speaker="2"),
+        duration=9,
+    ) == [("Really? Yes.", 0, 1500), ("No.", 1500, 3000)]
+
+
+def test_a_cue_with_silence_around_it_is_lengthened_instead() -> None:
+    """Sentences stay apart if there is time to read each."""
+    assert _shown(
+        Word(0, 1, "Really?", speaker="1"),
+        Word(1.5, 1.6, "Yes.", speaker="1"),
+        Word(2.4, 3.4, "No.", speaker="1"),
+        duration=9,
+    ) == [("Really?", 0, 1000), ("Yes.", 1500, 2333), ("No.", 2400, 3400)]
+
+
+def test_the_same_speakers_words_behind_a_pause_stay_apart() -> None:
+    """A cue with a long pause in it would show words before they are said."""
+    assert _shown(
+        Word(1, 3, "Really?", speaker="1"),
+        Word(4.5, 4.6, "Yes.", speaker="1"),
+        Word(4.6, 6, "No.", speaker="2"),
+        duration=9,
+    ) == [("Really?", 1000, 3000), ("Yes.", 3767, 4600), ("No.", 4600, 6000)]
+
+
+def test_a_word_of_somebody_else_takes_time_of_both_neighbours() -> None:
+    """Half from each, so that neither is far from what is heard."""
+    assert _shown(
+        Word(0, 3, "So,", speaker="1"),
+        Word(3, 3.08, "yes", speaker="2"),
+        Word(3.08, 6, "then", speaker="1"),
+        duration=9,
+    ) == [("So,", 0, 2624), ("yes", 2624, 3457), ("then", 3457, 6000)]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (0.9, 3, [("a", 0, 833), ("b", 833, 1666), ("c", 1666, 3980)]),
+        (3, 0.9, [("a", 0, 2314), ("b", 2314, 3147), ("c", 3147, 3980)]),
+        (0.5, 0.5, [("a", 0, 500), ("b", 500, 580), ("c", 580, 1080)]),
+    ],
+)
+def test_a_neighbour_keeps_what_it_needs(
+    first: float, last: float, expected: list[tuple[str, int, int]]
+) -> None:
+    """The other one gives more then; and if neither has time to spare, the cue stays short."""
+    words = (
+        Word(0, first, "a", speaker="1"),
+        Word(first, first + 0.08, "b", speaker="2"),
+        Word(first + 0.08, first + 0.08 + last, "c", speaker="1"),
+    )
+    assert _shown(*words, duration=first + 0.08 + last) == expected
+
+
+def test_the_last_cue_ends_with_the_recording() -> None:
+    """Though its word may end later; it begins earlier instead, if nobody speaks then."""
+    assert _shown(Word(1.9, 2.3, "bye", speaker="1"), duration=2) == [("bye", 1167, 2000)]
+
+
+@st.composite
+def _groups(draw: st.DrawFn) -> tuple[list[tuple[Word, ...]], int]:
+    groups, at = [], 0
+    for gap, length in draw(
+        st.lists(st.tuples(st.integers(0, 900), st.integers(1, 3000)), min_size=1, max_size=9)
+    ):
+        groups.append((Word((at + gap) / 1000, (at + gap + length) / 1000, "so"),))
+        at += gap + length
+    return groups, at + draw(st.integers(-100, 900))
+
+
+@given(_groups())
+def test_a_cue_is_short_only_if_nothing_is_left_to_take(
+    drawn: tuple[list[tuple[Word, ...]], int],
+) -> None:
+    """Neither silence beside it nor time that a neighbour can spare; and cues stay in order."""
+    groups, end_ms = drawn
+    cues = timed(groups, end_ms)
+    assert [cue.words for cue in cues] == groups
+    assert all(one.end_ms <= other.start_ms for one, other in pairwise(cues))
+    assert all(cue.start_ms < cue.end_ms for cue in cues)
+    if len(cues) == 1:
+        assert cues[0].end_ms <= max(1, end_ms)
+    for before, cue, after in zip([None, *cues], cues, [*cues[1:], None], strict=False):
+        if cue.missing_ms:
+            assert cue.start_ms == (before.end_ms if before else 0)
+            assert cue.end_ms >= (after.start_ms if after else end_ms)
+            assert not any(other.spare_ms for other in (before, after) if other)
+        assert isinstance(cue, Cue)
+
+
+@given(_groups())
+def test_no_cue_loses_time_that_it_needs(drawn: tuple[list[tuple[Word, ...]], int]) -> None:
+    """What is spoken long enough is shown long enough."""
+    groups, end_ms = drawn
+    for cue, (word,) in zip(timed(groups, end_ms), groups, strict=True):
+        spoken_ms = round(1000 * min(word.end, end_ms / 1000)) - round(1000 * word.start)
+        assert cue.end_ms - cue.start_ms >= min(spoken_ms, SHORTEST_CUE_MS)
