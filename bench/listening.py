@@ -34,7 +34,7 @@ def transcriber() -> Transcriber:
 
 
 def words(waveform: Waveform) -> list[str]:
-    """Give the words that the model hears, in lower case and without marks."""
+    """Return the words that the model hears, in lower case and without marks."""
     model = transcriber()
     heard = transcribe(model, waveform, model.prepared(Decoding()), Watch())
     text = " ".join(word.text for word in heard.words)

@@ -77,7 +77,7 @@ class Stream:
         else as soon as so many are decoded. `timeout_s` counts the time spent waiting for the
         decoder, which `python` runs.
 
-        Raises EmptyAudio, UnsupportedAudio, DamagedAudio, NoAudioTrack, AudioTooLong,
+        Raise EmptyAudio, UnsupportedAudio, DamagedAudio, NoAudioTrack, AudioTooLong,
         DecodingTimedOut, Cancelled; the iteration raises these and RangeOutsideAudio.
         """
         self.start = start_s
@@ -151,7 +151,7 @@ class Stream:
     def _counted(self, pieces: Iterator[Mono]) -> Iterator[Mono]:
         """Keep count of what comes.
 
-        Raises AudioTooLong.
+        Raise AudioTooLong.
         """
         count = 0
         for piece in pieces:

@@ -117,7 +117,7 @@ class Mixer:
 
 
 def _long_runs(states: NDArray[np.bool_], before: bool) -> NDArray[np.bool_]:
-    """Give short runs the state that was before them."""
+    """Let short runs keep the state before them."""
     smoothed, begin = states.copy(), 0
     for end in [*(np.flatnonzero(np.diff(states)) + 1).tolist(), len(states)]:
         if end - begin < min(_LEAST_RUN, len(states)):

@@ -28,6 +28,6 @@ def blocks(pieces: Iterable[Mono], size: int) -> Iterator[Mono]:
 
 
 def silence(count: int, size: int) -> Iterator[Mono]:
-    """Give so many zeros, in pieces of at most this size."""
+    """Return so many zeros, in pieces of at most this size."""
     for begin in range(0, count, size):
         yield np.zeros(min(size, count - begin), np.float32)

@@ -48,7 +48,7 @@ class TrackSound:
     def header(self) -> Header | Refusal:
         """Wait for the first message.
 
-        Raises what `Decoder.messages` raises.
+        Raise what `Decoder.messages` raises.
         """
         first = next(self._messages, None)
         if isinstance(first, Header | Refusal):
@@ -58,7 +58,7 @@ class TrackSound:
     def pieces(self) -> Iterator[Mono]:
         """Decode, mix the channels, and fill gaps with silence.
 
-        Raises what `Decoder.messages` raises.
+        Raise what `Decoder.messages` raises.
         """
         position = self._start
         for begin, channels in self._stretches():
@@ -150,7 +150,7 @@ def _as_far_as_it_goes(pieces: Iterator[Mono]) -> Iterator[Mono]:
 
 
 def _distinct(channels: Channels) -> Channels:
-    """Give 0 for a track that holds the same sound as one before it, else 1; shape (tracks,)."""
+    """Return 0 for a track that holds the same sound as one before it, else 1; shape (tracks,)."""
     count = channels.shape[1] // _ENVELOPE
     frames = channels[:, : count * _ENVELOPE].reshape(len(channels), count, _ENVELOPE)
     level = np.sqrt(np.square(frames).mean(axis=2)) if count > 1 else np.zeros((len(channels), 2))

@@ -39,7 +39,7 @@ _REFUSALS: dict[Refused, WorkerError] = {
 
 
 def refusal(why: Refused) -> WorkerError:
-    """Give the error for what cannot be decoded at all."""
+    """Return the error for what cannot be decoded at all."""
     known = _REFUSALS[why]
     return type(known)(str(known))
 
@@ -47,7 +47,7 @@ def refusal(why: Refused) -> WorkerError:
 def chosen_track(header: Header) -> Track:
     """Return the track that is decoded.
 
-    Raises NoAudioTrack, UnsupportedAudio, DamagedAudio.
+    Raise NoAudioTrack, UnsupportedAudio, DamagedAudio.
     """
     track = next((track for track in header.tracks if track.index == header.chosen), None)
     if track is None:

@@ -17,5 +17,5 @@ Every decoder more is one more that a stranger can attack.
 
 
 def is_allowed(codec: str) -> bool:
-    """Whether this decoder may look at a stranger's bytes."""
+    """Tell whether this decoder may look at a stranger's bytes."""
     return codec in CODECS or codec.startswith("pcm_")

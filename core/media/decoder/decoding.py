@@ -51,7 +51,7 @@ class Session:
     def fill(self, seconds: float) -> None:
         """Leave out a stretch in which there is nothing.
 
-        Raises TooMuchSilence.
+        Raise TooMuchSilence.
         """
         self.filled_s += seconds
         if self.filled_s > _FREE_SILENCE_S + _SILENCE_RATIO * self.decoded_s:

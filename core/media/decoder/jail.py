@@ -11,7 +11,7 @@ _NOBODY = 65_534
 
 
 def enter(*, look_cpu_s: int, cpu_s: int) -> None:
-    """Give up whatever decoding does not need; there is no way back.
+    """Return up whatever decoding does not need; there is no way back.
 
     With no descriptor left to open, nothing can be read but what is open already: no file, no
     socket, no `/proc` of the worker. Another user cannot look into the worker's memory either.

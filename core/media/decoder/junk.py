@@ -110,7 +110,7 @@ class Usual:
         self._seconds = 0.0
 
     def is_suspect(self, size: int) -> bool:
-        """Whether a packet is larger than its kind."""
+        """Tell whether a packet is larger than its kind."""
         return self._packets > 0 and size > _SUSPECT * self._bytes / self._packets
 
     def count(self, size: int, seconds: float) -> None:

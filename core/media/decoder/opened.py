@@ -32,7 +32,7 @@ _SEEK_MARGIN_S = 5.0
 def open_part(file: Window, format_name: str, *, ignores_length: bool) -> Opened:
     """Open a recording of a known format.
 
-    Raises what PyAV raises if it cannot.
+    Raise what PyAV raises if it cannot.
     """
     options = {
         "protocol_whitelist": "none",
@@ -110,7 +110,7 @@ class Opened:
         )
 
     def is_trusted(self, track: Track) -> bool:
-        """Whether a duration follows from what is in the file, and not from one number in it."""
+        """Tell whether a duration follows from what is in the file, and not from one number in it."""
         if self.format in {"mov", "ogg"}:
             return True
         samples = (track.duration_s or 0.0) * track.rate_hz * track.channels
@@ -132,7 +132,7 @@ class Opened:
         return True
 
     def _counts_frames(self) -> bool:
-        """Whether an mp3 says how many frames it has, and goes on no farther."""
+        """Tell whether an mp3 says how many frames it has, and goes on no farther."""
         head = self.file.peek(0, 10)
         begin = 10 + id3_size(head) if head[:3] == b"ID3" else 0
         first = self.file.peek(begin, 512)

@@ -24,7 +24,7 @@ class Output:
 
     def __init__(self, pipe: BinaryIO, start_s: float, end_s: float) -> None:
         self.names_speakers = True
-        """Whether the channels' names are the file's, not those of a format for want of others."""
+        """The channels' names are the file's own, not those that a format gives by number."""
         self._pipe = pipe
         self._start_s = start_s
         self._start = round(start_s * OUTPUT_RATE)

@@ -169,7 +169,7 @@ def _ogg(file: Window) -> Plan:
 
 
 def _ogg_pages(file: Window) -> Iterator[tuple[int, int, int]]:
-    """Give the place, the flags and the end of each page, over holes as well."""
+    """Return the place, the flags and the end of each page, over holes as well."""
     at = 0
     while len(head := file.peek(at, _OGG_HEAD + 255)) >= _OGG_HEAD:
         if head[:4] != b"OggS":

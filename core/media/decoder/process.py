@@ -92,9 +92,9 @@ class Decoder:
             fcntl.fcntl(self._output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
     def messages(self) -> Iterator[Message]:
-        """Give what it says, in order.
+        """Return what it says, in order.
 
-        Raises DecodingTimedOut, DamagedAudio if it does not end well, Cancelled.
+        Raise DecodingTimedOut, DamagedAudio if it does not end well, Cancelled.
         """
         while (prefix := self._exactly(PREFIX.size)) is not None:
             yield self._message(prefix)

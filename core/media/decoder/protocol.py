@@ -176,14 +176,14 @@ def read_asked(text: str) -> Asked:
 
 
 def write_asked(asked: Asked) -> str:
-    """Give the text that `read_asked` parses."""
+    """Return the text that `read_asked` parses."""
     return json.dumps(asdict(asked))
 
 
 def parse(kind: Kind, payload: bytes) -> Header | Layout | Event | Summary | Refusal:
     """Parse a message that has no samples.
 
-    Raises ValueError, TypeError or KeyError if it is none.
+    Raise ValueError, TypeError or KeyError if it is none.
     """
     fields = json.loads(payload)
     if kind is Kind.HEADER:

@@ -77,7 +77,7 @@ def _behind_tags(file: Window) -> int:
 
 
 def id3_size(head: bytes) -> int:
-    """Give the size of an ID3v2 tag behind its ten bytes of header."""
+    """Return the size of an ID3v2 tag behind its ten bytes of header."""
     return sum(
         (byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True)
     )
@@ -119,7 +119,7 @@ def _frames(data: bytes, offset: int, size_of: SizeOf) -> int:
 
 
 def mp3_size(head: bytes) -> int:
-    """Give the size of the frame that begins here; 0 if none does."""
+    """Return the size of the frame that begins here; 0 if none does."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return 0
     version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
@@ -136,7 +136,7 @@ def mp3_size(head: bytes) -> int:
 
 
 def adts_size(head: bytes) -> int:
-    """Give the size of the frame that begins here; 0 if none does."""
+    """Return the size of the frame that begins here; 0 if none does."""
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
         return 0
     size = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
@@ -144,7 +144,7 @@ def adts_size(head: bytes) -> int:
 
 
 def ac3_size(head: bytes) -> int:
-    """Give the size of the frame that begins here; 0 if none does."""
+    """Return the size of the frame that begins here; 0 if none does."""
     if len(head) < 6 or head[:2] != b"\x0b\x77":
         return 0
     rate, code = head[4] >> 6, head[4] & 63

@@ -65,7 +65,7 @@ def _describe(stream: AudioStream, code: str | None) -> Track:
 
 
 def _codes(container: InputContainer, file: Window) -> dict[int, str]:
-    """Give the four letters that a mov calls a codec by, by the index of the track."""
+    """Return the four letters that a mov calls a codec by, by the index of the track."""
     if "mov" not in container.format.name:
         return {}
     content = file.peek(0, _MAX_SEARCHED_BYTES) + file.peek(

@@ -21,8 +21,8 @@ class Window:
 
     def peek(self, offset: int, count: int) -> bytes:
         """Read at an offset from the window's beginning, without moving."""
-        at = self.begin + offset
-        return os.pread(self._descriptor, max(0, min(count, self.end - at)), at)
+        at = min(self.begin + offset, self.end)
+        return os.pread(self._descriptor, min(count, self.end - at), at)
 
     def read(self, count: int) -> bytes:
         """Read on."""
