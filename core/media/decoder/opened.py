@@ -110,7 +110,7 @@ class Opened:
         )
 
     def is_trusted(self, track: Track) -> bool:
-        """Tell whether a duration follows from what is in the file, and not from one number in it."""
+        """Tell whether a duration follows from the file's content, not from one number in it."""
         if self.format in {"mov", "ogg"}:
             return True
         samples = (track.duration_s or 0.0) * track.rate_hz * track.channels
