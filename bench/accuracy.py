@@ -99,14 +99,13 @@ class System:
         os.environ.setdefault("MODEL_ID", "embedded")
         os.environ.setdefault("DIARIZATION_MODEL_ID", "embedded")
         settings = Settings.from_environment()
-        self._ffmpeg = audio.find_ffmpeg(settings.ffmpeg_binary)
         self._diarizer = load_diarization(settings).diarizer
         self._transcriber = None if only_diarization else load_transcription(settings).transcriber
 
     def run(self, path: Path) -> tuple[Diarization, Transcript | None]:
         """Return a recording's turns and, unless only these are wanted, its transcript."""
         watch = Watch()
-        waveform = audio.Stream(path, ffmpeg=self._ffmpeg, max_duration_s=3600).read()
+        waveform = audio.Stream(path, max_duration_s=3600).read()
         diarization = self._diarizer.diarize(
             waveform,
             speakers=SpeakerCount(),

@@ -29,10 +29,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import imageio_ffmpeg
+
 from bench.roles import TRANSCRIPTION, Processes, Service, Simulated, wait_until_ready
 from bench.ways import Caller, Observer, Way
 from core.domain.timeline import Word
-from core.media import audio
 from emulator.server import Server
 
 TARGET = 1.10
@@ -234,7 +235,9 @@ def repeated(recording: Path, times: int) -> Iterator[Path]:
     with TemporaryDirectory() as folder:
         longer = Path(folder) / f"{recording.stem}_x{times}{recording.suffix}"
         loop = ["-stream_loop", str(times - 1), "-i", str(recording), "-c", "copy", str(longer)]
-        subprocess.run([audio.find_ffmpeg(), "-nostdin", "-v", "error", *loop], check=True)
+        subprocess.run(
+            [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", *loop], check=True
+        )
         yield longer
 
 

@@ -57,7 +57,7 @@ class Difference:
 
 def find_seams(recording: Path, count: int) -> Seams:
     """Return where `count` parts of a recording meet, cut with the default settings."""
-    stream = audio.Stream(recording, ffmpeg=audio.find_ffmpeg(), max_duration_s=100 * 3600)
+    stream = audio.Stream(recording, max_duration_s=100 * 3600)
     spans = [
         utterance.span
         for utterance in cutting.utterances(

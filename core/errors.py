@@ -19,7 +19,7 @@
     │   ├── DamagedAudio            damaged_audio
     │   ├── NoAudioTrack            no_audio_track
     │   ├── AudioTooLong            audio_too_long
-    │   └── DecodingTimedOut        decoding_timed_out     (retryable)
+    │   └── DecodingTimedOut        decoding_timed_out     (retryable, unless the file is to blame)
     ├── ModelError              a model could not be loaded or used
     │   ├── ModelNotFound           model_not_found
     │   ├── ModelAccessDenied       model_access_denied
@@ -171,6 +171,10 @@ class DecodingTimedOut(AudioError, TimeoutError):
 
     code = "decoding_timed_out"
     retryable = True
+
+    def __init__(self, message: str, *, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.retryable = retryable
 
 
 class ModelError(WorkerError, RuntimeError):

@@ -116,8 +116,6 @@ class Settings(BaseSettings):
     """Where the error of a failed job is: beside the output, as the platform has it, or in it."""
     eager_imports: bool = False
     """Import NeMo and pyannote with all their libraries, also those that no worker calls."""
-    ffmpeg_binary: str | None = None
-    """The ffmpeg to use; None takes the one on PATH, else that of the imageio-ffmpeg wheel."""
 
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None

@@ -22,10 +22,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+import imageio_ffmpeg
 import numpy as np
 from scipy.signal import fftconvolve
 
-from core.media.audio import find_ffmpeg
 from training.sentences import Sentences
 from training.voices import SAMPLE_RATE, TimedWord, Utterance, Voice, random_voice, synthesise
 
@@ -432,7 +432,18 @@ def write_dialogue(dialogue: Dialogue, stem: Path, audio_format: str = "mp3") ->
 
 def _to_mp3(source: Path) -> Path:
     target = source.with_suffix(".mp3")
-    command = [find_ffmpeg(), "-nostdin", "-v", "error", "-y", "-i", source, "-b:a", "64k", target]
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-nostdin",
+        "-v",
+        "error",
+        "-y",
+        "-i",
+        source,
+        "-b:a",
+        "64k",
+        target,
+    ]
     subprocess.run(command, check=True)
     source.unlink()
     return target

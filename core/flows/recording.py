@@ -42,7 +42,6 @@ class Reader:
         watch.report(Stage.DECODING, 0.0)
         return audio.Stream(
             path,
-            ffmpeg=audio.find_ffmpeg(self.settings.ffmpeg_binary),
             max_duration_s=self.settings.max_audio_duration,
             start_s=recording.range.start,
             end_s=recording.range.end,
@@ -51,5 +50,4 @@ class Reader:
 
     def rehearsal(self, path: Path) -> audio.Waveform:
         """Decode one of our own short recordings."""
-        ffmpeg = audio.find_ffmpeg(self.settings.ffmpeg_binary)
-        return audio.Stream(path, ffmpeg=ffmpeg, max_duration_s=_REHEARSAL_S).read()
+        return audio.Stream(path, max_duration_s=_REHEARSAL_S).read()

@@ -45,7 +45,7 @@ GPUS = {
 TORCH_CUDA = (12, 8)
 """What torch's wheel is built for; an older driver does not run NeMo's CUDA graphs."""
 NOT_OF_THE_HUB = {
-    "temp_dir", "ffmpeg_binary",  # the image's
+    "temp_dir",  # the image's
     "runpod_allow_private_download_urls", "eager_imports",  # for development and for trouble
     # the orchestrator's
     "diarization_endpoint_id", "transcription_endpoint_id", "runpod_api_key",
@@ -271,7 +271,7 @@ def test_every_job_is_a_request_with_real_speech_in_it(case: Case, tmp_path: Pat
         == (ROOT / "handlers" / "fitness.flac").read_bytes()
     )
     recording = sources.fetch(request.recording.source, tmp_path, settings=Settings())
-    heard = audio.Stream(recording, ffmpeg=audio.find_ffmpeg(), max_duration_s=60).read()
+    heard = audio.Stream(recording, max_duration_s=60).read()
     assert 1 < heard.duration < 5
     assert abs(heard.samples).max() > 0.05
 

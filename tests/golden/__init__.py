@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.domain.timeline import Turn, Word
-from core.media.audio import Stream, Waveform, find_ffmpeg
+from core.media.audio import Stream, Waveform
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +41,4 @@ def load(name: str) -> Golden:
         for word in reference["words"]
     )
     turns = tuple(Turn(turn["start"], turn["end"], turn["speaker"]) for turn in reference["turns"])
-    return Golden(path, Stream(path, ffmpeg=find_ffmpeg(), max_duration_s=60).read(), words, turns)
+    return Golden(path, Stream(path, max_duration_s=60).read(), words, turns)
