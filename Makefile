@@ -23,9 +23,10 @@ ifdef ONE
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ONE)
 else
-test: $(STAMP)  ## run all tests; ONE=tests/core/media runs just those
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
-	$(BIN)/coverage report --include='core/*' --fail-under=90 --format=total
+# Three processes: four cost more than they save on two cores.
+test: $(STAMP)  ## run all tests; COVERAGE=1 also tells what they cover; ONE=tests/core/media runs just those
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov --cov-report=term)
+	$(if $(COVERAGE),$(BIN)/coverage report --include='core/*' --fail-under=90 --format=total)
 endif
 
 test-slow: $(STAMP)  ## run the tests on full-size models, and those that take long

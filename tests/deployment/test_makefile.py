@@ -47,12 +47,18 @@ def test_make_alone_prints_every_target_and_installs_nothing(fresh: Path) -> Non
 
 
 def test_one_names_the_tests_to_run(fresh: Path) -> None:
-    """`make test ONE=…` runs those alone; without it all tests run and coverage has its floor."""
+    """`make test ONE=…` runs those alone; without it all tests run."""
     one = make(fresh, "--dry-run", "test", "ONE=tests/core/media").stdout
     whole = make(fresh, "--dry-run", "test").stdout
     assert one.rstrip().endswith("pytest tests/core/media")
-    assert "coverage" not in one
-    assert "--include='core/*' --fail-under=90" in whole
+    assert whole.rstrip().endswith("pytest -n 3 --dist loadfile --no-loadscope-reorder")
+
+
+def test_coverage_has_its_floor_when_it_is_asked_for(fresh: Path) -> None:
+    """`make test COVERAGE=1` measures what all tests cover, and fails below the floor."""
+    covered = make(fresh, "--dry-run", "test", "COVERAGE=1").stdout
+    assert "--cov --cov-report=term" in covered
+    assert "--include='core/*' --fail-under=90" in covered
 
 
 @pytest.mark.parametrize("has_environment", [False, True], ids=["fresh", "with an old .venv"])
