@@ -76,6 +76,15 @@ class Part:
     of: int
 
 
+class Channels(StrEnum):
+    """What the channels of a recording are."""
+
+    MIX = "mix"
+    """Microphones in one room: everybody is on all of them."""
+    SPLIT = "split"
+    """One speaker each, as in a recorded telephone call."""
+
+
 class OnDiarizationError(StrEnum):
     """How to answer when transcription succeeds but diarization fails."""
 
@@ -94,6 +103,7 @@ class TranscriptionRequest:
     part: Part | None = None
     turns: tuple[Turn, ...] | None = field(default=None, repr=False)
     """Sorted by start; None if words are not to be labelled."""
+    channels: Channels = Channels.MIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,8 @@ class SingleRequest:
     speakers: SpeakerCount | None = SpeakerCount()
     """None if speakers are not asked for."""
     on_diarization_error: OnDiarizationError = OnDiarizationError.FAIL
+    channels: Channels = Channels.MIX
+    """If split, the channels name the speakers, and `speakers` is None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,8 @@ class Transcription:
     language: str | None = None
     """ISO 639-1 code; None if neither the caller nor the model names one."""
     warnings: tuple[str, ...] = ()
+    is_split: bool = False
+    """Each channel was heard by itself and is the speaker of its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,5 +147,5 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """All words, separated by blanks."""
-        return " ".join(word.text for word in self.words)
+        """All words, segment by segment, separated by blanks."""
+        return " ".join(segment.text for segment in self.segments)

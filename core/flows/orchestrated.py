@@ -15,7 +15,7 @@ from threading import Thread
 import anyio
 import httpx2
 
-from core.domain.request import OrchestratedRequest
+from core.domain.request import Channels, OrchestratedRequest
 from core.domain.timeline import Transcript
 from core.domain.watch import IsCancelled, Stage, Watch
 from core.errors import SettingsError, WorkerError
@@ -85,10 +85,13 @@ class OrchestratedFlow:
     def _count_parts(self, request: OrchestratedRequest) -> int:
         """Return how many parts to make of the recording.
 
-        A range is a part already, and inline data would be sent once per part.
+        A range is a part already, inline data would be sent once per part, and channels are
+        compared as a whole.
         """
         recording = request.recording
-        can_be_parted = recording.range.is_whole and recording.source.scheme in _BY_REFERENCE
+        is_named = recording.source.scheme in _BY_REFERENCE
+        is_mixed = request.channels is Channels.MIX
+        can_be_parted = recording.range.is_whole and is_named and is_mixed
         return self.settings.transcription_fanout if can_be_parted else 1
 
     async def _ask(self, jobs: EndpointJobs, watch: Watch) -> Found:

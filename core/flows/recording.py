@@ -37,8 +37,10 @@ class Reader:
                 recording.source, folder, settings=self.settings, cancelled=watch.cancelled
             )
 
-    def stream(self, path: Path, recording: Recording, watch: Watch) -> audio.Stream:
-        """Open the requested range of a local file."""
+    def stream(
+        self, path: Path, recording: Recording, watch: Watch, *, channel: int | None = None
+    ) -> audio.Stream:
+        """Open the requested range of a local file: all channels as one, or one of them."""
         watch.report(Stage.DECODING, 0.0)
         return audio.Stream(
             path,
@@ -46,6 +48,7 @@ class Reader:
             start_s=recording.range.start,
             end_s=recording.range.end,
             cancelled=watch.cancelled,
+            channel=channel,
         )
 
     def rehearsal(self, path: Path) -> audio.Waveform:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.domain.request import Decoding, OnDiarizationError, SingleRequest, SpeakerCount
+from core.domain.request import Channels, Decoding, OnDiarizationError, SingleRequest, SpeakerCount
 from core.domain.timeline import Diarization, Transcript, Transcription
 from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, WorkerError
+from core.flows.branches import raise_cause
+from core.flows.by_channel import by_channel
 from core.flows.diarization import diarize
 from core.flows.progress import JobProgress
 from core.flows.recording import Reader
@@ -33,6 +35,8 @@ class SingleFlow:
     def run(self, request: SingleRequest, watch: Watch) -> Transcript:
         """See `Flow`."""
         decoding = self.transcriber.prepared(request.decoding)
+        if request.channels is Channels.SPLIT:
+            return by_channel(self.reader, self.transcriber, request.recording, decoding, watch)
         progress = JobProgress(watch, branches=1 if request.speakers is None else 2)
         waveform = self.reader.waveform(request.recording, progress.together)
         if request.speakers is None:
@@ -83,7 +87,7 @@ class SingleFlow:
                 turns.add_done_callback(lambda _: of_turns.report(Stage.DIARIZING, 1.0))
             for branch in needed:
                 branch.add_done_callback(lambda done: failed.set() if done.exception() else None)
-        _raise_cause(*needed)
+        raise_cause(*needed)
         return words.result(), turns
 
 
@@ -93,11 +97,3 @@ def _turns_or_warning(speaking: Future[Diarization]) -> tuple[Diarization | None
     if isinstance(error, WorkerError) and not isinstance(error, Cancelled):
         return None, (without_speakers(error.code),)
     return speaking.result(), ()
-
-
-def _raise_cause(*branches: Future[Any]) -> None:
-    """Raise the error of a branch that failed; that of a branch that was stopped is no cause."""
-    errors = [error for branch in branches if (error := branch.exception()) is not None]
-    causes = [error for error in errors if not isinstance(error, Cancelled)]
-    for error in causes or errors:
-        raise error

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from core.domain.request import Decoding, Part, TranscriptionRequest
+from core.domain.request import Channels, Decoding, Part, TranscriptionRequest
 from core.domain.timeline import Diarization, Transcript, Transcription
 from core.domain.watch import Stage, Watch
+from core.flows.by_channel import by_channel
 from core.flows.progress import JobProgress
 from core.flows.recording import Reader
 from core.media.audio import Stream, Waveform
@@ -52,6 +53,8 @@ class TranscriptionFlow:
     def run(self, request: TranscriptionRequest, watch: Watch) -> Transcript:
         """See `Flow`."""
         decoding = self.transcriber.prepared(request.decoding)
+        if request.channels is Channels.SPLIT:
+            return by_channel(self.reader, self.transcriber, request.recording, decoding, watch)
         watch = JobProgress(watch).together
         with self.reader.file(request.recording, watch) as path:
             open_stream = partial(self.reader.stream, path, request.recording, watch)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from core.domain.watch import IsCancelled
 from core.errors import AudioTooLong, DamagedAudio, EmptyAudio, RangeOutsideAudio
 from core.media import verdict
+from core.media.channels import Channels, Picked
 from core.media.decoder.process import DAMAGED, Decoder, Limits, asked_of
 from core.media.decoder.protocol import OUTPUT_RATE, Happening, Header, Refusal, Summary
 from core.media.level import levelled
@@ -68,6 +69,7 @@ class Stream:
         end_s: float | None = None,
         timeout_s: float = 600.0,
         cancelled: IsCancelled = lambda: False,
+        channel: int | None = None,
         python: str = sys.executable,
     ) -> None:
         """Look at the file.
@@ -75,7 +77,8 @@ class Stream:
         `start_s` and `end_s` bound the range, in seconds from the start of the file. If it has
         more than `max_duration_s` seconds, it is refused: at once if the file knows its length,
         else as soon as so many are decoded. `timeout_s` counts the time spent waiting for the
-        decoder, which `python` runs.
+        decoder, which `python` runs. `channel`, counted from 0, is heard by itself; None mixes
+        all of them, and all tracks.
 
         Raise EmptyAudio, UnsupportedAudio, DamagedAudio, NoAudioTrack, AudioTooLong,
         DecodingTimedOut, Cancelled; the iteration raises these and RangeOutsideAudio.
@@ -92,6 +95,7 @@ class Stream:
         self._wanted_s = min(float("inf") if end_s is None else end_s - start_s, max_duration_s + 1)
         if path.stat().st_size == 0:
             raise EmptyAudio("the recording has no bytes; check that the upload was complete")
+        self._channel = channel
         self._decoders = contextlib.ExitStack()
         weakref.finalize(self, self._decoders.close)
         self._main = self._open(None)
@@ -107,6 +111,23 @@ class Stream:
         if self._header.duration_s is None:
             return None
         return min(max(0.0, self._header.duration_s - self.start), self._wanted_s)
+
+    def close(self) -> None:
+        """End the decoder of a stream that is not read to its end."""
+        self._decoders.close()
+
+    @property
+    def channels(self) -> int:
+        """How many channels the first sound track has, or the default one if there is one."""
+        return verdict.chosen_track(self._header).channels
+
+    def stretches(self) -> Iterator[Channels]:
+        """Decode the first sound track without mixing, once; stretches follow each other.
+
+        They are float32, shape (channels, samples), 16 kHz, not levelled.
+        """
+        with self._decoders:
+            yield from self._main.stretches()
 
     def read(self) -> Waveform:
         """Decode all of it into memory."""
@@ -124,10 +145,8 @@ class Stream:
         Each track is decoded by a process of its own, which ends with the iteration.
         """
         with self._decoders:
-            companions = [
-                self._open(track.index).pieces_behind_header()
-                for track in verdict.companions(self._header)
-            ]
+            together_with = verdict.companions(self._header) if self._channel is None else ()
+            companions = [self._open(track.index).pieces_behind_header() for track in together_with]
             yield from levelled(self._counted(together(self._main.pieces(), companions)))
         self._judge()
 
@@ -135,7 +154,7 @@ class Stream:
         asked = asked_of(self._path, self.start, self.start + self._wanted_s, track)
         decoder = Decoder(self._path, asked, self._limits)
         self._decoders.callback(decoder.close)
-        return TrackSound(decoder, asked)
+        return TrackSound(decoder, asked, None if self._channel is None else Picked(self._channel))
 
     def _look(self) -> Header:
         header = self._main.header()

@@ -7,6 +7,8 @@ it has in the sound of the moment, so that whoever speaks alone is as loud as on
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,8 +40,39 @@ _WEIGHTS = {"FC": 1.0, "FL": 0.707, "FR": 0.707, "LFE": 0.0, "LFE2": 0.0}
 _SURROUND = 0.5
 
 
+class Mix(Protocol):
+    """Makes one channel of several, stretch by stretch."""
+
+    def use(self, speakers: tuple[str, ...]) -> None:
+        """Take note of the channels' names; none for microphones."""
+        ...
+
+    def mix(self, channels: Channels) -> Mono:
+        """Return one channel for a stretch."""
+        ...
+
+
+class Picked:
+    """One of the channels, by itself.
+
+    While the recording has fewer channels, everybody is on the first.
+    """
+
+    def __init__(self, channel: int) -> None:
+        self._channel = channel
+
+    def use(self, speakers: tuple[str, ...]) -> None:
+        """See `Mix`."""
+
+    def mix(self, channels: Channels) -> Mono:
+        """See `Mix`."""
+        if self._channel < len(channels):
+            return np.asarray(channels[self._channel], np.float32)
+        return np.zeros(channels.shape[1], np.float32)
+
+
 class Mixer:
-    """Mixes stretch by stretch; what it learnt about the wires goes on."""
+    """Mixes everybody; what it learnt about the wires goes on."""
 
     def __init__(self) -> None:
         self._speakers: tuple[str, ...] = ()
@@ -47,11 +80,11 @@ class Mixer:
         self._signs: NDArray[np.float32] = np.empty(0, np.float32)
 
     def use(self, speakers: tuple[str, ...]) -> None:
-        """Take note of the channels' names; none for microphones."""
+        """See `Mix`."""
         self._speakers = speakers
 
     def mix(self, channels: Channels) -> Mono:
-        """Mix a stretch."""
+        """See `Mix`."""
         if len(channels) == 1:
             return np.asarray(channels[0], np.float32)
         if len(channels) == 2:
@@ -150,3 +183,12 @@ def _ramps(values: NDArray[np.float32], count: int) -> Mono:
     """Go from the middle of each window to the middle of the next in a straight line."""
     middles = (np.arange(len(values)) + 0.5) * WINDOW
     return np.interp(np.arange(count), middles, values).astype(np.float32)
+
+
+def likeness(one: Mono, other: Mono) -> float:
+    """Return the correlation of two rows of loudness, -1..1; 0 if one of them is steady."""
+    if not len(one):
+        return 0.0
+    one, other = one - one.mean(), other - other.mean()
+    scale = float(np.sqrt((one @ one) * (other @ other)))
+    return float(one @ other) / scale if scale > 0 else 0.0

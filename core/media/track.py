@@ -9,7 +9,7 @@ from itertools import zip_longest
 import numpy as np
 
 from core.errors import DamagedAudio
-from core.media.channels import STRETCH, Channels, Mixer
+from core.media.channels import STRETCH, Channels, Mix, Mixer, likeness
 from core.media.decoder.process import DAMAGED, Chunk, Decoder
 from core.media.decoder.protocol import (
     OUTPUT_RATE,
@@ -36,14 +36,15 @@ _SAME = 0.95
 class TrackSound:
     """The track that a decoder decodes, from the start of the range on."""
 
-    def __init__(self, decoder: Decoder, asked: Asked) -> None:
+    def __init__(self, decoder: Decoder, asked: Asked, mix: Mix | None = None) -> None:
+        """Take a decoder that nobody has read yet; without a `mix`, mix everybody."""
         self.events: list[Event] = []
         self.summary: Summary | None = None
         self._decoder = decoder
         self._messages = decoder.messages()
         self._start = round(asked.start_s * OUTPUT_RATE)
         self._end_s = asked.end_s
-        self._mixer = Mixer()
+        self._mix = mix or Mixer()
 
     def header(self) -> Header | Refusal:
         """Wait for the first message.
@@ -60,15 +61,22 @@ class TrackSound:
 
         Raise what `Decoder.messages` raises.
         """
+        return map(self._mix.mix, self.stretches())
+
+    def stretches(self) -> Iterator[Channels]:
+        """Decode, and fill gaps with silence of one channel; stretches follow each other.
+
+        Raise what `Decoder.messages` raises.
+        """
         position = self._start
         for begin, channels in self._stretches():
-            yield from silence(begin - position, STRETCH)
-            yield self._mixer.mix(channels)
+            yield from _silence(begin - position)
+            yield channels
             position = begin + channels.shape[1]
         end_s = min(self.summary.end_s, self._end_s) if self.summary else 0.0
         missing = round(end_s * OUTPUT_RATE) - position
         if missing > _SHORT and position > self._start:
-            yield from silence(missing, STRETCH)
+            yield from _silence(missing)
 
     def pieces_behind_header(self) -> Iterator[Mono]:
         """Do the same for a track whose header is known already."""
@@ -96,7 +104,7 @@ class TrackSound:
             if isinstance(message, Chunk):
                 yield self._sane(message)
             elif isinstance(message, Layout):
-                self._mixer.use(message.speakers)
+                self._mix.use(message.speakers)
             elif isinstance(message, Event):
                 self.events.append(message)
             elif isinstance(message, Summary):
@@ -121,6 +129,10 @@ class TrackSound:
         event = Event(Happening.DAMAGE, first / OUTPUT_RATE, last / OUTPUT_RATE)
         self.events.append(event)
         return Chunk(chunk.position, sane)
+
+
+def _silence(count: int) -> Iterator[Channels]:
+    return (piece[np.newaxis] for piece in silence(count, STRETCH))
 
 
 def _joined(held: list[Channels]) -> Channels:
@@ -156,14 +168,6 @@ def _distinct(channels: Channels) -> Channels:
     level = np.sqrt(np.square(frames).mean(axis=2)) if count > 1 else np.zeros((len(channels), 2))
     kept = np.ones(len(channels), np.float32)
     for later in range(1, len(channels)):
-        if any(
-            kept[one] and _correlation(level[one], level[later]) > _SAME for one in range(later)
-        ):
+        if any(kept[one] and likeness(level[one], level[later]) > _SAME for one in range(later)):
             kept[later] = 0.0
     return kept
-
-
-def _correlation(one: Mono, other: Mono) -> float:
-    one, other = one - one.mean(), other - other.mean()
-    scale = float(np.sqrt((one @ one) * (other @ other)))
-    return float(one @ other) / scale if scale > 0 else 0.0

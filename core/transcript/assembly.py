@@ -13,6 +13,7 @@ from core.domain.rounding import confidence, seconds
 from core.domain.timeline import Character, Diarization, Transcript, Transcription, Turn, Word
 from core.domain.watch import IsCancelled
 from core.errors import Cancelled
+from core.transcript.channels import mark_overlaps, segments_by_speaker
 from core.transcript.labelling import label_words
 from core.transcript.segments import split_segments
 
@@ -25,7 +26,9 @@ def assemble(
     warnings: tuple[str, ...] = (),
     cancelled: IsCancelled = lambda: False,
 ) -> Transcript:
-    """Build the transcript from the models' answers; without a diarization it names no speaker.
+    """Build the transcript from the models' answers.
+
+    Without a diarization it names no speaker, unless channels are speakers.
 
     Raise Cancelled soon after `cancelled` returns True.
     """
@@ -33,18 +36,23 @@ def assemble(
         raise Cancelled("the job was cancelled before its transcript was made")
     words = tuple(map(_shown_word, transcription.words))
     warnings = (*warnings, *transcription.warnings)
-    if diarization is not None:
+    num_speakers = 0
+    if transcription.is_split:
+        words = mark_overlaps(words)
+        num_speakers = len({word.speaker for word in words})
+    elif diarization is not None:
         diarization = _shown_diarization(diarization)
         words = label_words(words, diarization, cancelled=cancelled)
         warnings = (*warnings, *diarization.warnings)
+        num_speakers = diarization.num_speakers
     return Transcript(
         duration=seconds(duration_s),
         words=words,
-        segments=split_segments(words),
+        segments=segments_by_speaker(words) if transcription.is_split else split_segments(words),
         characters=tuple(map(_shown_character, transcription.characters)),
         language=transcription.language,
-        diarized=diarization is not None,
-        num_speakers=0 if diarization is None else diarization.num_speakers,
+        diarized=transcription.is_split or diarization is not None,
+        num_speakers=num_speakers,
         warnings=tuple(dict.fromkeys(warnings)),
     )
 

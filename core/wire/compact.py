@@ -1,8 +1,9 @@
 """The form in which our transcription worker answers our orchestrator.
 
-Each word comes once, as `[start, end, text, confidence]`; characters, if asked for, as
-`[start, end, text]`. Times are seconds with three decimals. Nothing is lost by that, because
-`core.transcript.assembly` derives everything from rounded times.
+Each word comes once, as `[start, end, text, confidence]`, with its speaker as a fifth element if
+channels are speakers; characters, if asked for, as `[start, end, text]`. Times are seconds with
+three decimals. Nothing is lost by that, because `core.transcript.assembly` derives everything from
+rounded times.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Confidence = Annotated[float, Field(allow_inf_nan=False)]
 _Word = tuple[_Seconds, _Seconds, str, _Confidence | None]
+_SpokenWord = tuple[_Seconds, _Seconds, str, _Confidence | None, str]
 _Character = tuple[_Seconds, _Seconds, str]
 
 
@@ -29,18 +31,25 @@ def is_compact(output: object) -> bool:
 
 
 def write(transcript: Transcript, *, characters: bool) -> Answer:
-    """Return a transcript as plain JSON, without speakers."""
+    """Return a transcript as plain JSON; it has no speakers unless they are channels."""
     answer: Answer = {
         "success": True,
         "format": WorkerFormat.COMPACT,
         "language": transcript.language,
         "duration": seconds(transcript.duration),
         "warnings": list(transcript.warnings),
-        "words": [[*_timed(word), confidence(word.confidence)] for word in transcript.words],
+        "words": [_row(word) for word in transcript.words],
     }
+    if transcript.diarized:
+        answer["is_split"] = True
     if characters:
         answer["characters"] = [_timed(character) for character in transcript.characters]
     return answer
+
+
+def _row(word: Word) -> list[object]:
+    speaker = [] if word.speaker is None else [word.speaker]
+    return [*_timed(word), confidence(word.confidence), *speaker]
 
 
 def _timed(text: Word | Character) -> list[object]:
@@ -55,10 +64,13 @@ class Compact(BaseModel):
     language: str | None
     duration: _Seconds
     warnings: Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS, fail_fast=True)] = ()
-    words: Annotated[tuple[_Word, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
+    words: Annotated[
+        tuple[_Word | _SpokenWord, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)
+    ]
     characters: Annotated[
         tuple[_Character, ...], Field(max_length=MAX_ANSWERED_CHARACTERS, fail_fast=True)
     ] = ()
+    is_split: bool = False
 
     @property
     def transcription(self) -> Transcription:
@@ -68,4 +80,5 @@ class Compact(BaseModel):
             characters=tuple(Character(*one) for one in self.characters),
             language=self.language,
             warnings=self.warnings,
+            is_split=self.is_split,
         )

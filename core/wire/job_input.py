@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from core.domain.request import (
+    Channels,
     Decoding,
     DiarizationRequest,
     OnDiarizationError,
@@ -135,6 +136,7 @@ class _WordsInput(AudioInput):
     timestamps: Boolean = Field(
         default=False, validation_alias=AliasChoices("timestamps", "timestamp")
     )
+    channels: Annotated[Channels, CHOICE] = Field(default=Channels.MIX, strict=False)
 
     @classmethod
     def as_meant(cls, given: Fields) -> Fields:
@@ -148,6 +150,11 @@ class _WordsInput(AudioInput):
                 "one out"
             )
         return {name: value for name, value in given.items() if name != "timestamp"}
+
+    @property
+    def is_split(self) -> bool:
+        """The channels name the speakers."""
+        return self.channels is Channels.SPLIT
 
     @property
     def decoding(self) -> Decoding:
@@ -188,6 +195,15 @@ class SingleInput(_WordsInput, _SpeakersInput):
         default=OnDiarizationError.FAIL, strict=False
     )
 
+    @model_validator(mode="after")
+    def _channels_count_speakers(self) -> Self:
+        if self.is_split and self.speakers != SpeakerCount():
+            raise ValueError(
+                "channels split has one speaker on each channel; leave out num_speakers, "
+                "min_speakers and max_speakers"
+            )
+        return self
+
     @property
     def request(self) -> SingleRequest:
         """The request in it."""
@@ -199,8 +215,9 @@ class SingleInput(_WordsInput, _SpeakersInput):
             "recording": self.recording,
             "decoding": self.decoding,
             "characters": self.timestamps,
-            "speakers": self.speakers if self.diarize else None,
+            "speakers": self.speakers if self.diarize and not self.is_split else None,
             "on_diarization_error": self.on_diarization_error,
+            "channels": self.channels,
         }
 
 
@@ -243,6 +260,13 @@ class TranscriptionInput(_WordsInput):
             raise ValueError("give part, or start and end, not both")
         return self
 
+    @model_validator(mode="after")
+    def _channels_are_speakers(self) -> Self:
+        given = "diarization_segments" if self.turns is not None else "part"
+        if self.is_split and (self.turns is not None or self.part is not None):
+            raise ValueError(f"give channels split or {given}, not both")
+        return self
+
     @field_validator("response_format", mode="wrap")
     @classmethod
     def _or_compact(cls, value: object, parse: Callable[[object], object]) -> object:
@@ -259,7 +283,12 @@ class TranscriptionInput(_WordsInput):
         """The request in it."""
         part = None if self.part is None else RequestedPart(self.part.index, self.part.of)
         return TranscriptionRequest(
-            self.recording, self.decoding, self.timestamps, part=part, turns=self.turns
+            self.recording,
+            self.decoding,
+            self.timestamps,
+            part=part,
+            turns=self.turns,
+            channels=self.channels,
         )
 
     @property

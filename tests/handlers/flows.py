@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.domain.timeline import Transcript, Word
+from core.domain.timeline import Segment, Transcript, Word
 from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, DownloadFailed, InvalidUrl, ModelFailed, WorkerError
 from core.settings import Settings
@@ -40,7 +40,8 @@ def parse(job_input: object) -> Order:
 
 def said(text: str, duration: Any = 1.0) -> Transcript:
     """A transcript of one long word."""
-    return Transcript(duration, (Word(0.0, 1.0, text),), ())
+    word = Word(0.0, 1.0, text)
+    return Transcript(duration, (word,), (Segment(0.0, 1.0, (word,)),))
 
 
 ENVELOPE = len(json.dumps({"output": render(said(""), TEXT)}).encode())

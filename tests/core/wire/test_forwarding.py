@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.request import (
+    Channels,
     Decoding,
     DiarizationRequest,
     OrchestratedRequest,
@@ -28,6 +29,8 @@ from core.wire.job_input import DiarizationInput, OrchestratorInput, Transcripti
 
 OWN = {"on_diarization_error"}
 """What the orchestrator is asked and no endpoint is."""
+
+SPLIT = Channels.SPLIT
 
 _SECONDS = st.floats(0, 1e6).filter(lambda time: time != 0 or str(time) == "0.0")
 _SOURCES = st.sampled_from(["https://example.com/a.mp3?sig=1", "s3://calls/1.opus", "UklGRg=="])
@@ -55,6 +58,9 @@ _PARTS = st.integers(0, 5).map(lambda index: Part(index, index + 2))
 TRANSCRIPTIONS = st.one_of(
     st.builds(
         TranscriptionRequest, _RECORDINGS, _DECODINGS, st.booleans(), turns=st.none() | _TURNS
+    ),
+    st.builds(
+        TranscriptionRequest, _RECORDINGS, _DECODINGS, st.booleans(), channels=st.just(SPLIT)
     ),
     st.builds(TranscriptionRequest, _WHOLE, _DECODINGS, st.booleans(), part=_PARTS),
 )
@@ -105,6 +111,14 @@ def test_every_field_of_the_orchestrators_request_reaches_an_endpoint() -> None:
     assert asked - sent == OWN
 
 
+def test_channels_that_are_speakers_need_no_diarization() -> None:
+    """The one job that is left knows about the channels."""
+    request = parse(OrchestratorInput, {"audio": "https://h/a.wav", "channels": "split"}).request
+    assert request.speakers is None
+    asked = job_input(narrowed(request, TranscriptionRequest))
+    assert asked == {"audio": "https://h/a.wav", "channels": "split"}
+
+
 def test_every_field_of_the_orchestrators_input_is_in_its_request() -> None:
     """What a caller may say is either part of what is asked or of how the answer is written."""
     said = {
@@ -121,5 +135,5 @@ def test_every_field_of_the_orchestrators_input_is_in_its_request() -> None:
     turns = job_input(narrowed(request, DiarizationRequest))
     assert words | turns == said
     written = {"response_format", "diarize", "on_diarization_error", "audio_format"}
-    other = {"audio_url", "audio_base64", "num_speakers"}
+    other = {"audio_url", "audio_base64", "num_speakers", "channels"}
     assert set(OrchestratorInput.model_fields) == set(said) | written | other

@@ -160,6 +160,23 @@ def test_a_presigned_url_stays_out_of_sight() -> None:
             {"min_speakers": 3, "max_speakers": 2},
             "min_speakers is larger than max_speakers",
         ),
+        (SingleInput, {"channels": "left"}, "channels: input should be 'mix' or 'split'"),
+        (
+            SingleInput,
+            {"channels": "split", "num_speakers": 2},
+            "channels split has one speaker on each channel; leave out num_speakers, min_speakers "
+            "and max_speakers",
+        ),
+        (
+            TranscriptionInput,
+            {"channels": "split", "diarization_segments": []},
+            "give channels split or diarization_segments, not both",
+        ),
+        (
+            TranscriptionInput,
+            {"channels": "split", "part": {"index": 0, "of": 2}},
+            "give channels split or part, not both",
+        ),
         (SingleInput, {"start": -1}, "start: input should be greater than or equal to 0"),
         (SingleInput, {"start": True}, "start: input should be a valid number"),
         (SingleInput, {"start": float("nan")}, "start: input should be a finite number"),

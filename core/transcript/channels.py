@@ -1,0 +1,141 @@
+"""The words of channels that were heard each by itself, as one transcript.
+
+All may speak at once. A channel also hears others faintly, through the room or the wire: a word
+that two channels heard belongs to the louder one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Protocol, TypeVar
+
+from core.domain.timeline import Character, Segment, Span, Transcription, Word
+from core.transcript.segments import split_segments
+
+_LOUDER = 2.0
+"""A channel that is this many times as loud, 6 dB, is heard on others rather than the reverse."""
+_NEAR_S = 0.2
+"""Two channels place a word that both heard less than this far apart."""
+_SAME_SOUND = 0.9
+"""Loudness that goes together like this is one sound, whatever the model made of it."""
+_SAME_WORD = 0.6
+"""The same for what the model heard as one word on both channels."""
+_ABOVE_LEAK = 1.6
+"""Whoever speaks into a leak is louder than it by more than 4 dB."""
+
+
+_Timed = TypeVar("_Timed", Word, Character)
+
+
+class Loudness(Protocol):
+    """How loud the channels of a recording are; channels count from 0."""
+
+    def level(self, channel: int, span: Span) -> float:
+        """Return the root mean square of a stretch, 0..1."""
+        ...
+
+    def likeness(self, channel: int, other: int, span: Span) -> float:
+        """Return how far the loudness of two channels goes together around a stretch, -1..1."""
+        ...
+
+    def leaked(self, channel: int, other: int, span: Span) -> float:
+        """Return the level that another channel brings with it on this one in a stretch, 0..1."""
+        ...
+
+
+def name(channel: int) -> str:
+    """Return the speaker of a channel; channels count from 0.
+
+    >>> name(0)
+    'Channel 1'
+    """
+    return f"Channel {channel + 1}"
+
+
+def joined(heard: dict[int, Transcription], loudness: Loudness) -> Transcription:
+    """Return the words of all channels in order of time, each with its channel as speaker.
+
+    `heard` is by channel. A word that a channel only overhears is left out.
+    """
+    words = {channel: one.words for channel, one in heard.items()}
+    said = [
+        _said(channel, one, _overheard(channel, words, loudness)) for channel, one in heard.items()
+    ]
+    return Transcription(
+        words=_in_order(word for one in said for word in one.words),
+        characters=_in_order(character for one in said for character in one.characters),
+        language=next((one.language for one in said if one.words), None),
+        warnings=tuple(warning for one in said for warning in one.warnings),
+        is_split=True,
+    )
+
+
+def _said(channel: int, heard: Transcription, overheard: Sequence[Word]) -> Transcription:
+    speaker = name(channel)
+    strange = set(overheard)
+    return Transcription(
+        words=tuple(replace(word, speaker=speaker) for word in heard.words if word not in strange),
+        characters=tuple(one for one in heard.characters if not _during(one, overheard)),
+        language=heard.language,
+        warnings=tuple(f"{speaker}: {warning}" for warning in heard.warnings),
+    )
+
+
+def _overheard(channel: int, words: Mapping[int, Sequence[Word]], loudness: Loudness) -> list[Word]:
+    return [word for word in words[channel] if _is_overheard(word, channel, words, loudness)]
+
+
+def mark_overlaps(words: Sequence[Word]) -> tuple[Word, ...]:
+    """Mark the words during which another speaker has a word; a channel is a sure speaker."""
+    own = _by_speaker(words)
+
+    def is_overlapped(word: Word) -> bool:
+        return any(_during(word, own[speaker]) for speaker in own if speaker != word.speaker)
+
+    return tuple(
+        replace(word, speaker_confidence=1.0, overlapped=is_overlapped(word)) for word in words
+    )
+
+
+def segments_by_speaker(words: Sequence[Word]) -> tuple[Segment, ...]:
+    """Cut the words of each speaker into segments, and return all of them in order of start."""
+    own = chain.from_iterable(map(split_segments, _by_speaker(words).values()))
+    return tuple(sorted(own, key=lambda segment: segment.start))
+
+
+def _by_speaker(words: Iterable[Word]) -> dict[str | None, list[Word]]:
+    own: dict[str | None, list[Word]] = {}
+    for word in words:
+        own.setdefault(word.speaker, []).append(word)
+    return own
+
+
+def _is_overheard(
+    word: Word, channel: int, words: Mapping[int, Sequence[Word]], loudness: Loudness
+) -> bool:
+    level = loudness.level(channel, word)
+    near = Span(word.start - _NEAR_S, word.end + _NEAR_S)
+    for other, heard in words.items():
+        if other == channel or loudness.level(other, word) < _LOUDER * level:
+            continue
+        if there := _during(near, heard):
+            is_same = word.letters in {one.letters for one in there}
+            least = _SAME_WORD if is_same else _SAME_SOUND
+            is_leak = level <= _ABOVE_LEAK * loudness.leaked(channel, other, word)
+            if is_leak or loudness.likeness(channel, other, word) >= least:
+                return True
+    return False
+
+
+def _during(span: Span, words: Sequence[Word]) -> Sequence[Word]:
+    """Return the words, of one speaker and in order, that overlap a span."""
+    first = bisect_left(words, span.start, key=lambda word: word.end)
+    end = bisect_left(words, span.end, key=lambda word: word.start)
+    return [word for word in words[first:end] if word.overlap(span) > 0]
+
+
+def _in_order(timed: Iterable[_Timed]) -> tuple[_Timed, ...]:
+    return tuple(sorted(timed, key=lambda one: one.start))

@@ -1,0 +1,164 @@
+"""Channels that are one speaker each, heard by the embedded model."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.errors import InvalidRequest
+from core.flows.load import load_transcription
+from core.flows.recording import Reader
+from core.flows.transcription import TranscriptionFlow
+from core.media.audio import SAMPLE_RATE, Samples
+from core.settings import Settings
+from emulator.scripted import Scripted as Endpoint
+from tests import golden
+from tests.asking import ask
+from tests.core.flows.test_orchestrated import Speech, orchestrator, works
+from tests.media import write_wav
+from tests.replies import KEY
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> TranscriptionFlow:
+    """The transcription worker's, on the embedded model."""
+    folder = tmp_path_factory.mktemp("jobs")
+    return load_transcription(Settings(model_id="embedded", temp_dir=folder))
+
+
+@pytest.fixture(scope="module")
+def caller() -> Samples:
+    """One side of a call."""
+    return golden.load("dialogue").waveform.samples
+
+
+@pytest.fixture(scope="module")
+def agent(caller: Samples) -> Samples:
+    """The other side, of the same length: it speaks twice, both times while the caller does."""
+    spoken = golden.load("sentences").waveform.samples
+    side = np.zeros(len(caller), np.float32)
+    for start_s in (2, 13):
+        side[start_s * SAMPLE_RATE :][: len(spoken)] = spoken
+    return side
+
+
+def call(flow: TranscriptionFlow, folder: Path, *channels: Samples, **asked: Any) -> dict[str, Any]:
+    """Ask for the words of channels."""
+    path = write_wav(folder / "call.wav", np.stack(channels, 1))
+    audio = base64.b64encode(path.read_bytes()).decode()
+    return ask(flow, {"audio": audio, "channels": "split", **asked})
+
+
+def words(answer: dict[str, Any], speaker: str) -> list[str]:
+    """Return what one speaker says."""
+    return [word["word"] for word in answer["words"] if word["speaker"] == speaker]
+
+
+def alone(flow: TranscriptionFlow, folder: Path, channel: Samples) -> list[str]:
+    """Return the words of a channel by itself."""
+    path = write_wav(folder / "alone.wav", channel)
+    audio = base64.b64encode(path.read_bytes()).decode()
+    return ask(flow, {"audio": audio})["text"].split()
+
+
+def test_both_sides_of_a_call_are_heard_while_both_speak(
+    flow: TranscriptionFlow, caller: Samples, agent: Samples, tmp_path: Path
+) -> None:
+    """Each has the words that it has alone; words interleave by time, segments do not."""
+    answer = call(flow, tmp_path, caller, agent, response_format="verbose_json")
+    assert words(answer, "Channel 1") == alone(flow, tmp_path, caller)
+    assert words(answer, "Channel 2") == alone(flow, tmp_path, agent)
+    starts = [word["start"] for word in answer["words"]]
+    assert starts == sorted(starts)
+    assert any(word["overlap"] for word in answer["words"])
+    assert answer["num_speakers"] == 2
+    assert answer["warnings"] == []
+    said = [segment["text"] for segment in answer["segments"]]
+    assert answer["text"] == " ".join(said)
+    assert all(
+        segment["text"] in " ".join(words(answer, segment["speaker"]))
+        for segment in answer["segments"]
+    )
+
+
+@pytest.mark.parametrize("delay_ms", [0, 40])
+def test_words_that_a_channel_overhears_are_not_given_to_it(
+    flow: TranscriptionFlow, caller: Samples, agent: Samples, delay_ms: int, tmp_path: Path
+) -> None:
+    """Each side also hears the other at -20 dB, and has no word outside of its own speech."""
+    delay = delay_ms * SAMPLE_RATE // 1000
+    own = np.float32(0.1) * np.roll(caller, delay), np.float32(0.1) * np.roll(agent, delay)
+    both = (caller + own[1], agent + own[0])
+    answer = call(flow, tmp_path, *both, response_format="verbose_json")
+    said = [word for word in answer["words"] if word["speaker"] == "Channel 2"]
+    assert len(said) >= 12
+    assert all(2 < word["start"] < 7.6 or 13 < word["start"] < 18.6 for word in said)
+    expected = len(alone(flow, tmp_path, caller))
+    assert len(words(answer, "Channel 1")) == pytest.approx(expected, abs=3)
+
+
+@pytest.mark.parametrize("gain", [1.0, -1.0, 0.25])
+def test_a_copy_is_told_and_costs_nothing(
+    flow: TranscriptionFlow, agent: Samples, gain: float, tmp_path: Path
+) -> None:
+    """A mono recording as stereo has one channel of words."""
+    answer = call(flow, tmp_path, agent, np.float32(gain) * agent, response_format="verbose_json")
+    assert answer["warnings"] == [
+        "Channel 2 holds the same sound as Channel 1, which has its words"
+    ]
+    assert words(answer, "Channel 1") == alone(flow, tmp_path, agent)
+    assert answer["num_speakers"] == 1
+
+
+def test_a_silent_channel_is_told_and_costs_nothing(
+    flow: TranscriptionFlow, agent: Samples, tmp_path: Path
+) -> None:
+    """Its number stays its own: the speaker is the second channel."""
+    answer = call(flow, tmp_path, np.zeros_like(agent), agent, response_format="srt")
+    assert answer["warnings"] == ["Channel 1 is silent"]
+    assert "Channel 2: " in answer["srt"]
+    assert "Channel 1" not in answer["srt"]
+
+
+def test_a_range_keeps_the_times_of_the_whole(
+    flow: TranscriptionFlow, caller: Samples, agent: Samples, tmp_path: Path
+) -> None:
+    """Of both channels."""
+    answer = call(flow, tmp_path, caller, agent, start=12, end=19, response_format="verbose_json")
+    assert all(12 <= word["start"] <= word["end"] <= 19 for word in answer["words"])
+    part = agent[12 * SAMPLE_RATE : 19 * SAMPLE_RATE]
+    assert words(answer, "Channel 2") == alone(flow, tmp_path, part)
+
+
+@pytest.mark.parametrize("channels", [1, 9])
+def test_too_few_or_too_many_channels_are_refused(
+    flow: TranscriptionFlow, agent: Samples, channels: int, tmp_path: Path
+) -> None:
+    """With the number that the recording has."""
+    with pytest.raises(InvalidRequest, match=f"2 to 8 channels, and this one has {channels}"):
+        call(flow, tmp_path, *[agent[:SAMPLE_RATE]] * channels)
+
+
+@pytest.mark.parametrize("response_format", ["json", "verbose_json", "srt"])
+def test_the_orchestrator_gives_the_same_answer(
+    caller: Samples, agent: Samples, response_format: str, tmp_path: Path
+) -> None:
+    """From one job: it asks nobody for speakers, and for no part of the recording."""
+    path = write_wav(tmp_path / "call.wav", np.stack([caller, agent], 1))
+    audio = base64.b64encode(path.read_bytes()).decode()
+    asked = {
+        "audio": audio,
+        "channels": "split",
+        "response_format": response_format,
+        "timestamps": True,
+    }
+    settings = Settings(temp_dir=tmp_path, runpod_api_key=KEY, job_timeout=120)  # type: ignore[arg-type]
+    told = TranscriptionFlow(Reader(settings), Speech())
+    words, turns = Endpoint(**works(told)), Endpoint(**works(told))
+    with orchestrator(settings, words, turns, transcription_fanout=3) as orchestrated:
+        assert ask(orchestrated, asked) == ask(told, asked)
+    assert (len(words.of("run")), len(turns.of("run"))) == (1, 0)

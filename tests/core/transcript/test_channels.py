@@ -1,0 +1,134 @@
+"""Words of channels that were heard each by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.domain.timeline import Character, Span, Transcription, Word
+from core.transcript.channels import joined, mark_overlaps, name, segments_by_speaker
+
+
+@dataclass(frozen=True)
+class Loudness:
+    """Channels of one level each, which go together or not."""
+
+    levels: tuple[float, ...] = (0.2, 0.2)
+    alike: float = 0.0
+    leak: float = 0.0
+
+    def level(self, channel: int, span: Span) -> float:
+        """The same all along."""
+        return self.levels[channel]
+
+    def likeness(self, channel: int, other: int, span: Span) -> float:
+        """The same for all."""
+        return self.alike
+
+    def leaked(self, channel: int, other: int, span: Span) -> float:
+        """A share of the other's level."""
+        return self.leak * self.levels[other]
+
+
+def heard(*words: Word) -> Transcription:
+    """What the model makes of a channel; each word is spelled by one character."""
+    characters = tuple(Character(word.start, word.end, word.text[0]) for word in words)
+    return Transcription(words, characters, "en", ("odd",))
+
+
+YES = Word(1.0, 1.4, "Yes.", 0.9)
+NO = Word(1.1, 1.5, "No.", 0.8)
+
+
+def speakers(transcription: Transcription) -> list[tuple[str, str | None]]:
+    """Return each word with its speaker."""
+    return [(word.text, word.speaker) for word in transcription.words]
+
+
+def test_both_keep_their_words_if_they_are_equally_loud() -> None:
+    """Even the same word, said together."""
+    found = joined({0: heard(YES), 1: heard(YES)}, Loudness(alike=1.0))
+    assert speakers(found) == [("Yes.", "Channel 1"), ("Yes.", "Channel 2")]
+    assert found.is_split
+    assert found.language == "en"
+    assert found.warnings == ("Channel 1: odd", "Channel 2: odd")
+
+
+@pytest.mark.parametrize(
+    ("loudness", "quiet", "is_kept"),
+    [
+        (Loudness((0.2, 0.02), alike=0.95), NO, False),  # the same sound, misheard
+        (Loudness((0.2, 0.02), alike=0.7), NO, True),  # another sound
+        (Loudness((0.2, 0.02), alike=0.7), YES, False),  # the same word
+        (Loudness((0.2, 0.02), alike=0.3), YES, True),  # the same word, said by both
+        (Loudness((0.2, 0.02), leak=0.1), NO, False),  # no louder than what leaks
+        (Loudness((0.2, 0.04), leak=0.1), NO, True),  # somebody speaks into the leak
+        (Loudness((0.2, 0.15), alike=0.95), YES, True),  # hardly quieter
+    ],
+)
+def test_the_louder_channel_keeps_a_word_that_both_heard(
+    loudness: Loudness, quiet: Word, is_kept: bool
+) -> None:
+    """With its characters; the other loses both."""
+    found = joined({0: heard(YES), 1: heard(quiet)}, loudness)
+    kept = [(YES.text, "Channel 1")] + is_kept * [(quiet.text, "Channel 2")]
+    assert speakers(found) == kept
+    assert len(found.characters) == len(kept)
+
+
+def test_a_quiet_word_stays_while_nobody_else_speaks() -> None:
+    """Whatever the loudness says."""
+    later = Word(3.0, 3.4, "Yes.")
+    found = joined({0: heard(YES), 1: heard(later)}, Loudness((0.2, 0.02), alike=1.0, leak=1.0))
+    assert speakers(found) == [("Yes.", "Channel 1"), ("Yes.", "Channel 2")]
+
+
+def test_words_said_at_once_are_marked() -> None:
+    """On both sides; those that only touch are not."""
+    words = (
+        Word(0.0, 1.0, "so", speaker="Channel 1"),
+        Word(1.0, 2.0, "yes", speaker="Channel 2"),
+        Word(1.5, 1.8, "no", speaker="Channel 1"),
+    )
+    assert [word.overlapped for word in mark_overlaps(words)] == [False, True, True]
+
+
+def test_segments_are_of_one_channel_each() -> None:
+    """Words that interleave do not cut a sentence to pieces."""
+    words = [
+        Word(0.0, 0.4, "How", speaker="Channel 1"),
+        Word(0.2, 0.5, "Fine.", speaker="Channel 2"),
+        Word(0.5, 0.9, "are", speaker="Channel 1"),
+        Word(1.0, 1.4, "you?", speaker="Channel 1"),
+    ]
+    assert [(one.speaker, one.text) for one in segments_by_speaker(words)] == [
+        ("Channel 1", "How are you?"),
+        ("Channel 2", "Fine."),
+    ]
+
+
+@st.composite
+def sides(draw: st.DrawFn) -> tuple[Word, ...]:
+    """Words one after the other."""
+    lengths = draw(st.lists(st.tuples(st.floats(0, 2), st.floats(0.05, 1)), max_size=12))
+    words, at = [], 0.0
+    for pause, length in lengths:
+        words.append(Word(at + pause, at + pause + length, draw(st.sampled_from(["a", "b"]))))
+        at += pause + length
+    return tuple(words)
+
+
+@given(st.lists(sides(), min_size=1, max_size=4))
+def test_no_word_is_lost_if_nothing_leaks(channels: list[tuple[Word, ...]]) -> None:
+    """Each channel keeps its words in their order; all together are in order of time."""
+    loudness = Loudness(tuple(0.1 * (1 + index) for index in range(len(channels))))
+    found = joined({index: heard(*words) for index, words in enumerate(channels)}, loudness)
+    for index, words in enumerate(channels):
+        own = [word for word in found.words if word.speaker == name(index)]
+        assert [(word.start, word.text) for word in own] == [(one.start, one.text) for one in words]
+    starts = [word.start for word in found.words]
+    assert starts == sorted(starts)
+    assert sum(len(one.words) for one in segments_by_speaker(found.words)) == len(found.words)
