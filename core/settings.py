@@ -144,6 +144,8 @@ class Settings(BaseSettings):
     """The buckets that callers may name, besides `s3_bucket`. With neither, any is read that the
     key can read.
     """
+    s3_output_buckets: _Buckets = None
+    """The buckets that callers may have answers put into; none if it is not set."""
 
     diarization_endpoint_id: _Endpoint | None = None
     """The id or URL of the endpoint that runs the diarization worker."""

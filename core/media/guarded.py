@@ -97,13 +97,15 @@ class Guarded:
     @contextmanager
     def answer(self, prepare: Prepare) -> Iterator[Response]:
         """Yield the first answer that is no redirect; its body is not yet read."""
-        with self._typed_errors():
-            # requests takes a while to import, and most of the orchestrator's jobs need none.
-            from core.media.hops import Hops
+        with self._typed_errors(), self._last(self._hops(), prepare) as response:
+            yield response
 
-            keep_urls_out_of_the_log()
-            with self._last(Hops(self._connections, self._timeouts_s), prepare) as response:
-                yield response
+    def _hops(self) -> Hops:
+        # requests takes a while to import, and most of the orchestrator's jobs need none.
+        from core.media.hops import Hops
+
+        keep_urls_out_of_the_log()
+        return Hops(self._connections, self._timeouts_s)
 
     def _last(self, hops: Hops, prepare: Prepare) -> Response:
         url = self._url

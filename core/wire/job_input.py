@@ -19,6 +19,7 @@ from pydantic import (
 
 from core.domain.request import (
     Decoding,
+    Destination,
     DiarizationRequest,
     OnDiarizationError,
     OrchestratedRequest,
@@ -73,6 +74,8 @@ class AudioInput(Strict):
     """Ignored: the content decides."""
     start: Seconds | None = None
     end: Seconds | None = None
+    output_url: Text | None = Field(default=None, repr=False)
+    """The place for the answer, if it is not to travel in the job's output."""
 
     @classmethod
     def as_meant(cls, given: Fields) -> Fields:
@@ -119,6 +122,11 @@ class AudioInput(Strict):
         if self.end is not None and self.end <= (self.start or 0):
             raise ValueError("end must be after start")
         return self
+
+    @property
+    def destination(self) -> Destination | None:
+        """The place for the answer; None for the job's output."""
+        return None if self.output_url is None else Destination(self.output_url.strip())
 
     @property
     def recording(self) -> Recording:

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from core import errors
+from core.domain.codes import SECOND_CODES, is_retryable
 from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
 from core.domain.watch import Stage
-from core.errors import InvalidRequest, WorkerError, is_retryable
+from core.errors import InvalidRequest, WorkerError
 from core.transcript.labelling import label_words
 from core.transcript.segments import split_segments
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
@@ -288,8 +289,7 @@ def test_the_table_of_errors_holds_every_code() -> None:
         for leaf in _leaves()
         if leaf is not errors.SettingsError
     }
-    either = (errors.DownloadFailed, errors.DiskFailed)
-    assert told == expected | {kind.code_if_retryable: "yes" for kind in either}
+    assert told == expected | dict.fromkeys(SECOND_CODES, "yes")
     assert told == {code: "yes" if is_retryable(code) else "no" for code in told}
 
 

@@ -20,6 +20,7 @@ import stamina
 from core.domain.timeline import Diarization, Transcript, Transcription, Turn, Word
 from core.domain.watch import Watch
 from core.errors import DownloadFailed
+from core.settings import Settings
 from core.transcript.assembly import assemble
 from core.wire.job_input import AudioInput, DiarizationInput, SingleInput, parse
 from emulator.endpoint import Endpoint
@@ -110,7 +111,7 @@ class Platform:
         """Open an endpoint; its workers tell `stages` before they work, each once a poll can have
         seen the one before.
         """
-        handler = make_handler(worker, worker.parse)
+        handler = make_handler(worker, worker.parse, Settings())
 
         async def handle(job: dict[str, Any], line: Line) -> object:
             for stage in stages:
