@@ -48,6 +48,7 @@ RETRYABLE = {
     "job_expired",
     "model_failed",
     "out_of_memory",
+    "upload_interrupted",
 }
 """The codes of docs/API.md after which the same request may succeed later."""
 
