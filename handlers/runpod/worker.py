@@ -32,6 +32,7 @@ from core.wire.form import Form
 from core.wire.limits import MAX_RUN_BYTES, MAX_RUNSYNC_BYTES
 from core.wire.render import receipt, render
 from handlers.runpod.failures import answered
+from handlers.runpod.jobs import take_empty_inputs
 from handlers.runpod.progress import progress
 from handlers.runpod.redaction import redacting
 
@@ -98,6 +99,7 @@ def serve(flow: Flow[_Request], parse: Parse[_Request], settings: Settings) -> N
     def decode_speech() -> None:
         check_fitness(flow)
 
+    take_empty_inputs()
     handler = make_handler(flow, parse, settings)
     serverless.start(
         {"handler": handler, "concurrency_modifier": lambda _: settings.worker_concurrency}
