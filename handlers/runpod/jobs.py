@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+
 def take_empty_inputs() -> None:
     """Let the SDK's loop see an empty input as one.
 
