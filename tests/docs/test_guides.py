@@ -57,6 +57,7 @@ CHECKED = {
     ("json", "body"),
     ("env", "role"),
     ("python", "formula"),
+    ("python", "client"),  # tests/docs/test_commands.py
     ("text", "diagram"),
 }
 OF_THE_ORCHESTRATOR = {

@@ -85,8 +85,13 @@ class Worker:
         self.behaviour(request)
         if self.kind is DiarizationInput:
             return replace(SPEAKERS, duration=DURATION_S)
-        speakers = SPEAKERS if self.kind is SingleInput else None
-        return assemble(SPOKEN, speakers, duration_s=DURATION_S)
+        return assemble(SPOKEN, self._speakers(request), duration_s=DURATION_S)
+
+    def _speakers(self, request: Any) -> Diarization | None:
+        """Return those that were asked for, or the caller's own."""
+        if self.kind is SingleInput:
+            return SPEAKERS if request.speakers is not None else None
+        return Diarization(request.turns, request.turns) if request.turns else None
 
     def rehearse(self, recording: Path) -> None:
         """Nothing to rehearse."""
