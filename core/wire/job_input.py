@@ -281,6 +281,7 @@ class TranscriptionInput(_WordsInput):
 
 _Input = TypeVar("_Input", bound=AudioInput)
 _ALIASES = ("timestamp",)
+_OF_ANY_ROLE = OrchestratorInput.model_fields | TranscriptionInput.model_fields
 _NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": Part}
 
 
@@ -295,4 +296,4 @@ def parse(kind: type[_Input], job_input: object) -> _Input:
     try:
         return kind.model_validate(job_input)
     except ValidationError as error:
-        raise InvalidRequest(sentence(error, kind, _NESTED)) from None
+        raise InvalidRequest(sentence(error, kind, _NESTED, _OF_ANY_ROLE)) from None
