@@ -33,17 +33,16 @@
     │   └── DeadlineExceeded        deadline_exceeded      (retryable)
     ├── DiskFailed              disk_failed            (if retryable: disk_full)
     ├── OutputTooLarge              output_too_large
+    ├── UploadFailed                upload_failed          (if retryable: upload_interrupted)
     ├── Cancelled                   cancelled
     ├── InternalError               internal_error         (retryable)
     └── SettingsError               invalid_settings       (stops the worker at start)
 
-Whether the same request may succeed later can be seen from the code alone: see `is_retryable`.
+Whether the same request may succeed later can be seen from the code alone: see `core.domain.codes`.
 Messages never contain a path, a token, a URL's query or a word of the transcript.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 
 class WorkerError(Exception):
@@ -54,6 +53,20 @@ class WorkerError(Exception):
     """True if the same request may succeed later, or on another worker."""
     refresh_worker = False
     """True if this process can no longer be trusted."""
+
+
+class _PerhapsRetryable(Exception):
+    """A failure that has a second code if it may pass."""
+
+    code: str
+    code_if_retryable: str
+    retryable: bool
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        if retryable:
+            self.code = self.code_if_retryable
 
 
 class RequestError(WorkerError, ValueError):
@@ -100,17 +113,11 @@ class BlockedAddress(SourceError):
     code = "blocked_address"
 
 
-class DownloadFailed(SourceError, OSError):
+class DownloadFailed(_PerhapsRetryable, SourceError, OSError):
     """The host did not deliver the file; if it may do so later, the code is another."""
 
     code = "download_failed"
     code_if_retryable = "download_interrupted"
-
-    def __init__(self, message: str, *, retryable: bool = False) -> None:
-        super().__init__(message)
-        self.retryable = retryable
-        if retryable:
-            self.code = self.code_if_retryable
 
 
 class DownloadTimedOut(SourceError, TimeoutError):
@@ -254,23 +261,24 @@ class DeadlineExceeded(RemoteError, TimeoutError):
     retryable = True
 
 
-class DiskFailed(WorkerError, OSError):
+class DiskFailed(_PerhapsRetryable, WorkerError, OSError):
     """The worker cannot keep the recording on its disk; if that may pass, the code is another."""
 
     code = "disk_failed"
     code_if_retryable = "disk_full"
-
-    def __init__(self, message: str, *, retryable: bool = False) -> None:
-        super().__init__(message)
-        self.retryable = retryable
-        if retryable:
-            self.code = self.code_if_retryable
 
 
 class OutputTooLarge(WorkerError):
     """The answer is larger than the platform carries."""
 
     code = "output_too_large"
+
+
+class UploadFailed(_PerhapsRetryable, WorkerError, OSError):
+    """The answer could not be put at `output_url`; if that may pass, the code is another."""
+
+    code = "upload_failed"
+    code_if_retryable = "upload_interrupted"
 
 
 class Cancelled(WorkerError):
@@ -290,15 +298,3 @@ class SettingsError(WorkerError, ValueError):
     """An environment variable has a wrong value; the message names it."""
 
     code = "invalid_settings"
-
-
-def is_retryable(code: str) -> bool:
-    """Return whether the request that failed with this code may succeed later."""
-    always = {kind.code for kind in _kinds(WorkerError) if kind.retryable}
-    return code in always | {DownloadFailed.code_if_retryable, DiskFailed.code_if_retryable}
-
-
-def _kinds(kind: type[WorkerError]) -> Iterator[type[WorkerError]]:
-    yield kind
-    for narrower in kind.__subclasses__():
-        yield from _kinds(narrower)

@@ -27,6 +27,8 @@ MAX_CONCURRENCY = 64
 
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 """AWS's naming rules for general purpose buckets."""
+USUAL_PORTS = (80, 443)
+"""Those of http and https."""
 Failures = Literal["error", "output"]
 """How a failed job answers."""
 
@@ -73,6 +75,19 @@ def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def _ports(value: object) -> object:
+    """Read numbers separated by commas; `any` is None."""
+    if not isinstance(value, str):
+        return value
+    ports = [part.strip().lower() for part in value.split(",")]
+    if ports == ["any"]:
+        return None
+    if not all(re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65_536 for port in ports):
+        raise ValueError("give numbers of ports, separated by commas, or any")
+    return tuple(int(port) for port in ports)
+
+
+_Ports = Annotated[tuple[int, ...] | None, NoDecode, BeforeValidator(_ports)]
 _Switch = Annotated[bool, BeforeValidator(_sdk_switch)]
 _Url = Annotated[_Name, AfterValidator(_plain_url)]
 _Endpoint = Annotated[_Name, AfterValidator(_endpoint)]
@@ -108,8 +123,10 @@ class Settings(BaseSettings):
     runpod_allow_private_download_urls: _Switch = False
     """The RunPod SDK's switch: let URLs lead to private addresses, for development only.
 
-    Metadata services stay blocked.
+    Every port is open then; metadata services stay blocked.
     """
+    allowed_ports: _Ports = USUAL_PORTS
+    """The ports that callers' URLs may name; None means any."""
     worker_concurrency: int = Field(default=1, ge=1, le=MAX_CONCURRENCY)
     """Jobs that one worker takes at a time."""
     failures: Annotated[Failures, BeforeValidator(_lower)] = "error"
@@ -125,6 +142,8 @@ class Settings(BaseSettings):
     """The buckets that callers may name, besides `s3_bucket`. With neither, any is read that the
     key can read.
     """
+    s3_output_buckets: _Buckets = None
+    """The buckets that callers may have answers put into; none if it is not set."""
 
     diarization_endpoint_id: _Endpoint | None = None
     """The id or URL of the endpoint that runs the diarization worker."""
@@ -138,6 +157,11 @@ class Settings(BaseSettings):
     """Parts that the orchestrator makes of one recording, a transcription job for each."""
     job_timeout: float = Field(default=3600, gt=0, le=604_800, allow_inf_nan=False)
     """Seconds that an orchestrated job may take, time in queues included."""
+
+    @property
+    def open_ports(self) -> tuple[int, ...] | None:
+        """`allowed_ports`; None, any, if private addresses are open too."""
+        return None if self.runpod_allow_private_download_urls else self.allowed_ports
 
     @property
     def hub_token(self) -> str | None:

@@ -19,8 +19,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from examples.client import Endpoint, JobError
-from examples.command import add_endpoint, add_format, as_text, connect, parser, start, tell
+from examples.client import Endpoint, Job, JobError
+from examples.command import (
+    add_endpoint,
+    add_speakers,
+    add_words,
+    as_text,
+    asked,
+    connect,
+    parser,
+    start,
+    tell,
+)
 from examples.errors import run_again
 from examples.recording import audio_field
 
@@ -48,7 +58,8 @@ def main(argv: list[str] | None = None) -> None:
     options = parser(__doc__)
     options.fromfile_prefix_chars = "@"
     add_endpoint(options)
-    add_format(options)
+    add_words(options)
+    add_speakers(options)
     options.add_argument(
         "sources",
         nargs="+",
@@ -72,11 +83,14 @@ async def transcribe(arguments: argparse.Namespace) -> None:
         arguments.out,
         "txt" if arguments.format == "text" else arguments.format.replace("_", "."),
     )
+    if not targets:
+        sys.exit(f"no recordings found; in folders, files ending with {' '.join(RECORDINGS)} are")
     missing = {source: target for source, target in targets.items() if not target.exists()}
-    tell(f"{len(targets)} recordings, {len(targets) - len(missing)} of them done already")
+    found = "1 recording" if len(targets) == 1 else f"{len(targets)} recordings"
+    tell(f"{found}, {len(targets) - len(missing)} of them done already")
     arguments.out.mkdir(parents=True, exist_ok=True)
     async with connect(arguments.endpoint, arguments.base_url) as endpoint:
-        failures = await Batch(endpoint, arguments.format).run(missing, arguments.jobs)
+        failures = await Batch(endpoint, asked(arguments)).run(missing, arguments.jobs)
     if failures:
         sys.exit(
             "\n".join(
@@ -91,8 +105,9 @@ async def transcribe(arguments: argparse.Namespace) -> None:
 class Batch:
     """Transcribes recordings into files."""
 
-    def __init__(self, endpoint: Endpoint, response_format: str) -> None:
-        self._endpoint, self._format = endpoint, response_format
+    def __init__(self, endpoint: Endpoint, fields: Job) -> None:
+        """`fields` are those of every request, but for the recording."""
+        self._endpoint, self._fields = endpoint, fields
         self._failures: dict[str, str] = {}
 
     async def run(self, targets: dict[str, Path], jobs: int) -> dict[str, str]:
@@ -124,9 +139,9 @@ class Batch:
 
     async def _one(self, source: str, target: Path) -> None:
         audio = await asyncio.to_thread(audio_field, source)
-        output = await run_again(self._endpoint, {**audio, "response_format": self._format})
+        output = await run_again(self._endpoint, {**audio, **self._fields})
         half = target.with_name(f".{target.name}.part")  # a file of the final name is complete
-        half.write_text(as_text(output, self._format), encoding="utf-8")
+        half.write_text(as_text(output, self._fields["response_format"]), encoding="utf-8")
         half.replace(target)
 
 

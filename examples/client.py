@@ -14,7 +14,7 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
 
 import httpx2
@@ -48,6 +48,7 @@ RETRYABLE = {
     "job_expired",
     "model_failed",
     "out_of_memory",
+    "upload_interrupted",
 }
 """The codes of docs/API.md after which the same request may succeed later."""
 
@@ -87,6 +88,8 @@ class Endpoint:
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx2.Timeout(SYNC_WAIT_S + 30, connect=10),
         )
+        where = self._http.base_url
+        self._name = f"the endpoint at {where.scheme}://{where.netloc.decode()}"
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,9 +102,15 @@ class Endpoint:
 
         If this is cancelled, cancel the job, even if it is just being submitted.
         """
-        submitting = asyncio.create_task(self.submit(job_input))
+        async with self.submitted(job_input) as job_id:
+            return await self.wait(job_id, on_progress)
+
+    @contextlib.asynccontextmanager
+    async def submitted(self, job_input: Job, *, webhook: str | None = None) -> AsyncIterator[str]:
+        """Submit a job and yield its id; cancel it if this is cancelled."""
+        submitting = asyncio.create_task(self.submit(job_input, webhook=webhook))
         try:
-            return await self.wait(await asyncio.shield(submitting), on_progress)
+            yield await asyncio.shield(submitting)
         except asyncio.CancelledError:
             await self._take_back(submitting)
             raise
@@ -161,7 +170,7 @@ class Endpoint:
             response = await self._http.request(method, path, json=body)
         except httpx2.RequestError as error:
             raise _Hiccup(
-                "the endpoint cannot be reached, or the connection broke off "
+                f"{self._name} cannot be reached, or the connection broke off "
                 f"({type(error).__name__})"
             ) from None
         if not response.is_success:

@@ -46,9 +46,39 @@ def add_endpoint(
     )
 
 
-def add_format(to: argparse.ArgumentParser) -> None:
-    """Add an option for the format of the answer."""
+def add_words(to: argparse.ArgumentParser) -> None:
+    """Add the options about words and the form of the answer."""
     to.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+    to.add_argument(
+        "--language", metavar="CODE", help="such as en; default: what the model makes of it"
+    )
+    to.add_argument(
+        "--timestamps",
+        action="store_true",
+        help="times of words, segments and letters as well; shown by the three formats of json",
+    )
+
+
+def add_speakers(to: argparse.ArgumentParser) -> None:
+    """Add the options about speakers."""
+    to.add_argument(
+        "--no-diarize", action="store_true", help="words alone, which is faster than with speakers"
+    )
+    to.add_argument("--num-speakers", type=int, metavar="N", help="exact number; only if sure")
+
+
+def asked(arguments: argparse.Namespace) -> Job:
+    """Return the fields of a request that these options say, but for the recording."""
+    fields: Job = {"response_format": arguments.format}
+    if arguments.language:
+        fields["language"] = arguments.language
+    if arguments.timestamps:
+        fields["timestamps"] = True
+    if arguments.no_diarize:
+        fields["diarize"] = False
+    if arguments.num_speakers is not None:
+        fields["num_speakers"] = arguments.num_speakers
+    return fields
 
 
 def connect(endpoint_id: str, base_url: str) -> Endpoint:
@@ -69,7 +99,7 @@ def connect(endpoint_id: str, base_url: str) -> Endpoint:
 
 def start(program: Coroutine[Any, Any, None]) -> None:
     """Run a program. On an expected failure exit with one line and code 1, on Ctrl-C with 130."""
-    stamina.instrumentation.set_on_retry_hooks([])  # else it logs each retry
+    stamina.instrumentation.set_on_retry_hooks([_tell_first])  # else it logs each retry
     try:
         asyncio.run(program)
     except JobError as error:
@@ -79,6 +109,12 @@ def start(program: Coroutine[Any, Any, None]) -> None:
     except KeyboardInterrupt:
         tell("interrupted")
         sys.exit(130)
+
+
+def _tell_first(details: stamina.instrumentation.RetryDetails) -> None:
+    """Say why it takes long, once for each request."""
+    if details.retry_num == 1:
+        tell(f"{getattr(details.caused_by, 'sentence', details.caused_by)}; trying again")
 
 
 def as_text(output: Job, response_format: str) -> str:

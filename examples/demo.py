@@ -62,7 +62,10 @@ def main() -> None:
     options = parser.parse_args()
     try:
         lines, answer = run(options.recording)
-    except (JobError, OSError, TimeoutError) as error:
+    except JobError as error:
+        logs = OUTPUT / "workers"
+        sys.exit(f"{error}\nthe logs of the workers are in {logs}" if logs.exists() else str(error))
+    except (OSError, TimeoutError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

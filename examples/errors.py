@@ -15,7 +15,17 @@ import sys
 import stamina
 
 from examples.client import Endpoint, Job, JobError
-from examples.command import add_endpoint, add_format, connect, parser, show, start, tell
+from examples.command import (
+    add_endpoint,
+    add_speakers,
+    add_words,
+    asked,
+    connect,
+    parser,
+    show,
+    start,
+    tell,
+)
 from examples.recording import audio_field
 
 TRY_LATER, NOT_ALLOWED, CHANGE_REQUEST = 75, 77, 65
@@ -26,7 +36,8 @@ def main(argv: list[str] | None = None) -> None:
     """Read the command line and run."""
     options = parser(__doc__)
     add_endpoint(options)
-    add_format(options)
+    add_words(options)
+    add_speakers(options)
     options.add_argument("recording", help="a URL or a file")
     options.add_argument(
         "--attempts", type=int, default=3, help="how often to submit the job; default: %(default)s"
@@ -45,7 +56,7 @@ async def transcribe(arguments: argparse.Namespace) -> None:
     try:
         job_input = {
             **await asyncio.to_thread(audio_field, arguments.recording),
-            "response_format": arguments.format,
+            **asked(arguments),
         }
         async with connect(arguments.endpoint, arguments.base_url) as endpoint:
             output = await run_again(

@@ -12,7 +12,17 @@ import argparse
 import asyncio
 import sys
 
-from examples.command import add_endpoint, add_format, connect, parser, show, start, tell
+from examples.command import (
+    add_endpoint,
+    add_speakers,
+    add_words,
+    asked,
+    connect,
+    parser,
+    show,
+    start,
+    tell,
+)
 from examples.recording import audio_field
 
 
@@ -20,7 +30,8 @@ def main(argv: list[str] | None = None) -> None:
     """Read the command line and run."""
     options = parser(__doc__)
     add_endpoint(options)
-    add_format(options)
+    add_words(options)
+    add_speakers(options)
     options.add_argument("recording", help="a URL or a file")
     start(transcribe(options.parse_args(argv)))
 
@@ -29,7 +40,7 @@ async def transcribe(arguments: argparse.Namespace) -> None:
     """Submit the job, show its progress, and print the answer."""
     job_input = {
         **await asyncio.to_thread(audio_field, arguments.recording),
-        "response_format": arguments.format,
+        **asked(arguments),
     }
     progress = Progress()
     async with connect(arguments.endpoint, arguments.base_url) as endpoint:

@@ -18,7 +18,7 @@ from core.wire.answers import read_diarization, read_transcription
 from core.wire.form import Form, TranscriptFormat
 from core.wire.render import render
 from examples.client import Endpoint, Job
-from examples.command import add_endpoint, add_format, connect, parser, show, start
+from examples.command import add_endpoint, add_words, connect, parser, show, start
 from examples.recording import audio_field
 
 
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser(__doc__)
     add_endpoint(options, "--transcription", "TRANSCRIPTION_ENDPOINT_ID")
     add_endpoint(options, "--diarization", "DIARIZATION_ENDPOINT_ID")
-    add_format(options)
+    add_words(options)
     options.add_argument("recording", help="a URL or a file")
     options.add_argument("--num-speakers", type=int, help="exact number; only if you are sure")
     start(transcribe(options.parse_args(argv)))
@@ -37,14 +37,18 @@ async def transcribe(arguments: argparse.Namespace) -> None:
     """Ask both endpoints, merge the answers, and print the transcript."""
     audio = await asyncio.to_thread(audio_field, arguments.recording)
     known = {"num_speakers": arguments.num_speakers} if arguments.num_speakers else {}
+    wanted: Job = {"response_format": "verbose_json", "timestamps": arguments.timestamps}
+    if arguments.language:
+        wanted["language"] = arguments.language
     async with (
         connect(arguments.transcription, arguments.base_url) as words,
         connect(arguments.diarization, arguments.base_url) as turns,
     ):
-        said, spoken = await both(
-            words, {**audio, "response_format": "verbose_json"}, turns, {**audio, **known}
-        )
-    output = render(merge(said, spoken), Form(TranscriptFormat(arguments.format)))
+        said, spoken = await both(words, {**audio, **wanted}, turns, {**audio, **known})
+    output = render(
+        merge(said, spoken),
+        Form(TranscriptFormat(arguments.format), timestamps=arguments.timestamps),
+    )
     show(output, arguments.format)
 
 

@@ -12,7 +12,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from examples.command import add_endpoint, add_format, connect, parser, show, start
+from examples.command import (
+    add_endpoint,
+    add_speakers,
+    add_words,
+    asked,
+    connect,
+    parser,
+    show,
+    start,
+)
 from examples.recording import RUNSYNC_BYTES, audio_field
 
 
@@ -20,7 +29,8 @@ def main(argv: list[str] | None = None) -> None:
     """Read the command line and run."""
     options = parser(__doc__)
     add_endpoint(options)
-    add_format(options)
+    add_words(options)
+    add_speakers(options)
     options.add_argument("recording", help="a URL or a file")
     start(transcribe(options.parse_args(argv)))
 
@@ -29,7 +39,7 @@ async def transcribe(arguments: argparse.Namespace) -> None:
     """Send the recording and print the answer."""
     job_input = {
         **await asyncio.to_thread(audio_field, arguments.recording, RUNSYNC_BYTES),
-        "response_format": arguments.format,
+        **asked(arguments),
     }
     async with connect(arguments.endpoint, arguments.base_url) as endpoint:
         show(await endpoint.run_sync(job_input), arguments.format)

@@ -21,7 +21,17 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from examples.client import Endpoint, JobError
-from examples.command import add_endpoint, add_format, connect, parser, show, start, tell
+from examples.command import (
+    add_endpoint,
+    add_speakers,
+    add_words,
+    asked,
+    connect,
+    parser,
+    show,
+    start,
+    tell,
+)
 from examples.recording import audio_field
 
 MOST_BYTES = 40_000_000
@@ -32,7 +42,8 @@ def main(argv: list[str] | None = None) -> None:
     """Read the command line and run."""
     options = parser(__doc__)
     add_endpoint(options)
-    add_format(options)
+    add_words(options)
+    add_speakers(options)
     options.add_argument("recordings", nargs="+", metavar="recording", help="a URL or a file")
     options.add_argument(
         "--public-url", required=True, help="URL by which the platform reaches this program"
@@ -76,11 +87,12 @@ async def follow(
     try:
         job_input = {
             **await asyncio.to_thread(audio_field, recording),
-            "response_format": arguments.format,
+            **asked(arguments),
         }
-        job_id = await endpoint.submit(job_input, webhook=arguments.public_url)
-        await calls.about(job_id, arguments.patience)
-        output = await endpoint.wait(job_id)
+        async with endpoint.submitted(job_input, webhook=arguments.public_url) as job_id:
+            tell(f"{name}: submitted as {job_id}")
+            await calls.about(job_id, arguments.patience)
+            output = await endpoint.wait(job_id)
     except (JobError, OSError) as error:
         tell(f"{name}: {getattr(error, 'strerror', None) or error}")
         return False

@@ -10,6 +10,7 @@ from core.flows.diarization import DiarizationFlow
 from core.flows.orchestrated import OrchestratedFlow
 from core.flows.single import SingleFlow
 from core.flows.transcription import TranscriptionFlow
+from core.settings import Settings
 from core.wire.job_input import (
     DiarizationInput,
     OrchestratorInput,
@@ -36,4 +37,4 @@ def ask(flow: Any, job_input: object, watch: Watch | None = None) -> dict[str, A
 
 def handler_of(flow: Any) -> Handler:
     """The SDK's handler around a role's flow."""
-    return make_handler(flow, partial(parse, TAKES[type(flow)]))
+    return make_handler(flow, partial(parse, TAKES[type(flow)]), Settings())

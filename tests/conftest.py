@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from importlib.metadata import version
 
 import pytest
 from hypothesis import settings
+
+# A script that starts the tests in the background has interrupts ignored, and so would the programs
+# that they start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("reproducible", derandomize=True, deadline=None, max_examples=200)
 settings.load_profile("reproducible")

@@ -132,6 +132,12 @@ class Visit(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815  the library's name
 
+    def do_PUT(self) -> None:
+        """Do what the path is set to; 404 where it is set to nothing."""
+        self.server.seen.append((self.path, dict(self.headers)))
+        with contextlib.suppress(ConnectionError):
+            self.server.takers.get(self.path, status(404))(self)
+
     def head(self, code: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Send the head of the answer."""
         self.send_response(code)
@@ -165,6 +171,10 @@ class Host(ThreadingHTTPServer):
     def __init__(self, address: str = "127.0.0.1") -> None:
         super().__init__((address, 0), Visit)
         self.answers: dict[str, Answer] = {}
+        self.takers: dict[str, Answer] = {}
+        """What is done with a PUT to each path."""
+        self.taken: dict[str, bytes] = {}
+        """What was put at each path."""
         self.seen: list[tuple[str, dict[str, str]]] = []
         """Path and headers of every request."""
         self.closing = threading.Event()
@@ -174,6 +184,11 @@ class Host(ThreadingHTTPServer):
     def url(self, path: str, answer: Answer) -> str:
         """Set the answer for a path and give its URL."""
         self.answers[path] = answer
+        return f"http://{self.server_address[0]!s}:{self.server_port}{path}"
+
+    def place(self, path: str, taker: Answer) -> str:
+        """Set what becomes of a PUT to a path and give its URL."""
+        self.takers[path] = taker
         return f"http://{self.server_address[0]!s}:{self.server_port}{path}"
 
 
@@ -218,9 +233,20 @@ def redirects(location: str, code: int = 302) -> Answer:
     return lambda visit: visit.head(code, {"Location": location, "Content-Length": "0"})
 
 
+def takes(code: int = 200) -> Answer:
+    """Keep what is put, and answer with a status."""
+
+    def take(visit: Visit) -> None:
+        body = visit.rfile.read(int(visit.headers["Content-Length"]))
+        visit.server.taken[visit.path] = body
+        visit.head(code, {"Content-Length": "0"})
+
+    return take
+
+
 class Store:
-    """As much of S3 as reading an object needs: `GET /bucket/key`, signed with the right key id,
-    errors as XML.
+    """As much of S3 as one object needs: reading and writing `/bucket/key`, signed with the right
+    key id, errors as XML.
     """
 
     ACCESS_KEY = "reader"
@@ -233,9 +259,20 @@ class Store:
         """Keep an object."""
         self._server.answers[f"/{bucket}/{key}"] = lambda visit: self._get(visit, body)
 
+    def open(self, bucket: str, key: str) -> None:
+        """Let an object be written."""
+        self._server.takers[f"/{bucket}/{key}"] = self._take
+
+    def _take(self, visit: Visit) -> None:
+        if f"Credential={self.ACCESS_KEY}/" not in visit.headers.get("Authorization", ""):
+            self._refuse(visit, 403, "InvalidAccessKeyId")
+            return
+        takes()(visit)
+
     def fail(self, bucket: str, key: str, code: int, name: str) -> None:
         """Answer a request for an object with an error."""
-        self._server.answers[f"/{bucket}/{key}"] = lambda visit: self._refuse(visit, code, name)
+        answer: Answer = lambda visit: self._refuse(visit, code, name)  # noqa: E731
+        self._server.answers[f"/{bucket}/{key}"] = self._server.takers[f"/{bucket}/{key}"] = answer
 
     def _get(self, visit: Visit, body: bytes) -> None:
         if f"Credential={self.ACCESS_KEY}/" not in visit.headers.get("Authorization", ""):

@@ -12,6 +12,11 @@ from core.domain.timeline import Turn
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
+def _scheme_of(text: str) -> str | None:
+    match = _SCHEME.match(text)
+    return match[1].lower() if match else None
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """The source of a recording: an http(s) or s3 URL, a `data:` URI, or base64 text."""
@@ -21,11 +26,25 @@ class Source:
     @property
     def scheme(self) -> str | None:
         """The part before the first colon, in lower case; None for base64 text."""
-        match = _SCHEME.match(self.value)
-        return match[1].lower() if match else None
+        return _scheme_of(self.value)
 
     def __repr__(self) -> str:
         return "Source(…)"  # a presigned URL is a secret
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The place for an answer: an http(s) URL to PUT to, or an s3 URL."""
+
+    value: str
+
+    @property
+    def scheme(self) -> str | None:
+        """The part before the first colon, in lower case; None if there is none."""
+        return _scheme_of(self.value)
+
+    def __repr__(self) -> str:
+        return "Destination(…)"  # as a source's
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def resolve(host: str, port: int) -> list[Peer]:
 
 
 class Connections:
-    """The connections of one download."""
+    """The connections of one download or upload."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -8,23 +8,20 @@ that nobody wants any more.
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+from collections.abc import Iterator
 from pathlib import Path
 
 from core.domain.request import Source
 from core.domain.watch import IsCancelled
-from core.errors import Cancelled, DownloadTimedOut, EmptyAudio, InvalidUrl
-from core.media.addresses import is_public
+from core.errors import DownloadTimedOut, EmptyAudio, InvalidUrl
 from core.media.bucket import Bucket
+from core.media.deadline import Task, run_within
+from core.media.guarded import Reach
 from core.media.inline import Inline
 from core.media.job_folder import disk_errors
 from core.media.origin import Origin, too_large
 from core.media.web import Web
 from core.settings import Settings
-
-_POLL_S = 0.1
 
 
 def check(source: Source, settings: Settings) -> None:
@@ -59,7 +56,17 @@ def fetch(
         stopped.set()
         origin.cut()
 
-    _run_within(save, settings.download_timeout, cancelled, stop)
+    def late() -> DownloadTimedOut:
+        return DownloadTimedOut(
+            f"the recording did not arrive within {settings.download_timeout:g} s; try again, or "
+            "host it closer"
+        )
+
+    run_within(
+        settings.download_timeout,
+        Task("fetch", "the recording was fetched", save, stop, late),
+        cancelled,
+    )
     return path
 
 
@@ -70,7 +77,7 @@ def _origin(source: Source, settings: Settings) -> Origin:
             source.value,
             max_bytes=settings.max_audio_bytes,
             timeout_s=settings.download_timeout,
-            is_allowed=_anywhere if settings.runpod_allow_private_download_urls else is_public,
+            reach=Reach.of(settings),
         )
     if scheme == "s3":
         return Bucket(source.value, settings)
@@ -80,10 +87,6 @@ def _origin(source: Source, settings: Settings) -> Origin:
         f"{scheme[:20]}: is not fetched; give an http(s):// or s3:// URL, a data: URI or base64 "
         "text"
     )
-
-
-def _anywhere(_: str) -> bool:
-    return True
 
 
 def _empty() -> EmptyAudio:
@@ -102,37 +105,3 @@ def _save(chunks: Iterator[bytes], path: Path, max_bytes: int, stopped: threadin
             file.write(chunk)
     if not size:
         raise _empty()
-
-
-def _run_within(
-    work: Callable[[], None], timeout_s: float, cancelled: IsCancelled, stop: Callable[[], None]
-) -> None:
-    """Run `work` in a thread of its own; leave it behind, stopped, at the deadline.
-
-    No timeout of a socket library is total: each holds for one read, and a host that drips never
-    runs into it.
-    """
-    done: Future[None] = Future()
-    deadline = time.monotonic() + timeout_s
-    threading.Thread(target=_fulfil, args=(done, work), name="fetch", daemon=True).start()
-    try:
-        while not wait([done], timeout=min(_POLL_S, max(0.0, deadline - time.monotonic()))).done:
-            if cancelled():
-                raise Cancelled("the job was cancelled while the recording was fetched")
-            if time.monotonic() >= deadline:
-                raise DownloadTimedOut(
-                    f"the recording did not arrive within {timeout_s:g} s; try again, or host it "
-                    "closer"
-                )
-    finally:
-        stop()
-    done.result()
-
-
-def _fulfil(promise: Future[None], work: Callable[[], None]) -> None:
-    try:
-        work()
-    except BaseException as error:
-        promise.set_exception(error)
-    else:
-        promise.set_result(None)

@@ -6,8 +6,10 @@ before anybody can look at it, and hands over passwords of `.netrc`.
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,8 +22,16 @@ from core.media.connections import Connections, Peer
 from core.media.pools import Open, pools, seconds_to_connect
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What a PUT sends."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
 class Hops:
-    """The requests of one download; a cookie goes back to the host that set it and nowhere else."""
+    """The requests for one URL; a cookie goes back to the host that set it and nowhere else."""
 
     def __init__(self, connections: Connections, timeouts_s: tuple[float, float]) -> None:
         """`timeouts_s`: to connect, and between two bytes."""
@@ -29,10 +39,15 @@ class Hops:
         self._timeouts_s = timeouts_s
         self._cookies: defaultdict[str, RequestsCookieJar] = defaultdict(RequestsCookieJar)
 
-    def prepare(self, url: str) -> requests.PreparedRequest:
+    def prepare(self, url: str, upload: Upload | None = None) -> requests.PreparedRequest:
         """Return the request for a URL, percent-encoded; raise ValueError if it cannot be read."""
         headers = {**default_headers(), "Accept-Encoding": "identity"}
-        request = requests.Request("GET", url, headers=headers).prepare()
+        method, body = "GET", None
+        if upload is not None:
+            # A file is sent in pieces, each with the whole timeout; bytes would be one piece.
+            method, body = "PUT", io.BytesIO(upload.body)
+            headers |= upload.headers
+        request = requests.Request(method, url, headers=headers, data=body).prepare()
         request.prepare_cookies(self._cookies[_host(request)])
         return request
 

@@ -17,8 +17,9 @@ from pydantic import (
     ValidationError,
 )
 
+from core.domain.codes import is_retryable
 from core.domain.watch import Stage
-from core.errors import DeadlineExceeded, JobFailed, SourceTooLarge, WorkerError, is_retryable
+from core.errors import DeadlineExceeded, JobFailed, SourceTooLarge, WorkerError
 from core.wire.limits import MAX_RUN_BYTES
 
 # The platform's bounds for the policy of a job, in milliseconds.

@@ -20,6 +20,7 @@ from pydantic import (
 from core.domain.request import (
     Channels,
     Decoding,
+    Destination,
     DiarizationRequest,
     OnDiarizationError,
     OrchestratedRequest,
@@ -74,6 +75,8 @@ class AudioInput(Strict):
     """Ignored: the content decides."""
     start: Seconds | None = None
     end: Seconds | None = None
+    output_url: Text | None = Field(default=None, repr=False)
+    """The place for the answer, if it is not to travel in the job's output."""
 
     @classmethod
     def as_meant(cls, given: Fields) -> Fields:
@@ -120,6 +123,11 @@ class AudioInput(Strict):
         if self.end is not None and self.end <= (self.start or 0):
             raise ValueError("end must be after start")
         return self
+
+    @property
+    def destination(self) -> Destination | None:
+        """The place for the answer; None for the job's output."""
+        return None if self.output_url is None else Destination(self.output_url.strip())
 
     @property
     def recording(self) -> Recording:
@@ -302,6 +310,7 @@ class TranscriptionInput(_WordsInput):
 
 _Input = TypeVar("_Input", bound=AudioInput)
 _ALIASES = ("timestamp",)
+_OF_ANY_ROLE = OrchestratorInput.model_fields | TranscriptionInput.model_fields
 _NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": Part}
 
 
@@ -316,4 +325,4 @@ def parse(kind: type[_Input], job_input: object) -> _Input:
     try:
         return kind.model_validate(job_input)
     except ValidationError as error:
-        raise InvalidRequest(sentence(error, kind, _NESTED)) from None
+        raise InvalidRequest(sentence(error, kind, _NESTED, _OF_ANY_ROLE)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -12,20 +13,31 @@ _MOST = 3
 
 
 def sentence(
-    error: ValidationError, kind: type[BaseModel], nested: dict[str, type[BaseModel]]
+    error: ValidationError,
+    kind: type[BaseModel],
+    nested: dict[str, type[BaseModel]],
+    elsewhere: Collection[str] = (),
 ) -> str:
     """Return the first faults of an input, each with its field and for an unknown field the
     nearest known one.
 
-    `nested` are the models of the fields that hold objects.
+    `nested` are the models of the fields that hold objects, `elsewhere` the names of the fields
+    that other inputs know.
     """
     details = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(_explain(detail, kind, nested) for detail in details[:_MOST])
+    return "; ".join(_explain(detail, kind, nested, elsewhere) for detail in details[:_MOST])
 
 
-def _explain(detail: Any, kind: type[BaseModel], nested: dict[str, type[BaseModel]]) -> str:
+def _explain(
+    detail: Any,
+    kind: type[BaseModel],
+    nested: dict[str, type[BaseModel]],
+    elsewhere: Collection[str],
+) -> str:
     if detail["type"] == "extra_forbidden":
         *outer, name = (str(part)[:60] for part in detail["loc"])
+        if not outer and name in elsewhere:
+            return f"{name}: unknown field; other roles have it, this one does not"
         known = (nested[outer[0]] if outer else kind).model_fields
         return f"{'.'.join([*outer, name])}: {_unknown(name, list(known))}"
     where = ".".join(str(part) for part in detail["loc"])

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterable
 
 from core import __version__
 from core.domain.rounding import seconds
+from core.domain.stored import Stored
 from core.domain.timeline import Diarization, Segment, Transcript, Turn
 from core.wire import compact, openai, subtitles
 from core.wire.fields import Answer, one_line
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
+
+_IN_A_RECEIPT = ("success", "version", "language", "duration", "warnings", "num_speakers")
 
 
 def render(result: Transcript | Diarization, form: Form) -> Answer:
@@ -25,6 +28,12 @@ def render(result: Transcript | Diarization, form: Form) -> Answer:
     else:
         answer = _of_words(result, form)
     return answer | {"version": __version__}
+
+
+def receipt(answer: Answer, stored: Stored) -> Answer:
+    """Return what the job's output says instead of an answer that was put elsewhere."""
+    told = {name: answer[name] for name in _IN_A_RECEIPT if name in answer}
+    return told | {"stored": {"url": stored.url, "bytes": stored.bytes, "sha256": stored.sha256}}
 
 
 def _of_words(transcript: Transcript, form: Form) -> Answer:

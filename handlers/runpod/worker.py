@@ -21,15 +21,18 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from core import __version__
+from core.domain.request import Destination
 from core.domain.watch import Watch
 from core.errors import OutputTooLarge, WorkerError
 from core.flows.flow import Flow
-from core.settings import MAX_CONCURRENCY, Failures, Settings
+from core.media.delivery import Delivery
+from core.settings import MAX_CONCURRENCY, Settings
 from core.wire.fields import Answer
 from core.wire.form import Form
 from core.wire.limits import MAX_RUN_BYTES, MAX_RUNSYNC_BYTES
-from core.wire.render import render
+from core.wire.render import receipt, render
 from handlers.runpod.failures import answered
+from handlers.runpod.jobs import take_empty_inputs
 from handlers.runpod.progress import progress
 from handlers.runpod.redaction import redacting
 
@@ -55,6 +58,11 @@ class Asked(Protocol[_Asked_co]):
     @property
     def form(self) -> Form:
         """How to write the answer."""
+        ...
+
+    @property
+    def destination(self) -> Destination | None:
+        """The place for the answer; None for the job's output."""
         ...
 
 
@@ -91,7 +99,8 @@ def serve(flow: Flow[_Request], parse: Parse[_Request], settings: Settings) -> N
     def decode_speech() -> None:
         check_fitness(flow)
 
-    handler = make_handler(flow, parse, settings.failures)
+    take_empty_inputs()
+    handler = make_handler(flow, parse, settings)
     serverless.start(
         {"handler": handler, "concurrency_modifier": lambda _: settings.worker_concurrency}
     )
@@ -117,9 +126,7 @@ def check_fitness(flow: Flow[Any]) -> None:
     log.info("fitness: the rehearsal took %.2f s", time.perf_counter() - started)
 
 
-def make_handler(
-    flow: Flow[_Request], parse: Parse[_Request], failures: Failures = "error"
-) -> Handler:
+def make_handler(flow: Flow[_Request], parse: Parse[_Request], settings: Settings) -> Handler:
     """Return the async handler that the SDK calls with each job."""
     # The loop's own threads are only a few more than there are cores.
     threads = ThreadPoolExecutor(MAX_CONCURRENCY, thread_name_prefix="job")
@@ -127,18 +134,26 @@ def make_handler(
     async def handler(job: Job) -> Answer:
         cancelled = threading.Event()
         async with progress(job) as report:
-            work = partial(_answer, flow, parse, job, Watch(report, cancelled.is_set))
+            work = partial(_answer, flow, parse, settings, job, Watch(report, cancelled.is_set))
             running = asyncio.get_running_loop().run_in_executor(
-                threads, answered, work, job.get("id"), failures
+                threads, answered, work, job.get("id"), settings.failures
             )
             return await _result(running, cancelled)
 
     return handler
 
 
-def _answer(flow: Flow[_Request], parse: Parse[_Request], job: Job, watch: Watch) -> Answer:
+def _answer(
+    flow: Flow[_Request], parse: Parse[_Request], settings: Settings, job: Job, watch: Watch
+) -> Answer:
     asked = parse(job.get("input"))
-    return _sendable(render(flow.run(asked.request, watch), asked.form), job)
+    if asked.destination is None:
+        return _sendable(render(flow.run(asked.request, watch), asked.form), job)
+    delivery = Delivery(asked.destination, settings)
+    delivery.look(watch.cancelled)
+    answer = render(flow.run(asked.request, watch), asked.form)
+    stored = delivery.put(_as_json(answer).encode("utf-8", "replace"), watch.cancelled)
+    return _sendable(receipt(answer, stored), job)
 
 
 async def _result(running: asyncio.Future[Answer], cancelled: threading.Event) -> Answer:
@@ -157,12 +172,17 @@ def _sendable(answer: Answer, job: Job) -> Answer:
 
     Raise OutputTooLarge if the platform does not carry it.
     """
-    text = json.dumps({"output": answer}, allow_nan=False, ensure_ascii=False)  # as the SDK does
+    text = _as_json({"output": answer})
     body = text.encode("utf-8", "replace")
     _check_size(len(body), job)
     if text.isascii() or body.count(b"?") == text.count("?"):
         return answer
     return Answer(json.loads(body)["output"])
+
+
+def _as_json(answer: Answer) -> str:
+    """Write an answer down as the SDK does."""
+    return json.dumps(answer, allow_nan=False, ensure_ascii=False)
 
 
 def _check_size(size: int, job: Job) -> None:
@@ -171,5 +191,6 @@ def _check_size(size: int, job: Job) -> None:
     if size > limit:
         raise OutputTooLarge(
             f"the answer has {size / 1e6:.1f} MB and the platform carries {limit / 1e6:.0f} MB; "
-            "ask without timestamps, as srt or text, or for a range with start and end"
+            "give output_url, ask without timestamps, as srt or text, or for a range with start "
+            "and end"
         )

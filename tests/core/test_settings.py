@@ -52,6 +52,25 @@ def test_buckets_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch, text: 
     assert Settings.from_environment().s3_allowed_buckets == ("calls", "hearings")
 
 
+@pytest.mark.parametrize(
+    ("text", "private", "open_ports"),
+    [
+        ("", "", (80, 443)),
+        ("443, 8443", "", (443, 8443)),
+        (" ANY ", "", None),
+        ("", "true", None),
+        ("443", "true", None),
+    ],
+)
+def test_ports_are_separated_by_commas(
+    monkeypatch: pytest.MonkeyPatch, text: str, private: str, open_ports: tuple[int, ...] | None
+) -> None:
+    """`any` opens all, and so does the switch for development."""
+    monkeypatch.setenv("ALLOWED_PORTS", text)
+    monkeypatch.setenv("RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS", private)
+    assert Settings.from_environment().open_ports == open_ports
+
+
 @pytest.mark.parametrize("name", ["HUGGINGFACE_ACCESS_TOKEN", "HF_TOKEN"])
 def test_the_hub_token_has_two_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Ours, and the one that Hugging Face's own tools read."""
@@ -76,6 +95,7 @@ def test_secrets_are_masked_wherever_settings_are_printed(monkeypatch: pytest.Mo
         ("S3_ALLOWED_BUCKETS", "calls/2026"),
         ("S3_ALLOWED_BUCKETS", "calls, UPPER"),
         ("S3_ALLOWED_BUCKETS", "*"),
+        *(("ALLOWED_PORTS", ports) for ports in ("0", "65536", "https", "443;80", "443,", "-1")),
         ("CHUNK_DURATION", "inf"),
         ("MAX_AUDIO_DURATION", "0"),
         ("MAX_AUDIO_DURATION", "inf"),

@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 
 from core import errors
+from core.domain.codes import SECOND_CODES, is_retryable
+from core.domain.stored import Stored
 from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
 from core.domain.watch import Stage
-from core.errors import InvalidRequest, WorkerError, is_retryable
+from core.errors import InvalidRequest, WorkerError
 from core.transcript.labelling import label_words
 from core.transcript.segments import split_segments
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
@@ -33,7 +35,7 @@ from core.wire.job_input import (
     TranscriptionInput,
     parse,
 )
-from core.wire.render import render
+from core.wire.render import receipt, render
 from emulator.api import JobBody
 from emulator.job import Job, Status
 from examples import client
@@ -81,6 +83,11 @@ def _plain() -> Transcript:
     return Transcript(3.2, WORDS[3:4], split_segments(WORDS[3:4]), letters, language="en")
 
 
+STORED = Stored(
+    "https://answers.example.com/hearing.json",
+    387,
+    "65f1d51f9e8b01a7dd4ea95d0ad95a71b1cf8d1d1be8d3d44a4d2a09d1d3aa45",
+)
 ANSWERS: dict[str, dict[str, object]] = {
     "json": render(_spoken(WORDS), Form(TranscriptFormat.JSON, timestamps=False)),
     "timestamps": render(_plain(), Form(TranscriptFormat.JSON, timestamps=True)),
@@ -97,6 +104,7 @@ ANSWERS: dict[str, dict[str, object]] = {
     "srt": render(_spoken(WORDS), Form(TranscriptFormat.SRT, timestamps=False)),
     "vtt": render(_spoken(WORDS), Form(TranscriptFormat.VTT, timestamps=False)),
     "diarization": render(replace(DIALOGUE, duration=3.2), Form(DiarizationFormat.JSON)),
+    "receipt": receipt(render(_spoken(WORDS), Form(TranscriptFormat.SRT)), STORED),
     "rttm": render(replace(DIALOGUE, duration=3.2), Form(DiarizationFormat.RTTM)),
 }
 
@@ -288,8 +296,7 @@ def test_the_table_of_errors_holds_every_code() -> None:
         for leaf in _leaves()
         if leaf is not errors.SettingsError
     }
-    either = (errors.DownloadFailed, errors.DiskFailed)
-    assert told == expected | {kind.code_if_retryable: "yes" for kind in either}
+    assert told == expected | dict.fromkeys(SECOND_CODES, "yes")
     assert told == {code: "yes" if is_retryable(code) else "no" for code in told}
 
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,21 @@ class Shell:
             time.sleep(0.1)
             self._once(block)
 
+    def run_python(self, block: Block) -> str:
+        """Run a program and return what it prints."""
+        program = block.text.replace(PLATFORM, self.platform).replace("sleep(2)", "sleep(0.1)")
+        before = len(self.printed)
+        self._ended([sys.executable, "-c", program])
+        return self.printed[before:]
+
     def _once(self, block: Block) -> None:
         script = "\n".join(self._runnable(line) for line in commands(block))
-        command = ["bash", "-euo", "pipefail", "-c", script]
+        printed = self._ended(["bash", "-euo", "pipefail", "-c", script])
+        if printed.startswith("{"):
+            self.answers.append(json.loads(printed))
+            self.environment["JOB_ID"] = self.answers[-1].get("id", "")
+
+    def _ended(self, command: list[str]) -> str:
         ended = subprocess.run(
             command,
             cwd=ROOT,
@@ -86,11 +98,9 @@ class Shell:
             timeout=120,
             check=False,
         )
-        assert ended.returncode == 0, f"{block.text}\n{ended.stdout}\n{ended.stderr}"
+        assert ended.returncode == 0, f"{command[-1]}\n{ended.stdout}\n{ended.stderr}"
         self.printed += ended.stdout
-        if ended.stdout.startswith("{"):
-            self.answers.append(json.loads(ended.stdout))
-            self.environment["JOB_ID"] = self.answers[-1].get("id", "")
+        return ended.stdout
 
     def _runnable(self, line: str) -> str:
         """A command as it is run here."""
@@ -193,6 +203,23 @@ def test_the_commands_of_a_page_work_in_their_order_and_print_what_it_shows(
     assert all(image in shell.printed for image in re.findall(r"you/parakeet-[\w:.-]+", read(page)))
     jobs = [answer for answer in shell.answers if answer.get("status") in FINAL]
     assert all(TEXT.split()[0] in json.dumps(job) for job in jobs)
+
+
+@pytest.mark.parametrize("page", ["QUICK_START_RUNPOD", "SPLIT_ARCHITECTURE"])
+def test_the_client_on_a_page_prints_the_transcript(page: str, shell: Shell) -> None:
+    """As it is, but for the platform's address: the words, each with its speaker."""
+    (client,) = [block for block in blocks(page) if block.mark == "client"]
+    lines = shell.run_python(client).splitlines()
+    assert lines[-3:] == ["1 Are you ready?", "2 Yes.", "1 Let's go."]
+
+
+def test_a_client_on_a_page_says_why_a_job_failed(shell: Shell) -> None:
+    """In one line, with an exit code that is not 0."""
+    (client,) = [block for block in blocks("QUICK_START_RUNPOD") if block.mark == "client"]
+    missing = replace(client, text=client.text.replace("interview", "missing"))
+    with pytest.raises(AssertionError, match=r"download_failed: example\.com answered") as failed:
+        shell.run_python(missing)
+    assert "Traceback" not in str(failed.value)
 
 
 def test_the_orchestrator_that_a_guide_asks_answers(shell: Shell) -> None:

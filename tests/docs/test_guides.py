@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from runpod.serverless.modules import rp_fitness
 
 from core import errors
+from core.domain.codes import SECOND_CODES
 from core.errors import SettingsError, WorkerError
 from core.flows import orchestrated
 from core.settings import Settings
@@ -56,6 +57,7 @@ CHECKED = {
     ("json", "body"),
     ("env", "role"),
     ("python", "formula"),
+    ("python", "client"),  # tests/docs/test_commands.py
     ("text", "diagram"),
 }
 OF_THE_ORCHESTRATOR = {
@@ -280,9 +282,7 @@ def test_every_variable_that_is_named_exists(page: str) -> None:
 def test_every_error_code_has_advice_for_the_operator() -> None:
     """Those of core/errors.py, that which only stops a worker at start too, and no other."""
     told = [row[0].strip("`") for row in rows(read("OPERATIONS"), "Error codes")]
-    codes = {leaf.code for leaf in _leaves()} | {
-        kind.code_if_retryable for kind in (errors.DownloadFailed, errors.DiskFailed)
-    }
+    codes = {leaf.code for leaf in _leaves()} | SECOND_CODES
     assert sorted(told) == sorted(codes)
     assert errors.SettingsError.code in told
 

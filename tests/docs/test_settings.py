@@ -22,6 +22,8 @@ def documented() -> dict[str, str]:
 
 def written(default: object) -> str:
     """Return a default as the table and an environment variable have it."""
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
     if isinstance(default, bool):
         return str(default).lower()
     return "none" if default is None else re.sub(r"\.0$", "", str(default))

@@ -20,6 +20,7 @@ import stamina
 from core.domain.timeline import Diarization, Transcript, Transcription, Turn, Word
 from core.domain.watch import Watch
 from core.errors import DownloadFailed
+from core.settings import Settings
 from core.transcript.assembly import assemble
 from core.wire.job_input import AudioInput, DiarizationInput, SingleInput, parse
 from emulator.endpoint import Endpoint
@@ -84,8 +85,13 @@ class Worker:
         self.behaviour(request)
         if self.kind is DiarizationInput:
             return replace(SPEAKERS, duration=DURATION_S)
-        speakers = SPEAKERS if self.kind is SingleInput else None
-        return assemble(SPOKEN, speakers, duration_s=DURATION_S)
+        return assemble(SPOKEN, self._speakers(request), duration_s=DURATION_S)
+
+    def _speakers(self, request: Any) -> Diarization | None:
+        """Return those that were asked for, or the caller's own."""
+        if self.kind is SingleInput:
+            return SPEAKERS if request.speakers is not None else None
+        return Diarization(request.turns, request.turns) if request.turns else None
 
     def rehearse(self, recording: Path) -> None:
         """Nothing to rehearse."""
@@ -110,7 +116,7 @@ class Platform:
         """Open an endpoint; its workers tell `stages` before they work, each once a poll can have
         seen the one before.
         """
-        handler = make_handler(worker, worker.parse)
+        handler = make_handler(worker, worker.parse, Settings())
 
         async def handle(job: dict[str, Any], line: Line) -> object:
             for stage in stages:

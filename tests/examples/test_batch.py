@@ -75,6 +75,27 @@ def test_one_bad_recording_harms_no_other(
     assert ended.err.startswith("5 recordings, 0 of them done already\n")
 
 
+def test_a_folder_without_recordings_is_a_mistake(
+    tmp_path: Path, platform: Platform, run: Run
+) -> None:
+    """Nothing is sent, and the program says what it looks for."""
+    endpoint = platform.open(Worker())
+    (tmp_path / "notes.txt").write_text("no recording")
+    ended = run(batch.main, tmp_path, "--endpoint", endpoint.name)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("no recordings found; in folders, files ending with .wav .mp3")
+
+
+def test_one_recording_is_not_recordings(tmp_path: Path, platform: Platform, run: Run) -> None:
+    """And its options reach the worker."""
+    endpoint = platform.open(Worker())
+    options = ["--out", tmp_path, "--endpoint", endpoint.name, "--no-diarize", "--language", "en"]
+    ended = run(batch.main, URL, *options)
+    assert ended.err.startswith("1 recording, 0 of them done already\n")
+    (job,) = endpoint.queue.ever
+    assert (job.input["diarize"], job.input["language"]) == (False, "en")
+
+
 def test_a_second_run_does_only_what_is_missing(
     folder: Path, tmp_path: Path, platform: Platform, run: Run
 ) -> None:

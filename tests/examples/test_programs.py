@@ -150,15 +150,17 @@ def test_the_pause_that_the_server_asks_for_is_kept(platform: Platform, run: Run
 @pytest.mark.parametrize("program", [sync, progress])
 @pytest.mark.usefixtures("no_pauses", "platform")
 def test_without_a_network_the_program_says_so(program: Any, run: Run) -> None:
-    """One line, after a few tries."""
+    """Where it looked, at once; and after a few tries, that it gives up."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     ended = run(program.main, URL, "--endpoint", "any", "--base-url", f"http://127.0.0.1:{port}/v2")
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err.endswith(
-        "endpoint_unavailable: the endpoint cannot be reached, or the connection broke off "
-        "(ConnectError)"
+    said = (
+        f"the endpoint at http://127.0.0.1:{port} cannot be reached, or the connection broke off "
     )
+    first, last = ended.err.splitlines()
+    assert first == f"{said}(ConnectError); trying again"
+    assert last == f"endpoint_unavailable: {said}(ConnectError)"
 
 
 @pytest.mark.parametrize("program", [sync, progress])
@@ -206,6 +208,33 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, run: Run) -> None:
     """Not a traceback."""
     ended = run(sync.main, tmp_path / "gone.wav", "--endpoint", "any")
     assert (ended.code, ended.err) == (1, f"{tmp_path / 'gone.wav'}: No such file or directory")
+
+
+@pytest.mark.parametrize("program", [sync, progress, errors])
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [
+        ([], {}),
+        (["--language", "en"], {"language": "en"}),
+        (["--timestamps"], {"timestamps": True}),
+        (["--no-diarize"], {"diarize": False}),
+        (["--num-speakers", 2], {"num_speakers": 2}),
+    ],
+)
+def test_the_options_of_a_request_reach_the_worker(
+    program: Any, options: list[object], fields: dict[str, object], platform: Platform, run: Run
+) -> None:
+    """Each as the field of its name; what is not said is left out."""
+    worker = Worker()
+    endpoint = platform.open(worker)
+    ended = run(program.main, URL, *options, "--endpoint", endpoint.name, "--format", "json")
+    (job,) = endpoint.queue.ever
+    assert job.input == {"audio_url": URL, "response_format": "json", **fields}
+    answer = json.loads(ended.out)
+    assert ("timestamps" in answer, "num_speakers" in answer) == (
+        "timestamps" in fields,
+        "diarize" not in fields,
+    )
 
 
 # sync

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
 from typing import Any
 
 import httpx2
 import pytest
 
+from emulator.job import Status
 from examples import webhook
-from tests.examples.conftest import TEXT, URL, Platform, Run, Worker, until
+from tests.examples.conftest import (
+    ROOT,
+    TEXT,
+    URL,
+    Behaviour,
+    Platform,
+    Run,
+    Worker,
+    command,
+    until,
+)
 
 FORGED = {"status": "COMPLETED", "output": {"success": True, "text": "FORGED"}}
 
@@ -101,3 +115,24 @@ def test_a_failed_job_is_told_and_harms_no_other(port: int, platform: Platform, 
         "https://example.com/missing.mp3: download_failed: example.com answered with HTTP status "
         "404" in ended.err
     )
+
+
+def test_ctrl_c_cancels_what_was_submitted(port: int, platform: Platform, stuck: Behaviour) -> None:
+    """Whose ids were printed, so that nothing runs for nobody."""
+    endpoint = platform.open(Worker(behaviour=stuck))
+    process = subprocess.Popen(
+        command("webhook", URL, *options(endpoint, port)),
+        cwd=ROOT,
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    said = process.stderr.readline()
+    (job,) = endpoint.queue.ever
+    assert said == f"{URL.partition('?')[0]}: submitted as {job.id}\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out, err) == (130, "", "interrupted\n")
+    assert job.status is Status.CANCELLED

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.domain.request import Destination
 from core.domain.timeline import Segment, Transcript, Word
 from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, DownloadFailed, InvalidUrl, ModelFailed, WorkerError
@@ -30,12 +31,14 @@ class Order:
 
     request: str
     form: Form = TEXT
+    destination: Destination | None = None
 
 
 def parse(job_input: object) -> Order:
-    """Read `{"do": …}`."""
+    """Read `{"do": …, "output_url": …}`."""
     assert isinstance(job_input, dict)
-    return Order(job_input["do"])
+    place = job_input.get("output_url")
+    return Order(job_input["do"], destination=Destination(place) if place else None)
 
 
 def said(text: str, duration: Any = 1.0) -> Transcript:

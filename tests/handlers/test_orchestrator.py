@@ -5,6 +5,7 @@ protocol in front of it, the REST API of two other endpoints behind it.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from emulator.scaler import Bounds
 from emulator.scripted import Asked, Reply, Scripted, serve
 from emulator.server import Server
 from emulator.simulated import Line
+from tests import media
 from tests.launched import Launched, launched
 from tests.replies import KEY, QUEUED
 
@@ -90,10 +92,27 @@ def environment(server: Server, **changes: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def worker(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+def host() -> Iterator[media.Host]:
+    """A place for answers, and a store of buckets."""
+    with media.host() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def worker(
+    server: Server, host: media.Host, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Launched]:
     """One worker for all; it must end cleanly, and its log must hold no secret."""
     folder = tmp_path_factory.mktemp("orchestrator")
-    four = environment(server, WORKER_CONCURRENCY="4")
+    four = environment(
+        server,
+        WORKER_CONCURRENCY="4",
+        RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS="true",
+        S3_ENDPOINT=media.Store(host).endpoint,
+        S3_ACCESS_KEY=media.Store.ACCESS_KEY,
+        S3_SECRET_KEY="geheim",
+        S3_OUTPUT_BUCKETS="answers",
+    )
     with launched(server, MODULE, folder, **four) as running:
         yield running
     assert running.exit_codes == {0}
@@ -109,6 +128,29 @@ def test_a_job_is_answered_from_both_endpoints(worker: Launched) -> None:
     worker.submit("good", {"audio_url": "https://example.com/good.mp3?token=geheim"})
     output = worker.result("good")["output"]
     assert output["segments"] == [{"start": 1.0, "end": 1.4, "speaker": "1", "text": "Geheimnis."}]
+
+
+def test_an_answer_can_be_put_elsewhere(worker: Launched, host: media.Host) -> None:
+    """By the orchestrator itself, to a URL or into a bucket."""
+    media.Store(host).open("answers", "call.json")
+    places = {
+        "url": host.place("/answers/url.json?sig=geheim", media.takes()),
+        "bucket": "s3://answers/call.json",
+    }
+    for name, place in places.items():
+        recording = "https://example.com/good.mp3?token=geheim"
+        worker.submit(name, {"audio_url": recording, "output_url": place})
+        stored = worker.result(name)["output"]["stored"]
+        assert stored["url"] == place.partition("?")[0]
+        (body,) = (host.taken.pop(path) for path in list(host.taken))
+        assert json.loads(body)["text"] == "Geheimnis."
+        assert stored["bytes"] == len(body)
+
+
+def test_an_empty_request_is_answered_at_once(worker: Launched) -> None:
+    """As any other without a recording; the platform leaves an empty input out."""
+    worker.submit("empty", {})
+    assert "exactly one of audio" in str(worker.result("empty")["error"])
 
 
 def test_a_childs_error_is_the_jobs(server: Server, worker: Launched) -> None:

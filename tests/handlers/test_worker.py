@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from core.wire.form import Form, TranscriptFormat
 from core.wire.limits import MAX_RUN_BYTES
 from core.wire.render import render
 from emulator.server import Server
+from tests import media
 from tests.handlers.flows import ENVELOPE, SECRET, said
 from tests.launched import Launched, launched
 
@@ -28,9 +31,17 @@ def server() -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def worker(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
     """One real worker process for all tests of this module; it must end cleanly."""
-    with launched(server, FLOWS, tmp_path_factory.mktemp("adapter")) as running:
+    private = {"RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS": "true"}
+    with launched(server, FLOWS, tmp_path_factory.mktemp("adapter"), **private) as running:
         yield running
     assert running.exit_codes == {0}
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[media.Host]:
+    """A place for answers."""
+    with media.host() as running:
+        yield running
 
 
 def run(worker: Launched, do: str, name: str = "", *, sync: bool = False) -> dict[str, object]:
@@ -109,6 +120,56 @@ def test_an_answer_over_the_platforms_limit_is_an_error_that_says_what_to_do(
     """12 MB are too much for /run and pass by /runsync: the size is that of the bytes sent."""
     assert str(run(worker, "large")["error"]).startswith("output_too_large: the answer has 12.0 MB")
     assert "error" not in run(worker, "large", "large-sync", sync=True)
+
+
+@pytest.mark.parametrize("do", ["answer", "large", "half"])
+def test_an_answer_of_any_size_can_be_put_elsewhere(
+    worker: Launched, host: media.Host, do: str
+) -> None:
+    """As the JSON that the output would have been; the output says where it is and how to check
+    it.
+    """
+    place = host.place(f"/{do}.json?sig=canary", media.takes())
+    worker.submit(f"put-{do}", {"do": do, "output_url": place})
+    receipt = worker.result(f"put-{do}")["output"]
+    (body,) = (host.taken.pop(path) for path in list(host.taken))
+    assert receipt == {
+        "success": True,
+        "version": __version__,
+        "language": None,
+        "duration": 1.0,
+        "warnings": [],
+        "stored": {
+            "url": f"http://127.0.0.1:{host.server_port}/{do}.json",
+            "bytes": len(body),
+            "sha256": hashlib.sha256(body).hexdigest(),
+        },
+    }
+    spoken = {"answer": SECRET, "large": "é" * 6_000_000, "half": "Why? é ?"}
+    assert json.loads(body) == render(said(spoken[do]), Form(TranscriptFormat.TEXT))
+    assert "canary" not in worker.log
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ("http://169.254.169.254/a", "blocked_address: output_url: 169.254.169.254 leads to"),
+        ("result.json", "invalid_url: output_url: give a presigned"),
+        ("s3://bucket/key", "storage_not_configured: output_url: s3:// needs"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_before_the_work(
+    worker: Launched, place: str, code: str
+) -> None:
+    """The flow, which would fail in another way, does not run."""
+    worker.submit(place, {"do": "bug", "output_url": place})
+    assert str(worker.result(place)["error"]).startswith(code)
+
+
+def test_an_answer_that_cannot_be_put_fails_the_job(worker: Launched, host: media.Host) -> None:
+    """A program that waits for the file must not read of a success."""
+    worker.submit("gone", {"do": "answer", "output_url": host.place("/gone", media.status(403))})
+    assert str(worker.result("gone")["error"]).startswith("upload_failed: 127.0.0.1 answered")
 
 
 def test_progress_arrives_in_order_and_ends_before_the_result(worker: Launched) -> None:

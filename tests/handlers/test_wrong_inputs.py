@@ -99,6 +99,8 @@ def file(make: Callable[[Path], Path], keep: int | None = None, **fields: object
 
 GOOD = {"audio_base64": "UklGRg=="}
 WRONG: dict[str, tuple[str, str, Make]] = {
+    "an empty input": ("invalid_request", "exactly one of", given({})),
+    "no input": ("invalid_request", "exactly one of", given(None)),
     "no source": ("invalid_request", "exactly one of", given({"language": "en"})),
     "two sources": (
         "invalid_request",

@@ -65,6 +65,8 @@ def home() -> Iterator[media.Host]:
 def internet(home: media.Host, public: None, monkeypatch: pytest.MonkeyPatch) -> Internet:
     """Every public address is that host, which knows nothing yet."""
     home.answers.clear()
+    home.takers.clear()
+    home.taken.clear()
     home.seen.clear()
     home.hung_up.clear()
     return installed(monkeypatch, home)

@@ -16,12 +16,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from core.domain.request import Source
 from core.errors import WorkerError
 from core.media.fetch import fetch
+from core.media.guarded import Reach
 from core.media.web import Web
 from core.settings import Settings
 from tests import media
 
 SWITCH = "RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS"
 BODY = bytes(range(256)) * 1000
+EVERYWHERE = Reach(lambda _: True, None)
+"""Loopback too, at every port."""
 S3 = {"s3_access_key": media.Store.ACCESS_KEY, "s3_secret_key": "secret-canary"}
 
 

@@ -13,7 +13,7 @@ from core.media.web import Web
 from core.settings import Settings
 from tests import media
 from tests.core.media.internet import PUBLIC, Internet
-from tests.core.media.sources import BODY, SWITCH, download, drips, get, refused, sends
+from tests.core.media.sources import BODY, EVERYWHERE, SWITCH, drips, get, refused, sends
 
 pytestmark = pytest.mark.usefixtures("private")
 
@@ -94,7 +94,7 @@ def test_a_job_that_nobody_wants_stops_downloading(host: media.Host, tmp_path: P
 def test_a_reader_that_stops_closes_the_connection(host: media.Host) -> None:
     """Even if nobody cuts it."""
     url = host.url("/a.mp3", drips(b"HTTP/1.1 200 OK\r\n\r\n", bytes(65_536)))
-    chunks = Web(url, max_bytes=10**9, timeout_s=10, is_allowed=lambda _: True).chunks()
+    chunks = Web(url, max_bytes=10**9, timeout_s=10, reach=EVERYWHERE).chunks()
     assert next(chunks)
     chunks.close()  # type: ignore[attr-defined]
     assert host.hung_up.wait(10)
@@ -105,12 +105,58 @@ def test_a_host_without_a_name_is_not_found(tmp_path: Path) -> None:
     assert "nobody.invalid" in refused(DownloadFailed, "http://nobody.invalid/a.mp3", tmp_path)
 
 
-@pytest.mark.parametrize("port", [22, 25, 8080, 6379])
-def test_every_port_is_fetched(port: int, internet: Internet) -> None:
-    """Which service listens there is not our business; the host hears which port was meant."""
+@pytest.mark.parametrize("port", [1, 22, 25, 79, 81, 444, 3306, 6379, 8080, 65_535])
+def test_a_port_that_is_not_the_webs_is_not_connected_to(
+    port: int, internet: Internet, tmp_path: Path
+) -> None:
+    """Whichever service listens there; the error names the port and the setting."""
+    said = refused(BlockedAddress, f"http://{PUBLIC}:{port}/a.mp3", tmp_path)
+    assert f"port {port} of {PUBLIC}" in said
+    assert "ALLOWED_PORTS" in said
+    assert internet.dialled == []
+
+
+@pytest.mark.parametrize(
+    "url", [f"http://{PUBLIC}/a", f"http://{PUBLIC}:80/a", f"http://{PUBLIC}:443/a"]
+)
+def test_the_ports_of_the_web_are_open(url: str, internet: Internet, tmp_path: Path) -> None:
+    """Those of http and https, whichever of them a URL names for itself."""
+    internet.host.url("/a", media.gives(BODY))
+    assert get(url, tmp_path) == BODY
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_leads_to_no_other_port(code: int, internet: Internet, tmp_path: Path) -> None:
+    """Each hop is looked at, not only the first."""
+    internet.host.url("/a", media.redirects(f"http://{PUBLIC}:6379/b", code))
+    assert "port 6379" in refused(BlockedAddress, f"http://{PUBLIC}/a", tmp_path)
+    assert internet.dialled == [PUBLIC]
+
+
+@pytest.mark.parametrize(
+    ("setting", "port"), [("8080", 8080), ("80, 443, 9000", 9000), ("any", 22)]
+)
+def test_the_operator_opens_ports(
+    setting: str,
+    port: int,
+    internet: Internet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By their numbers, or all of them; the host hears which port was meant."""
+    monkeypatch.setenv("ALLOWED_PORTS", setting)
     internet.host.url("/a.mp3", media.gives(BODY))
-    assert download(f"http://{PUBLIC}:{port}/a.mp3") == BODY
+    assert get(f"http://{PUBLIC}:{port}/a.mp3", tmp_path) == BODY
     assert internet.host.seen[0][1]["Host"] == f"{PUBLIC}:{port}"
+
+
+def test_a_list_of_ports_is_the_whole_list(
+    internet: Internet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without 80 in it, http URLs need another port."""
+    monkeypatch.setenv("ALLOWED_PORTS", "443")
+    assert "port 80 of" in refused(BlockedAddress, f"http://{PUBLIC}/a.mp3", tmp_path)
+    assert internet.dialled == []
 
 
 @pytest.mark.parametrize("value", ["1", "true", "yes", " True ", "YES"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import BlockedAddress, DownloadFailed, InvalidBase64, InvalidUrl, WorkerError
+from core.media.guarded import Reach
 from core.media.web import Web
 from tests import media
 from tests.core.media.hostile import METADATA, NOT_PUBLIC, PUBLIC, SCHEMES, SPELLINGS, TARGETS
@@ -106,7 +107,7 @@ def test_a_redirect_to_another_host_on_loopback_is_not_followed(code: int) -> No
         target = closed_host.url("/secret", media.gives(b"canary"))
         url = open_host.url("/old", media.redirects(target, code))
         with pytest.raises(BlockedAddress, match=r"127\.0\.0\.2"):
-            download(url, is_allowed=lambda address: address == "127.0.0.1")
+            download(url, reach=Reach(lambda address: address == "127.0.0.1", None))
         assert [path for path, _ in open_host.seen] == ["/old"]
         assert closed_host.seen == []
 

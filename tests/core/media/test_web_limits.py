@@ -19,7 +19,7 @@ from core.errors import DownloadFailed, DownloadTimedOut, SourceTooLarge, Worker
 from core.media.connections import Peer
 from tests import media
 from tests.core.media.internet import PUBLIC, Internet
-from tests.core.media.sources import BODY, download, drips, get, refused, sends
+from tests.core.media.sources import BODY, EVERYWHERE, download, drips, get, refused, sends
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -228,7 +228,7 @@ def test_an_address_that_stays_silent_is_given_up(silent: Peer) -> None:
     """The caller is asked to try again."""
     host, port = silent.socket_address
     with _takes_no_time(), pytest.raises(DownloadTimedOut, match="did not answer in time"):
-        download(f"http://{host}:{port}/a", timeout_s=0.2, is_allowed=lambda _: True)
+        download(f"http://{host}:{port}/a", timeout_s=0.2, reach=EVERYWHERE)
 
 
 def test_a_resolver_without_an_answer_is_given_up(internet: Internet, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
@@ -16,6 +16,7 @@ from core.transcript.assembly import assemble
 from core.transcript.parts import join_parts
 from core.wire.answers import read_diarization, read_transcription
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
+from core.wire.job_input import TranscriptionInput, parse
 from core.wire.render import render
 
 _TEXTS = st.one_of(
@@ -114,6 +115,25 @@ def test_what_came_over_the_wire_makes_the_same_answer(
     assert _bytes(render(there, Form(response_format, timestamps=timestamps))) == _bytes(
         render(here, Form(response_format, timestamps=timestamps))
     )
+
+
+@given(said=transcriptions(), spoken=diarizations(), duration=st.floats(0, 4000))
+def test_a_client_that_passes_the_exclusive_turns_on_gets_the_same_speakers(
+    said: Transcription, spoken: Diarization, duration: float
+) -> None:
+    """Of every word and segment, as if one worker had made both: the diarization endpoint's
+    `exclusive_segments`, sent to the transcription endpoint.
+    """
+    answer = render(replace(spoken, duration=duration), Form(DiarizationFormat.JSON))
+    turns = json.loads(json.dumps(answer))["exclusive_segments"]
+    asked = {"audio_url": "https://example.com/a.mp3", "diarization_segments": turns}
+    mine = parse(TranscriptionInput, asked).turns or ()
+    assume(mine)
+    whole = assemble(said, spoken, duration_s=duration)
+    merged = assemble(said, Diarization(mine, mine), duration_s=duration)
+    form = Form(TranscriptFormat.JSON)
+    assert render(merged, form)["segments"] == render(whole, form)["segments"]
+    assert [one.speaker for one in merged.words] == [one.speaker for one in whole.words]
 
 
 def _bytes(answer: object) -> str:

@@ -134,6 +134,6 @@ def test_every_field_of_the_orchestrators_input_is_in_its_request() -> None:
     words = job_input(narrowed(request, TranscriptionRequest))
     turns = job_input(narrowed(request, DiarizationRequest))
     assert words | turns == said
-    written = {"response_format", "diarize", "on_diarization_error", "audio_format"}
+    written = {"response_format", "diarize", "on_diarization_error", "audio_format", "output_url"}
     other = {"audio_url", "audio_base64", "num_speakers", "channels"}
     assert set(OrchestratorInput.model_fields) == set(said) | written | other

@@ -110,6 +110,21 @@ def test_a_presigned_url_stays_out_of_sight() -> None:
     assert "geheim" not in _refusal(SingleInput, audio=URL, start="soon", lang="en")
 
 
+# the answer's place
+
+
+@pytest.mark.parametrize("kind", ROLES)
+def test_every_role_takes_a_place_for_its_answer(kind: type[AudioInput]) -> None:
+    """Without one, the answer is the job's output; an empty one is none."""
+    url = "https://example.com/a.json?signature=geheim"
+    asked = parse(kind, {"audio_url": URL, "output_url": f" {url}\n"})
+    assert asked.destination is not None
+    assert (asked.destination.value, asked.destination.scheme) == (url, "https")
+    assert "geheim" not in repr(asked) + str(asked) + repr(asked.destination)
+    for nothing in ({}, {"output_url": ""}, {"output_url": None}):
+        assert parse(kind, {"audio_url": URL, **nothing}).destination is None
+
+
 # each field
 
 
@@ -279,7 +294,9 @@ def test_an_unknown_field_near_none_is_refused_with_all_known_ones() -> None:
 )
 def test_a_field_of_another_role_is_unknown(kind: type[AudioInput], fields: dict[str, Any]) -> None:
     """A worker that would ignore a field refuses it."""
-    assert ": unknown field; " in _refusal(kind, **fields)
+    assert _refusal(kind, **fields).endswith(
+        ": unknown field; other roles have it, this one does not"
+    )
 
 
 def test_several_faults_are_told_together() -> None:
