@@ -46,6 +46,7 @@ def assemble(
         diarized=diarization is not None,
         num_speakers=0 if diarization is None else diarization.num_speakers,
         warnings=tuple(dict.fromkeys(warnings)),
+        turns=() if diarization is None else diarization.turns,
     )
 
 
