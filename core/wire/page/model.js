@@ -64,7 +64,7 @@ function shownName(index) {
   if (index === NOBODY) {
     return transcript.data.diarized ? "Nobody" : "Speech";
   }
-  const name = nameOf(index);
+  const name = nameOf(index) || "Nameless";
   return isShort(name) ? `Speaker ${name}` : name;
 }
 

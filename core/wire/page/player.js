@@ -44,19 +44,19 @@ function playOrPause() {
 }
 
 function openFile(file) {
-  open(URL.createObjectURL(file), file.name || "the recording");
+  openSource(URL.createObjectURL(file), file.name || "the recording");
 }
 
 function openUrl(text) {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url && /^https?:$/.test(url.protocol)) {
-    open(url.href, "the recording");
+    openSource(url.href, "the recording");
   } else {
     say("Give a URL that begins with https:// (or http://).");
   }
 }
 
-function open(source, name) {
+function openSource(source, name) {
   if (audio.src.startsWith("blob:")) {
     URL.revokeObjectURL(audio.src);
   }
@@ -120,7 +120,7 @@ function goTo(index) {
   keepInView(wordElements[index]);
   const { text, confidence } = transcript.words[index];
   const isLow = isUncertain(transcript.words[index]);
-  say(isLow ? `${text} (${Math.round(100 * confidence)} % certain)` : text);
+  element("spoken").textContent = isLow ? `${text} (${Math.round(100 * confidence)} % certain)` : text;
 }
 
 function startPlayer() {

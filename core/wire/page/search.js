@@ -4,6 +4,7 @@
 let folded = null; // all words as one text, and where each begins in it
 let matches = []; // [first, last] word of each
 let match = -1;
+let searched = "";
 
 function fold(text) {
   return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
@@ -38,7 +39,7 @@ function wordAtOffset(offset) {
   return low - 1;
 }
 
-function find(query) {
+function findAll(query) {
   const wanted = fold(query).replace(/\s+/g, " ").trim();
   const found = [];
   if (!wanted) {
@@ -59,14 +60,15 @@ function eachWord([first, last], change) {
 
 function search() {
   matches.forEach((one) => eachWord(one, (classes) => classes.remove("hit", "current")));
-  matches = find(element("query").value);
+  searched = element("query").value;
+  matches = findAll(searched);
   matches.forEach((one) => eachWord(one, (classes) => classes.add("hit")));
   match = -1;
   showHits();
 }
 
 function showHits() {
-  const isAsked = Boolean(element("query").value.trim());
+  const isAsked = Boolean(searched.trim());
   const of = match < 0 ? "" : `${match + 1} of `;
   element("hits").textContent = isAsked ? `${of}${matches.length || "none"}` : "";
 }
@@ -104,7 +106,7 @@ function startSearch() {
     if (event.key === "Enter") {
       event.preventDefault();
       clearTimeout(waiting);
-      if (match < 0) {
+      if (element("query").value !== searched) {
         search();
       }
       goToMatch(event.shiftKey ? -1 : 1);
