@@ -74,8 +74,9 @@ def _json(data: Answer) -> str:
 
 def _data(transcript: Transcript) -> Answer:
     """Return all that the page shows. Times are milliseconds, confidences thousandths."""
-    named = [one.speaker for one in (*transcript.turns, *transcript.segments)]
-    index = {name: at for at, name in enumerate(dict.fromkeys(filter(None, named)))}
+    named = [one.speaker for one in transcript.turns]
+    named += [one.speaker for one in transcript.segments if one.speaker]
+    index = {name: at for at, name in enumerate(dict.fromkeys(named))}
     names = list(map(one_line, index))
     return {
         "version": __version__,

@@ -81,6 +81,11 @@ def _plain() -> Transcript:
     return Transcript(3.2, WORDS[3:4], split_segments(WORDS[3:4]), letters, language="en")
 
 
+def _abridged(answer: dict[str, Any]) -> dict[str, object]:
+    """An answer with the first two lines of its page."""
+    return answer | {"html": "\n".join(answer["html"].split("\n")[:2]) + "…"}
+
+
 ANSWERS: dict[str, dict[str, object]] = {
     "json": render(_spoken(WORDS), Form(TranscriptFormat.JSON, timestamps=False)),
     "timestamps": render(_plain(), Form(TranscriptFormat.JSON, timestamps=True)),
@@ -96,6 +101,7 @@ ANSWERS: dict[str, dict[str, object]] = {
     ),
     "srt": render(_spoken(WORDS), Form(TranscriptFormat.SRT, timestamps=False)),
     "vtt": render(_spoken(WORDS), Form(TranscriptFormat.VTT, timestamps=False)),
+    "html": _abridged(render(_spoken(WORDS), Form(TranscriptFormat.HTML))),
     "diarization": render(replace(DIALOGUE, duration=3.2), Form(DiarizationFormat.JSON)),
     "rttm": render(replace(DIALOGUE, duration=3.2), Form(DiarizationFormat.RTTM)),
 }

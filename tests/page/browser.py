@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,14 @@ def opened(context: BrowserContext, html: str, folder: Path) -> Page:
     page.goto(path.as_uri())
     assert errors == []
     return page
+
+
+def wait_until(page: Page, expression: str, timeout_s: float = 10.0) -> None:
+    """Wait until JavaScript is true. Playwright's own way needs what the page's policy forbids."""
+    deadline = time.monotonic() + timeout_s
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(50)
 
 
 def axe_script(folder: Path) -> str:

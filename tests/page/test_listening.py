@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.page import transcripts
+from tests.page.browser import wait_until
 from tests.page.conftest import Open
 from tests.page.test_safety import served
 
@@ -20,7 +21,7 @@ def time_of(page: Page) -> float:
 def choose(page: Page) -> None:
     """Choose the recording, and wait until its length is known."""
     page.locator("#file").set_input_files(transcripts.RECORDING)
-    page.wait_for_function("document.getElementById('audio').readyState > 0")
+    wait_until(page, "audio.readyState > 0")
 
 
 def test_a_click_on_a_word_plays_it_and_what_follows_is_marked(show: Open) -> None:
@@ -31,10 +32,7 @@ def test_a_click_on_a_word_plays_it_and_what_follows_is_marked(show: Open) -> No
     at = 30
     page.locator("#text .w").nth(at).click()
     expect(page.locator("#play")).to_have_text("Pause")
-    page.wait_for_function(
-        "(end) => document.getElementById('audio').currentTime > end",
-        arg=transcript.words[at + 3].start,
-    )
+    wait_until(page, f"audio.currentTime > {transcript.words[at + 3].start}")
     page.keyboard.press(" ")
     expect(page.locator("#play")).to_have_text("Play")
     said = [word.text for word in transcript.words if word.start <= time_of(page)]
@@ -72,7 +70,7 @@ def test_a_recording_by_url_is_heard(browser: BrowserContext, tmp_path: Path) ->
         expect(page.locator("#status")).to_contain_text("begins with https://")
         page.locator("#url").fill(f"{url}/call.mp3")
         page.locator("#open-url").click()
-        page.wait_for_function("document.getElementById('audio').readyState > 0")
+        wait_until(page, "audio.readyState > 0")
         assert set(asked) == {"/page.html", "/call.mp3"}
     page.close()
 
@@ -108,5 +106,5 @@ def test_a_page_in_a_frame_takes_the_recording_from_the_window_around_it(
             "fetch('call.mp3').then((answer) => answer.blob()).then((blob) => "
             "frames[0].postMessage(blob, '*'))"
         )
-        page.frames[1].wait_for_function("document.getElementById('audio').readyState > 0")
+        wait_until(page, "frames[0].document.getElementById('audio').readyState > 0")
     page.close()

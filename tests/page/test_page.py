@@ -42,9 +42,7 @@ def test_every_word_is_shown_under_its_speaker(show: Open) -> None:
 def test_the_timeline_has_a_lane_for_each_speaker_and_one_for_overlap(show: Open) -> None:
     """Each says in words how long somebody speaks."""
     page = show(transcripts.golden())
-    labels = [
-        lane.get_attribute("aria-label") or "" for lane in page.locator("#lanes svg").all()
-    ]
+    labels = [lane.get_attribute("aria-label") or "" for lane in page.locator("#lanes svg").all()]
     assert [label.partition(":")[0] for label in labels] == ["Speaker A", "Speaker B", "At once"]
     assert all(re.search(r"(once|\d+ times), \d+:\d\d in all", label) for label in labels)
 

@@ -30,7 +30,12 @@ def page_of(transcript: Transcript) -> str:
 
 def golden() -> Transcript:
     """22 s of two people; every seventh word is uncertain."""
-    heard: dict[str, Any] = json.loads(RECORDING.with_suffix(".json").read_text(encoding="utf-8"))
+    return told(RECORDING.with_suffix(".json"))
+
+
+def told(reference: Path) -> Transcript:
+    """A dialogue as its reference has it; every seventh word is uncertain."""
+    heard: dict[str, Any] = json.loads(reference.read_text(encoding="utf-8"))
     words = tuple(
         Word(word["start"], word["end"], word["text"], UNCERTAIN if at % 7 == 3 else 0.93)
         for at, word in enumerate(heard["words"])
