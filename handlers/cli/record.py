@@ -67,11 +67,11 @@ class Record:
 
 
 def _content(item: Item) -> list[object]:
-    """Tell a file by its path, size and time, and a URL by what is before its query."""
+    """Tell a file by its name, size and time, and a URL by what is before its query."""
     if isinstance(item.source, LocalFile):
         try:
             about = item.source.path.stat()
         except OSError:
-            return [item.shown]
-        return [item.shown, about.st_size, about.st_mtime_ns]
+            return []
+        return [item.source.path.name, about.st_size, about.st_mtime_ns]
     return [item.shown]

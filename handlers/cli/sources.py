@@ -38,7 +38,8 @@ class Item:
     def shown(self) -> str:
         """How messages call it: never with the query of a URL, which may be a secret."""
         if isinstance(self.source, LocalFile):
-            return str(self.source.path)
+            here, path = Path.cwd(), self.source.path
+            return str(path.relative_to(here) if path.is_relative_to(here) else path)
         parts = urlsplit(self.source.value)
         return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from core.domain.request import (
     Decoding,
     DiarizationRequest,
+    LocalFile,
     OrchestratedRequest,
     Part,
     Range,
@@ -123,3 +125,11 @@ def test_every_field_of_the_orchestrators_input_is_in_its_request() -> None:
     written = {"response_format", "diarize", "on_diarization_error", "audio_format"}
     other = {"audio_url", "audio_base64", "num_speakers"}
     assert set(OrchestratorInput.model_fields) == set(said) | written | other
+
+
+def test_a_file_of_this_disk_is_passed_on_as_its_content(tmp_path: Path) -> None:
+    """Its path means nothing to an endpoint."""
+    path = tmp_path / "call.wav"
+    path.write_bytes(b"RIFF")
+    request = DiarizationRequest(Recording(LocalFile(path)))
+    assert job_input(request) == {"audio_base64": "UklGRg=="}
