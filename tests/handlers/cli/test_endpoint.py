@@ -14,6 +14,7 @@ import pytest
 
 from emulator.job import Status
 from emulator.server import Server
+from handlers.cli.options import FORMATS
 from handlers.cli.record import FILE
 from tests.examples.conftest import ROOT, TEXT, URL, Behaviour, Platform, Worker, until
 from tests.handlers.cli.conftest import BROKEN, SOUND, Command, files, lines
@@ -62,9 +63,7 @@ def test_every_format_is_written(command: Command, endpoint: Worker, tmp_path: P
     assert ended.code == 0
     assert len(endpoint.asked) == 1
     written = {name: (tmp_path / name).read_text("utf-8") for name in files(tmp_path)}
-    assert set(written) == {
-        f"call.{name}" for name in ["srt", "vtt", "txt", "json", "rttm", "html"]
-    }
+    assert set(written) == {f"call.{name}" for name in FORMATS}
     assert written["call.srt"].startswith("1\n00:00:00,400 -->")
     assert written["call.vtt"].startswith("WEBVTT\n")
     assert written["call.txt"] == (
@@ -203,8 +202,10 @@ def test_an_interruption_cancels_the_jobs_and_leaves_nothing_half_written(
     for name in ("a", "b", "c"):
         (tmp_path / f"{name}.wav").write_bytes(SOUND)
     process = subprocess.Popen(
-        [sys.executable, "-m", "handlers.cli", "transcribe", ".", "--endpoint", endpoint.name]
-        + ["--jobs", "1"],
+        [
+            *(sys.executable, "-m", "handlers.cli"),
+            *("transcribe", ".", "--jobs", "1", "--endpoint", endpoint.name),
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
