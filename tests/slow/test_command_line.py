@@ -1,4 +1,4 @@
-"""The command line on this machine's models: a folder of twenty recordings, three of them broken."""
+"""The command line on this machine's models: twenty recordings, three of them broken."""
 
 from __future__ import annotations
 
