@@ -137,6 +137,32 @@ def test_the_keyboard_goes_from_word_to_word(show: Open) -> None:
     expect(page.locator("#query")).to_be_focused()
 
 
+def test_a_button_leaves_the_keys_that_it_does_not_need(show: Open) -> None:
+    """After a click on Play the arrows still go from word to word; a field takes them all."""
+    page = show(transcripts.golden())
+    page.locator("#play").click()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#text .cursor")).to_have_text("Good")
+    page.locator("#query").fill("x")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("l")
+    expect(page.locator("#text .cursor")).to_have_text("Good")
+    expect(page.locator("#query")).to_have_value("xl")
+
+
+def test_a_zoomed_timeline_goes_along(show: Open) -> None:
+    """With the word that is being said; the names of the lanes stay."""
+    page = show(transcripts.long(2_000))
+    page.locator("#zoom").evaluate(
+        "(one) => { one.value = 20; one.dispatchEvent(new Event('input')); }"
+    )
+    assert page.evaluate("document.getElementById('timeline').scrollLeft") == 0
+    page.locator("#text .w").nth(1_500).click()
+    assert page.evaluate("document.getElementById('timeline').scrollLeft") > 1_000
+    expect(page.locator("#needle")).to_be_in_viewport()
+    expect(page.locator("#lanes span").first).to_be_in_viewport()
+
+
 def test_shortcuts_can_be_switched_off(show: Open) -> None:
     """For who speaks to the computer, and whose words would be taken for keys (WCAG 2.1.4)."""
     page = show(transcripts.golden())

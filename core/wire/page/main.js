@@ -10,6 +10,7 @@ function showEverything() {
   search();
   current = -1;
   showPosition(now());
+  moveCursor(cursor);
 }
 
 const KEYS = {
@@ -29,11 +30,17 @@ function place() {
   return cursor >= 0 && audio.paused ? cursor : current;
 }
 
+// A field takes every key, the timeline those that scroll it, a button the one that presses it.
+function isTakenBy(target, key) {
+  const isField = target.closest("input:not([type=checkbox]), select");
+  const isScrolled = target.closest("#timeline") && key.startsWith("Arrow");
+  return isField || isScrolled || (key === " " && target.closest("button, summary, input"));
+}
+
 function onKey(event) {
-  const isElsewhere = event.target.closest("input, select, textarea, button, summary, #timeline");
   const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
   const act = KEYS[event.key];
-  if (act && isPlain && !isElsewhere && element("shortcuts").checked) {
+  if (act && isPlain && !isTakenBy(event.target, event.key) && element("shortcuts").checked) {
     event.preventDefault();
     act();
   }

@@ -2,7 +2,6 @@
 // Names of speakers, and who is the same as whom.
 
 function showPeople() {
-  element("people").hidden = false;
   element("speakers").hidden = !transcript.data.speakers.length;
   element("rename-title").value = transcript.data.title;
   const turns = turnsBySpeaker();

@@ -78,6 +78,7 @@ function showPosition(time) {
   wordElements[current]?.classList.remove("now");
   wordElements[index]?.classList.add("now");
   current = index;
+  keepNeedleInView();
   if (!audio.paused && element("follow").checked) {
     keepInView(wordElements[index]);
   }

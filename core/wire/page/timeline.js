@@ -7,7 +7,10 @@ function turnsBySpeaker() {
   const turns = new Map(speakers().map((speaker) => [speaker, []]));
   for (const turn of shownTurns()) {
     const speaker = speakerOf(turn.speaker);
-    turns.set(speaker, [...(turns.get(speaker) ?? []), turn]);
+    if (!turns.has(speaker)) {
+      turns.set(speaker, []);
+    }
+    turns.get(speaker).push(turn);
   }
   return new Map([...turns].map(([speaker, spans]) => [speaker, union(spans)]));
 }
@@ -97,4 +100,18 @@ function onTimelineClick(event) {
 
 function showZoom() {
   element("lanes").style.width = `${100 * Number(element("zoom").value)}%`;
+  keepNeedleInView();
+}
+
+// A lane that is wider than its window goes along with the recording.
+function keepNeedleInView() {
+  const frame = element("timeline");
+  if (frame.scrollWidth <= frame.clientWidth) {
+    return;
+  }
+  const at = element("needle").offsetLeft;
+  const left = at - frame.scrollLeft;
+  if (left < frame.querySelector(".lane > span").offsetWidth || left > frame.clientWidth) {
+    frame.scrollLeft = at - frame.clientWidth / 2;
+  }
 }
