@@ -159,6 +159,7 @@ def test_a_zoomed_timeline_goes_along(show: Open) -> None:
     assert page.evaluate("document.getElementById('timeline').scrollLeft") == 0
     page.locator("#text .w").nth(1_500).click()
     assert page.evaluate("document.getElementById('timeline').scrollLeft") > 1_000
+    page.evaluate("scrollTo(0, 0)")
     expect(page.locator("#needle")).to_be_in_viewport()
     expect(page.locator("#lanes span").first).to_be_in_viewport()
 
