@@ -87,7 +87,7 @@ class ServerWay:
             "model": MODEL,
             "response_format": "verbose_json",
             "timestamp_granularities[]": ["word", "segment"],
-            **{name: str(value).lower() for name, value in fields(question).items()},
+            **_own(question),
         }
         try:
             with path.open("rb") as file:
@@ -99,6 +99,12 @@ class ServerWay:
         if not response.is_success:
             raise _refusal(response)
         return _json(response)
+
+
+def _own(question: Question) -> dict[str, str]:
+    """Return the fields of the question: for words alone, only those that OpenAI has too."""
+    asked = fields(question) | {"diarize": None if question.speakers is None else True}
+    return {name: str(value).lower() for name, value in asked.items() if value is not None}
 
 
 class _Hiccup(EndpointUnavailable):

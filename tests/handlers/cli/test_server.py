@@ -120,9 +120,19 @@ def test_a_file_is_uploaded_and_its_answer_written(
         "timestamp_granularities[]": [b"word", b"segment"],
         "language": [b"en"],
         "num_speakers": [b"2"],
+        "diarize": [b"true"],
     }
     assert (recording.parent / "call.txt").read_text().startswith("Speaker A: Good night.\n")
     assert "canary" not in ended.err
+
+
+def test_for_words_alone_only_openais_own_fields_are_sent(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """So that a strict server takes them."""
+    command("transcribe", recording, "--server", openai.url, "--speakers", "none")
+    names = {"model", "response_format", "timestamp_granularities[]"}
+    assert openai.asked[0].fields.keys() == names
 
 
 def test_the_subtitles_are_those_that_the_server_would_write(
