@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ROLES := single diarization transcription orchestrator dev
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed and this is %s; name another one: make PYTHON=python3.12" % sys.version.split()[0])
 
-.PHONY: help demo serve test test-slow images test-images check fix lock clean
+.PHONY: help demo serve test test-slow test-page images test-images check fix lock clean
 
 help:  ## print this list
 	@echo "make TARGET; the first one installs what it needs into $(VENV) (4.6 GB to download, 8.9 GB on disk)"
@@ -31,6 +31,9 @@ endif
 
 test-slow: $(STAMP)  ## run the tests on full-size models, and those that take long
 	$(BIN)/python -m pytest -m slow
+
+test-page: $(STAMP)  ## run the tests of the page in Chromium, which must be installed, and npm
+	$(BIN)/python -m pytest -m page tests/page
 
 images: $(STAMP)  ## build the four container images with whatever engine answers
 	$(BIN)/python -m tests.images.build

@@ -15,7 +15,7 @@ import stamina
 
 from examples.client import BASE_URL, Endpoint, Job, JobError
 
-FORMATS = ("json", "verbose_json", "diarized_json", "text", "srt", "vtt")
+FORMATS = ("json", "verbose_json", "diarized_json", "text", "srt", "vtt", "html")
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -119,7 +119,7 @@ def _tell_first(details: stamina.instrumentation.RetryDetails) -> None:
 
 def as_text(output: Job, response_format: str) -> str:
     """Return an answer as the content of a file in its format."""
-    if response_format in ("text", "srt", "vtt"):
+    if response_format in ("text", "srt", "vtt", "html"):
         return str(output[response_format])
     return json.dumps(output, indent=2, ensure_ascii=False)
 

@@ -144,6 +144,8 @@ class Transcript:
     """True if speakers were asked for, even if no word has one."""
     num_speakers: int = 0
     warnings: tuple[str, ...] = ()
+    turns: tuple[Turn, ...] = ()
+    """Who spoke when, as the speaker model or the caller says; may overlap."""
 
     @property
     def text(self) -> str:

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.domain.request import Source
+from core.domain.request import LocalFile, Source
 from core.domain.watch import IsCancelled
-from core.errors import DownloadTimedOut, EmptyAudio, InvalidUrl
+from core.errors import DownloadFailed, DownloadTimedOut, EmptyAudio, InvalidUrl
 from core.media.bucket import Bucket
 from core.media.deadline import Task, run_within
 from core.media.guarded import Reach
@@ -24,12 +24,15 @@ from core.media.web import Web
 from core.settings import Settings
 
 
-def check(source: Source, settings: Settings) -> None:
+def check(source: Source | LocalFile, settings: Settings) -> None:
     """Check a source without fetching it, before it is passed on.
 
-    Raise InvalidUrl, InvalidBase64, EmptyAudio, SourceTooLarge. An s3 URL is not looked at: its
-    settings are the fetcher's.
+    Raise InvalidUrl, InvalidBase64, EmptyAudio, SourceTooLarge, DownloadFailed. An s3 URL is not
+    looked at: its settings are the fetcher's.
     """
+    if isinstance(source, LocalFile):
+        _found(source, settings.max_audio_bytes)
+        return
     if source.scheme == "s3":
         return
     origin = _origin(source, settings)
@@ -38,13 +41,19 @@ def check(source: Source, settings: Settings) -> None:
 
 
 def fetch(
-    source: Source, folder: Path, *, settings: Settings, cancelled: IsCancelled = lambda: False
+    source: Source | LocalFile,
+    folder: Path,
+    *,
+    settings: Settings,
+    cancelled: IsCancelled = lambda: False,
 ) -> Path:
-    """Bring the recording into `folder` and return the file.
+    """Bring the recording into `folder` and return the file; one on this disk stays where it is.
 
     Raise InvalidUrl, BlockedAddress, DownloadFailed, DownloadTimedOut, StorageNotConfigured,
     SourceTooLarge, InvalidBase64, EmptyAudio, DiskFailed, Cancelled.
     """
+    if isinstance(source, LocalFile):
+        return _found(source, settings.max_audio_bytes)
     origin = _origin(source, settings)
     path = folder / "recording"
     stopped = threading.Event()
@@ -68,6 +77,22 @@ def fetch(
         cancelled,
     )
     return path
+
+
+def _found(source: LocalFile, max_bytes: int) -> Path:
+    """Return a file of this disk, if it can be read and is neither empty nor too large."""
+    try:
+        about = source.path.stat()
+        with source.path.open("rb"):
+            pass
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DownloadFailed(f"the file cannot be read ({reason})") from None
+    if about.st_size > max_bytes:
+        raise too_large(max_bytes)
+    if not about.st_size:
+        raise _empty()
+    return source.path
 
 
 def _origin(source: Source, settings: Settings) -> Origin:

@@ -1,5 +1,5 @@
 """python -m core.modelstore --prefetch: put the models on a network volume, or into an image,
-before a worker needs them.
+before a worker needs them. `parakeet-workers models` does the same.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ import logging
 import sys
 from pathlib import Path
 
-from core.errors import ModelNotFound, WorkerError
-from core.modelstore.hub import Hub
-from core.modelstore.ids import display_name, is_path, split_revision
-from core.modelstore.places import EMBEDDED, VOLUME
-from core.modelstore.prefetch import Asked, Shelf
-from core.settings import Settings
+from core.errors import WorkerError
+from core.modelstore.ids import split_revision
+from core.modelstore.places import VOLUME
+from core.modelstore.tending import tend
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -22,26 +20,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
-        _run(options)
+        tend(options.ids, options.to, prefetch=options.prefetch, check=options.check)
     except WorkerError as error:
         sys.exit(f"{error.code}: {error}")
     except OSError as error:
         sys.exit(f"{options.to}: {error.strerror or type(error).__name__}")
-
-
-def _run(options: argparse.Namespace) -> None:
-    settings = Settings.from_environment()
-    if not options.to.parent.is_dir():
-        raise ModelNotFound(
-            f"there is no {options.to.parent}: attach a network volume to the endpoint, or name "
-            "a folder with --to"
-        )
-    shelf = Shelf(options.to, Hub(None, settings.hub_token))
-    for model_id, revision in options.ids or _of_the_environment(settings):
-        if options.prefetch:
-            shelf.fill(model_id, revision)
-        if options.check:
-            shelf.check(model_id, revision)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,18 +44,6 @@ def _parser() -> argparse.ArgumentParser:
         "--to", type=Path, default=VOLUME, metavar="FOLDER", help="default: %(default)s"
     )
     return parser
-
-
-def _of_the_environment(settings: Settings) -> list[Asked]:
-    models = [settings.model_id, settings.diarization_model_id]
-    for model_id in models:
-        if model_id == EMBEDDED or is_path(model_id):
-            logging.info("%s: nothing to fetch", display_name(model_id))
-    return [
-        split_revision(model_id)
-        for model_id in models
-        if model_id != EMBEDDED and not is_path(model_id)
-    ]
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def assemble(
         diarized=transcription.is_split or diarization is not None,
         num_speakers=num_speakers,
         warnings=tuple(dict.fromkeys(warnings)),
+        turns=() if diarization is None else diarization.turns,
     )
 
 

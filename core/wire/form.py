@@ -15,6 +15,7 @@ class TranscriptFormat(StrEnum):
     TEXT = "text"
     SRT = "srt"
     VTT = "vtt"
+    HTML = "html"
 
 
 class DiarizationFormat(StrEnum):

@@ -12,7 +12,7 @@ from core import __version__
 from core.domain.rounding import seconds
 from core.domain.stored import Stored
 from core.domain.timeline import Diarization, Segment, Transcript, Turn
-from core.wire import compact, openai, subtitles
+from core.wire import compact, html, openai, subtitles
 from core.wire.fields import Answer, one_line
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
 
@@ -122,4 +122,5 @@ _RENDERERS: dict[str, Callable[[Transcript], Answer]] = {
     TranscriptFormat.TEXT: _nothing_more,
     TranscriptFormat.SRT: subtitles.srt,
     TranscriptFormat.VTT: subtitles.vtt,
+    TranscriptFormat.HTML: html.page,
 }

@@ -88,6 +88,13 @@ STORED = Stored(
     387,
     "65f1d51f9e8b01a7dd4ea95d0ad95a71b1cf8d1d1be8d3d44a4d2a09d1d3aa45",
 )
+
+
+def _abridged(answer: dict[str, Any]) -> dict[str, object]:
+    """An answer with the first two lines of its page."""
+    return answer | {"html": "\n".join(answer["html"].split("\n")[:2]) + "…"}
+
+
 ANSWERS: dict[str, dict[str, object]] = {
     "json": render(_spoken(WORDS), Form(TranscriptFormat.JSON, timestamps=False)),
     "timestamps": render(_plain(), Form(TranscriptFormat.JSON, timestamps=True)),
@@ -103,6 +110,7 @@ ANSWERS: dict[str, dict[str, object]] = {
     ),
     "srt": render(_spoken(WORDS), Form(TranscriptFormat.SRT, timestamps=False)),
     "vtt": render(_spoken(WORDS), Form(TranscriptFormat.VTT, timestamps=False)),
+    "html": _abridged(render(_spoken(WORDS), Form(TranscriptFormat.HTML))),
     "diarization": render(replace(DIALOGUE, duration=3.2), Form(DiarizationFormat.JSON)),
     "receipt": receipt(render(_spoken(WORDS), Form(TranscriptFormat.SRT)), STORED),
     "rttm": render(replace(DIALOGUE, duration=3.2), Form(DiarizationFormat.RTTM)),

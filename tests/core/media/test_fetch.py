@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from core import errors
+from core.domain.request import LocalFile
 from core.errors import InvalidUrl, WorkerError
+from core.media import fetch
+from core.settings import Settings
 from tests import media
 from tests.core.media.sources import BODY, S3, get, refused, sends
 
@@ -26,6 +29,40 @@ from tests.core.media.sources import BODY, S3, get, refused, sends
 def test_a_malformed_url_is_invalid(url: str, tmp_path: Path) -> None:
     """So is one with a scheme that is not fetched."""
     refused(InvalidUrl, url, tmp_path)
+
+
+def test_a_local_file_stays_where_it_is(tmp_path: Path) -> None:
+    """It is neither copied nor changed."""
+    path = tmp_path / "call.wav"
+    path.write_bytes(BODY)
+    settings = Settings(max_audio_bytes=len(BODY))
+    (tmp_path / "job").mkdir()
+    assert fetch.fetch(LocalFile(path), tmp_path / "job", settings=settings) == path
+    assert list((tmp_path / "job").iterdir()) == []
+    assert path.read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [(None, errors.DownloadFailed), (b"", errors.EmptyAudio), (b"123", errors.SourceTooLarge)],
+    ids=["missing", "empty", "large"],
+)
+def test_a_local_file_that_cannot_be_used_is_refused(
+    content: bytes | None, error: type[WorkerError], tmp_path: Path
+) -> None:
+    """Before it is decoded, and before it is passed on; no message has its path."""
+    path = tmp_path / "call.wav"
+    if content is not None:
+        path.write_bytes(content)
+    settings = Settings(max_audio_bytes=2)
+    for use in (
+        lambda source: fetch.fetch(source, tmp_path, settings=settings),
+        lambda source: fetch.check(source, settings),
+    ):
+        with pytest.raises(error) as raised:
+            use(LocalFile(path))
+        assert str(tmp_path) not in str(raised.value)
+        assert str(tmp_path) not in repr(LocalFile(path))
 
 
 @pytest.mark.usefixtures("private")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from core.domain.request import (
     Channels,
     Decoding,
     DiarizationRequest,
+    LocalFile,
     OrchestratedRequest,
     Part,
     Range,
@@ -137,3 +139,11 @@ def test_every_field_of_the_orchestrators_input_is_in_its_request() -> None:
     written = {"response_format", "diarize", "on_diarization_error", "audio_format", "output_url"}
     other = {"audio_url", "audio_base64", "num_speakers", "channels"}
     assert set(OrchestratorInput.model_fields) == set(said) | written | other
+
+
+def test_a_file_of_this_disk_is_passed_on_as_its_content(tmp_path: Path) -> None:
+    """Its path means nothing to an endpoint."""
+    path = tmp_path / "call.wav"
+    path.write_bytes(b"RIFF")
+    request = DiarizationRequest(Recording(LocalFile(path)))
+    assert job_input(request) == {"audio_base64": "UklGRg=="}

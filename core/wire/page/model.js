@@ -1,0 +1,141 @@
+
+"use strict";
+// The transcript, and what its reader has changed: names, merged speakers, the title.
+
+const NOBODY = -1;
+const element = (id) => document.getElementById(id);
+
+// As the file was: nothing has been built yet. The saved page is made of these two.
+const [pageBefore, pageAfter] = document.documentElement.outerHTML.split(
+  element("data").textContent,
+);
+const transcript = readTranscript(JSON.parse(element("data").textContent));
+
+// Times in the file are milliseconds: each word's distance from the end of the one before, and its
+// length. Here they are seconds, the numbers that the worker had.
+function readTranscript(data) {
+  const { text, gap, length, confidence } = data.words;
+  const overlapped = new Set(data.words.overlap);
+  const nearest = new Set(data.words.nearest);
+  let at = 0;
+  const words = text.map((shown, index) => {
+    const start = at + gap[index];
+    at = start + length[index];
+    return {
+      text: shown,
+      start: start / 1000,
+      end: at / 1000,
+      confidence: confidence[index] === null ? null : confidence[index] / 1000,
+      overlap: overlapped.has(index),
+      nearest: nearest.has(index),
+    };
+  });
+  let first = 0;
+  const segments = data.segments.map(([count, speaker]) => {
+    const segment = { first, last: first + count, speaker };
+    first += count;
+    return segment;
+  });
+  const turns = data.turns.map(([speaker, start, end]) => ({
+    speaker,
+    start: start / 1000,
+    end: end / 1000,
+  }));
+  return { data, words, segments, turns, duration: data.duration / 1000 };
+}
+
+function speakerOf(index) {
+  return index === NOBODY ? NOBODY : transcript.data.into[index];
+}
+
+function speakers() {
+  return transcript.data.names.map((_, index) => index).filter((index) => speakerOf(index) === index);
+}
+
+function nameOf(index) {
+  return index === NOBODY ? "" : transcript.data.names[speakerOf(index)];
+}
+
+function isShort(name) {
+  return /^\p{Nd}+$/u.test(name) || [...name].length === 1;
+}
+
+function shownName(index) {
+  if (index === NOBODY) {
+    return transcript.data.diarized ? "Nobody" : "Speech";
+  }
+  const name = nameOf(index) || "Nameless";
+  return isShort(name) ? `Speaker ${name}` : name;
+}
+
+function rename(index, name) {
+  const line = oneLine(name);
+  transcript.data.names[index] = line || transcript.data.speakers[index];
+  isChanged = true;
+}
+
+// Every speaker who was the same as this one is the same as that one too.
+function merge(index, target) {
+  const { into } = transcript.data;
+  into.forEach((other, at) => {
+    if (other === index) {
+      into[at] = target;
+    }
+  });
+  isChanged = true;
+}
+
+function separate(index) {
+  transcript.data.into[index] = index;
+  isChanged = true;
+}
+
+function retitle(title) {
+  transcript.data.title = oneLine(title);
+  isChanged = true;
+}
+
+let isChanged = false;
+
+function oneLine(text) {
+  return text
+    .replace(/[^\S\n]|[\n\x1c-\x1f\x85]/gu, " ")
+    .replace(/[\p{Cc}\p{Cs}]/gu, "")
+    .replace(/ +/g, " ")
+    .trim();
+}
+
+// No text can end the element that holds it, nor break the line.
+function dataText() {
+  return JSON.stringify(transcript.data).replace(
+    /[<>&\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+function savedPage() {
+  return `<!doctype html>\n${pageBefore}${dataText()}${pageAfter}`;
+}
+
+// The last word that has begun; -1 before the first.
+function wordAt(time) {
+  let low = 0;
+  let high = transcript.words.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (transcript.words[middle].start <= time) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low - 1;
+}
+
+function clock(time) {
+  const whole = Math.max(0, Math.floor(time));
+  const two = (number) => String(number).padStart(2, "0");
+  const minutes = Math.floor(whole / 60);
+  const rest = `${two(whole % 60)}`;
+  return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${rest}`;
+}

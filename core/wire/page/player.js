@@ -1,0 +1,171 @@
+
+// The recording: chosen from the disk, by URL, or handed over by the window that holds this page.
+
+const audio = element("audio");
+let position = 0; // seconds, as long as there is no recording
+let current = -1; // the word that is being said
+let cursor = -1; // the word that the keyboard is at
+
+const hasRecording = () => Boolean(audio.currentSrc);
+const now = () => (hasRecording() ? audio.currentTime : position);
+
+function say(text) {
+  element("status").textContent = text;
+}
+
+function seek(time) {
+  position = Math.min(Math.max(0, time), transcript.duration);
+  if (hasRecording()) {
+    audio.currentTime = position;
+  }
+  showPosition(position);
+}
+
+function playFrom(index) {
+  seek(transcript.words[index].start);
+  moveCursor(index);
+  play();
+}
+
+function play() {
+  if (!hasRecording()) {
+    say("Choose the recording to hear it: press “Recording…”, or drop the file onto this page.");
+    return;
+  }
+  audio.play().catch(() => say("This browser cannot play that recording."));
+}
+
+function playOrPause() {
+  if (audio.paused) {
+    play();
+  } else {
+    audio.pause();
+  }
+}
+
+function openFile(file) {
+  openSource(URL.createObjectURL(file), file.name || "the recording");
+}
+
+function openUrl(text) {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url && /^https?:$/.test(url.protocol)) {
+    openSource(url.href, "the recording");
+  } else {
+    say("Give a URL that begins with https:// (or http://).");
+  }
+}
+
+function openSource(source, name) {
+  if (audio.src.startsWith("blob:")) {
+    URL.revokeObjectURL(audio.src);
+  }
+  const at = now();
+  audio.src = source;
+  audio.addEventListener("loadedmetadata", () => seek(at), { once: true });
+  say(`Opened ${name}.`);
+}
+
+function showPosition(time) {
+  element("clock").textContent = `${clock(time)} / ${clock(transcript.duration)}`;
+  element("seek").value = String(Math.round(1000 * time));
+  element("seek").setAttribute("aria-valuetext", clock(time));
+  element("lanes").style.setProperty("--at", String(time / Math.max(transcript.duration, 0.001)));
+  const index = wordAt(time);
+  if (index === current) {
+    return;
+  }
+  wordElements[current]?.classList.remove("now");
+  wordElements[index]?.classList.add("now");
+  current = index;
+  keepNeedleInView();
+  if (!audio.paused && element("follow").checked) {
+    keepInView(wordElements[index]);
+  }
+}
+
+function keepInView(shown) {
+  if (!shown) {
+    return;
+  }
+  const { top, bottom } = shown.getBoundingClientRect();
+  const height = document.documentElement.clientHeight;
+  if (top < 0.15 * height || bottom > 0.85 * height) {
+    shown.scrollIntoView({ block: "center" });
+  }
+}
+
+function followPlayback() {
+  showPosition(audio.currentTime);
+  if (!audio.paused) {
+    requestAnimationFrame(followPlayback);
+  }
+}
+
+function moveCursor(index) {
+  if (index < 0 || index >= transcript.words.length) {
+    return;
+  }
+  wordElements[cursor]?.classList.remove("cursor");
+  cursor = index;
+  wordElements[cursor].classList.add("cursor");
+}
+
+// Go to a word by the keyboard, and say it for who cannot see it.
+function goTo(index) {
+  if (index < 0 || index >= transcript.words.length) {
+    return;
+  }
+  moveCursor(index);
+  seek(transcript.words[index].start);
+  keepInView(wordElements[index]);
+  const { text, confidence } = transcript.words[index];
+  const isLow = isUncertain(transcript.words[index]);
+  element("spoken").textContent = isLow ? `${text} (${Math.round(100 * confidence)} % certain)` : text;
+}
+
+function startPlayer() {
+  element("seek").max = String(Math.round(1000 * transcript.duration));
+  element("seek").addEventListener("input", () => seek(Number(element("seek").value) / 1000));
+  element("play").addEventListener("click", playOrPause);
+  element("rate").addEventListener("change", () => {
+    audio.defaultPlaybackRate = audio.playbackRate = Number(element("rate").value);
+  });
+  element("file").addEventListener("change", (event) => {
+    const [file] = event.target.files;
+    if (file) {
+      openFile(file);
+    }
+  });
+  element("open-url").addEventListener("click", () => openUrl(element("url").value));
+  audio.addEventListener("play", () => showPlaying(true));
+  audio.addEventListener("pause", () => showPlaying(false));
+  audio.addEventListener("seeked", () => showPosition(audio.currentTime));
+  audio.addEventListener("error", () => say("This browser cannot play that recording."));
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", onDrop);
+  window.addEventListener("message", onMessage);
+}
+
+function showPlaying(isPlaying) {
+  element("play").textContent = isPlaying ? "Pause" : "Play";
+  element("play").setAttribute("aria-pressed", String(isPlaying));
+  if (isPlaying) {
+    followPlayback();
+  }
+}
+
+function onDrop(event) {
+  event.preventDefault();
+  const [file] = event.dataTransfer.files;
+  if (file) {
+    openFile(file);
+  }
+}
+
+// A server's page that shows this one in a frame has the file already.
+function onMessage(event) {
+  if (event.source === window.parent && event.data instanceof Blob) {
+    openFile(event.data);
+  }
+}

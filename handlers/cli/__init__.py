@@ -1,0 +1,1 @@
+"""The command line: parakeet-workers, or python -m handlers.cli."""

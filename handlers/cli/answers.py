@@ -1,0 +1,97 @@
+"""The answers of endpoints and of servers with OpenAI's API: verbose_json, read as a transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from operator import attrgetter
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.domain.rounding import confidence, seconds
+from core.domain.timeline import Transcript, Turn, Word
+from core.errors import EndpointRefused
+from core.transcript.segments import split_segments
+from core.wire.limits import MAX_ANSWERED, MAX_WARNINGS
+from core.wire.openai import UNKNOWN_LANGUAGE
+
+_JOINED_S = 0.5
+"""Words of one speaker that are closer than this are one turn."""
+
+_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Share = Annotated[float, Field(allow_inf_nan=False)] | None
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class _Word(_Answer):
+    word: str
+    start: _Seconds
+    end: _Seconds
+    confidence: _Share = None
+    speaker: str | None = None
+    speaker_confidence: _Share = None
+    overlap: bool = False
+    nearest: bool = False
+
+
+class _VerboseJson(_Answer):
+    language: str | None = None
+    duration: _Seconds
+    num_speakers: int | None = None
+    warnings: Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS)] = ()
+    words: Annotated[tuple[_Word, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
+
+
+def read(answer: object, *, name: str) -> Transcript:
+    """Return the transcript in an answer. Raise EndpointRefused if there are no words in it.
+
+    The turns are those of the words: the answer has no others. `name` is for the message.
+    """
+    try:
+        said = _VerboseJson.model_validate(answer)
+    except ValidationError:
+        raise EndpointRefused(
+            f"the answer of {name} has no words with times; it must answer verbose_json"
+        ) from None
+    words = tuple(map(_word, said.words))
+    return Transcript(
+        duration=seconds(said.duration),
+        words=words,
+        segments=split_segments(words),
+        language=None if said.language == UNKNOWN_LANGUAGE else said.language,
+        diarized=said.num_speakers is not None or any(word.speaker for word in words),
+        num_speakers=said.num_speakers or len({word.speaker for word in words} - {None}),
+        warnings=said.warnings,
+        turns=tuple(_turns(words)),
+    )
+
+
+def _word(one: _Word) -> Word:
+    return Word(
+        seconds(one.start),
+        max(seconds(one.start), seconds(one.end)),
+        one.word,
+        confidence(one.confidence),
+        one.speaker,
+        one.speaker_confidence,
+        one.overlap,
+        one.nearest,
+    )
+
+
+def _turns(words: tuple[Word, ...]) -> Iterator[Turn]:
+    for speaker, run in groupby(words, key=attrgetter("speaker")):
+        if speaker is None:
+            continue
+        turn: Turn | None = None
+        for word in run:
+            if turn is not None and word.start - turn.end > _JOINED_S:
+                yield turn
+                turn = None
+            turn = Turn(turn.start if turn else word.start, word.end, speaker)
+        if turn is not None:
+            yield turn

@@ -1,0 +1,85 @@
+"""What the options of `transcribe` mean."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from core.domain.request import SpeakerCount
+from core.wire.limits import MAX_SPEAKERS
+
+FORMATS = ("srt", "vtt", "txt", "json", "rttm", "html")
+MOST_JOBS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked about every recording."""
+
+    language: str | None = None
+    speakers: SpeakerCount | None = field(default_factory=SpeakerCount)
+    """None for words alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of `transcribe`."""
+
+    sources: tuple[str, ...]
+    formats: tuple[str, ...]
+    out: Path
+    question: Question
+    jobs: int
+    as_json: bool = False
+    endpoint: str | None = None
+    server: str | None = None
+
+    @classmethod
+    def of(cls, given: argparse.Namespace) -> Self:
+        """Read what the parser found."""
+        is_elsewhere = given.endpoint is not None or given.server is not None
+        return cls(
+            sources=tuple(given.sources),
+            formats=given.format,
+            out=given.out,
+            question=Question(given.language, given.speakers),
+            jobs=given.jobs or (4 if is_elsewhere else 1),
+            as_json=given.json,
+            endpoint=given.endpoint,
+            server=given.server,
+        )
+
+
+def formats(text: str) -> tuple[str, ...]:
+    """Read a list of formats; each once, in the order given."""
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    if unknown := [name for name in names if name not in FORMATS]:
+        raise argparse.ArgumentTypeError(
+            f"{', '.join(unknown)}: not a format; there are {', '.join(FORMATS)}"
+        )
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one format")
+    return names
+
+
+def count(text: str) -> SpeakerCount | None:
+    """Read a number of speakers, a range, `auto`, or `none`."""
+    if text in ("auto", "none"):
+        return SpeakerCount() if text == "auto" else None
+    found = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", text)
+    if not found:
+        raise argparse.ArgumentTypeError("give a number such as 2, a range such as 2-5, auto, none")
+    least, most = int(found[1]), int(found[2] or found[1])
+    if not 1 <= least <= most <= MAX_SPEAKERS:
+        raise argparse.ArgumentTypeError(f"give 1 to {MAX_SPEAKERS} speakers, the smaller first")
+    return SpeakerCount(exact=least) if found[2] is None else SpeakerCount(None, least, most)
+
+
+def jobs(text: str) -> int:
+    """Read how many recordings to work on at a time."""
+    if not re.fullmatch(r"\d{1,2}", text) or not 1 <= int(text) <= MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"give a number from 1 to {MOST_JOBS}")
+    return int(text)

@@ -1,0 +1,77 @@
+"""What has been done in a folder, so that it is done once: a file of that folder keeps it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from core.domain.request import LocalFile
+from handlers.cli.options import Question
+from handlers.cli.sources import Item
+from handlers.cli.written import file_of
+
+FILE = ".parakeet-workers.json"
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The record of one folder."""
+
+    folder: Path
+    question: Question
+    way: str
+    """Where the work is done, and on which models if that is known."""
+
+    def is_done(self, item: Item, formats: Sequence[str]) -> bool:
+        """Tell whether a recording has whole files of all formats, of the same settings."""
+        entry = self._read().get(str(item.place))
+        if entry is None or entry.get("made") != self._made(item):
+            return False
+        stem = self.folder / item.place
+        has_all = set(formats) <= set(entry.get("formats", ()))
+        return has_all and all(file_of(stem, name).is_file() for name in formats)
+
+    def note(self, item: Item, formats: Sequence[str]) -> None:
+        """Note that a recording has its files. One process at a time writes into a folder."""
+        entries = self._read()
+        before = entries.get(str(item.place), {})
+        made = self._made(item)
+        earlier = before.get("formats", ()) if before.get("made") == made else ()
+        entries[str(item.place)] = {"made": made, "formats": sorted({*earlier, *formats})}
+        half = self.folder / f"{FILE}.{os.getpid()}.part"
+        try:
+            half.write_text(json.dumps(entries, indent=1, sort_keys=True), encoding="utf-8")
+            half.replace(self.folder / FILE)
+        finally:
+            half.unlink(missing_ok=True)
+
+    def _made(self, item: Item) -> str:
+        """Return a sum of all that the files depend on."""
+        parts = [_content(item), asdict(self.question), self.way]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _read(self) -> dict[str, Entry]:
+        with contextlib.suppress(OSError, ValueError):
+            entries = json.loads((self.folder / FILE).read_text(encoding="utf-8"))
+            if isinstance(entries, dict):
+                return {name: one for name, one in entries.items() if isinstance(one, dict)}
+        return {}
+
+
+def _content(item: Item) -> list[object]:
+    """Tell a file by its name, size and time, and a URL by what is before its query."""
+    if isinstance(item.source, LocalFile):
+        try:
+            about = item.source.path.stat()
+        except OSError:
+            return []
+        return [item.source.path.name, about.st_size, about.st_mtime_ns]
+    return [item.shown]

@@ -1,0 +1,146 @@
+"""A server with OpenAI's API for transcriptions: ours, or another."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import httpx2
+import stamina
+
+from core.domain.http_status import is_transient
+from core.domain.request import LocalFile, Source
+from core.domain.timeline import Transcript
+from core.domain.watch import Stage, Watch
+from core.errors import EndpointRefused, EndpointUnavailable, JobFailed, SettingsError, is_retryable
+from core.flows.together import all_or_none
+from core.media import fetch
+from core.media.job_folder import job_folder
+from core.settings import Settings
+from handlers.cli import answers
+from handlers.cli.endpoint import fields
+from handlers.cli.options import Question
+
+PATH = "/v1/audio/transcriptions"
+MODEL = "whisper-1"
+"""The name that every such server knows, whatever model it has."""
+TRIES = 6
+_CONNECT_S = 10.0
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MOST_SENTENCE = 500
+
+
+class ServerWay:
+    """Uploads each recording; one at a URL is fetched first."""
+
+    def __init__(self, url: str, key: str | None, settings: Settings) -> None:
+        """Raise SettingsError if that is no URL of a server."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+            raise SettingsError("--server: give a URL such as http://localhost:8000")
+        self.name = f"server {url.rstrip('/')}"
+        self._url = url.rstrip("/").removesuffix("/v1") + PATH
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._settings = settings
+
+    def transcribe(
+        self, source: Source | LocalFile, question: Question, watch: Watch
+    ) -> Transcript:
+        """See `Way`."""
+        with self._file(source, watch) as path:
+            watch.report(Stage.TRANSCRIBING, 0.0)
+            return answers.read(anyio.run(self._ask, path, question, watch), name="the server")
+
+    @contextlib.contextmanager
+    def _file(self, source: Source | LocalFile, watch: Watch) -> Iterator[Path]:
+        with job_folder(self._settings.temp_dir) as folder:
+            watch.report(Stage.DOWNLOADING, 0.0)
+            yield fetch.fetch(source, folder, settings=self._settings, cancelled=watch.cancelled)
+
+    async def _ask(self, path: Path, question: Question, watch: Watch) -> object:
+        answer: list[object] = []
+
+        async def ask() -> None:
+            answer.append(await self._persist(path, question))
+
+        await all_or_none([ask], watch.cancelled)
+        return answer[0]
+
+    async def _persist(self, path: Path, question: Question) -> object:
+        """Upload, and try again while that may help."""
+        timeout = httpx2.Timeout(self._settings.job_timeout, connect=_CONNECT_S)
+        async with httpx2.AsyncClient(timeout=timeout, headers=self._headers) as client:
+            async for attempt in stamina.retry_context(
+                on=_may_help, attempts=TRIES, timeout=None, wait_initial=0.2, wait_max=10.0
+            ):
+                with attempt:
+                    return await self._post(client, path, question)
+        raise AssertionError("stamina raises the last error")
+
+    async def _post(self, client: httpx2.AsyncClient, path: Path, question: Question) -> object:
+        form: dict[str, Any] = {
+            "model": MODEL,
+            "response_format": "verbose_json",
+            "timestamp_granularities[]": ["word", "segment"],
+            **_own(question),
+        }
+        try:
+            with path.open("rb") as file:
+                response = await client.post(
+                    self._url, data=form, files={"file": (path.name, file)}
+                )
+        except httpx2.RequestError as error:
+            raise _Hiccup(f"the server cannot be reached ({type(error).__name__})") from None
+        if not response.is_success:
+            raise _refusal(response)
+        return _json(response)
+
+
+def _own(question: Question) -> dict[str, str]:
+    """Return the fields of the question: for words alone, only those that OpenAI has too."""
+    asked = fields(question) | {"diarize": None if question.speakers is None else True}
+    return {name: str(value).lower() for name, value in asked.items() if value is not None}
+
+
+class _Hiccup(EndpointUnavailable):
+    """A failure that may pass, after `after_s` seconds if the server names a time."""
+
+    def __init__(self, message: str, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+
+def _may_help(error: Exception) -> bool | float:
+    if not isinstance(error, _Hiccup):
+        return False
+    return True if error.after_s is None else min(60.0, error.after_s)
+
+
+def _json(response: httpx2.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        raise EndpointRefused("the answer of the server is not JSON; check --server") from None
+
+
+def _refusal(response: httpx2.Response) -> Exception:
+    """Return the server's own error if it has OpenAI's shape, else one for its status."""
+    status = response.status_code
+    if is_transient(status):
+        after = response.headers.get("Retry-After", "")
+        seconds = float(after) if after.isdecimal() else None
+        return _Hiccup(f"the server is busy or down (HTTP status {status})", seconds)
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        error = response.json()["error"]
+        code, sentence = error.get("code") or "", str(error["message"])[:_MOST_SENTENCE]
+        if _CODE.fullmatch(str(code)):
+            return JobFailed(
+                sentence.removeprefix(f"{code}: "), code=code, retryable=is_retryable(code)
+            )
+        return EndpointRefused(f"the server says: {sentence}")
+    return EndpointRefused(f"the server does not take this (HTTP status {status}); check --server")

@@ -1,0 +1,134 @@
+"""Transcribe many recordings, whichever way, each into its files."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from types import FrameType
+
+from core.domain.timeline import Transcript
+from core.domain.watch import Watch
+from core.errors import Cancelled, WorkerError
+from handlers.cli.display import Display, Outcome, display_of
+from handlers.cli.options import Options
+from handlers.cli.record import Record
+from handlers.cli.sources import Item, items
+from handlers.cli.ways import Way, chosen
+from handlers.cli.written import file_of, write
+
+INTERRUPTED = 130
+_LOOK_S = 0.1
+
+
+def transcribe(options: Options) -> int:
+    """Transcribe all recordings and return the exit code.
+
+    Raise InvalidRequest if a source does not exist, SettingsError.
+    """
+    _keep_quiet()
+    found = items(options.sources)
+    way = chosen(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    record = Record(options.out, options.question, way.name)
+    with display_of(options) as display:
+        batch = _Batch(options, way, record, display)
+        return batch.run(found)
+
+
+def _keep_quiet() -> None:
+    """Leave standard error to the bars: what fails is told, and nothing else matters here."""
+    logging.basicConfig(level=logging.ERROR)
+    os.environ.setdefault("NEMO_LOG_LEVEL", "ERROR")
+    for library in ("httpx2", "stamina", "parakeet"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+
+
+@dataclass(slots=True)
+class _Batch:
+    options: Options
+    way: Way
+    record: Record
+    display: Display
+
+    def run(self, found: Sequence[Item]) -> int:
+        """Work on several at a time until all are done, or until Ctrl-C."""
+        stopped = threading.Event()
+        missing = [item for item in found if not self._is_done(item)]
+        with ThreadPoolExecutor(self.options.jobs) as pool, _interruptible(stopped):
+            working = {pool.submit(self._work, item, stopped): item for item in missing}
+            try:
+                outcomes = self._collect(working)
+            except KeyboardInterrupt:
+                stopped.set()
+                for future in working:
+                    future.cancel()
+                self.display.say("interrupted; what is being worked on is given up")
+                return INTERRUPTED
+        self.display.end()
+        return int(any(outcome.error for outcome in outcomes))
+
+    def _is_done(self, item: Item) -> bool:
+        if not self.record.is_done(item, self.options.formats):
+            return False
+        stem = self.options.out / item.place
+        files = [file_of(stem, name) for name in self.options.formats]
+        self.display.tell(Outcome(item, files=files, is_skipped=True))
+        return True
+
+    def _work(self, item: Item, stopped: threading.Event) -> Transcript:
+        if stopped.is_set():
+            raise Cancelled("interrupted")
+        with self.display.bar(item) as report:
+            watch = Watch(report, stopped.is_set)
+            return self.way.transcribe(item.source, self.options.question, watch)
+
+    def _collect(self, working: dict[Future[Transcript], Item]) -> list[Outcome]:
+        """Write what is done as it comes; only this thread writes."""
+        outcomes = []
+        waiting = set(working)
+        while waiting:
+            # Python sees a signal only between two waits.
+            done, waiting = wait(waiting, timeout=_LOOK_S, return_when="FIRST_COMPLETED")
+            for future in done:
+                outcomes.append(self._outcome(working[future], future))
+                self.display.tell(outcomes[-1])
+        return outcomes
+
+    def _outcome(self, item: Item, future: Future[Transcript]) -> Outcome:
+        try:
+            transcript = future.result()
+            files = write(transcript, self.options.formats, self.options.out / item.place)
+            self.record.note(item, self.options.formats)
+        except WorkerError as error:
+            return Outcome(item, error=(error.code, str(error)))
+        except OSError as error:
+            return Outcome(item, error=("disk_failed", error.strerror or type(error).__name__))
+        except Exception as error:
+            return Outcome(item, error=("internal_error", type(error).__name__))
+        return Outcome(item, transcript=transcript, files=files)
+
+
+@contextlib.contextmanager
+def _interruptible(stopped: threading.Event) -> Iterator[None]:
+    """End at SIGTERM as at Ctrl-C, and at once at the second of either."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        if stopped.is_set():
+            os._exit(128 + number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -1,0 +1,222 @@
+"""transcribe, in an endpoint: the emulator's REST API, and workers that answer as ours do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from emulator.job import Status
+from emulator.server import Server
+from handlers.cli.options import FORMATS
+from handlers.cli.record import FILE
+from tests.examples.conftest import ROOT, TEXT, URL, Behaviour, Platform, Worker, until
+from tests.handlers.cli.conftest import BROKEN, SOUND, Command, files, lines
+
+BROKEN_STEMS = {"call04", "may/call09", "call13"}
+
+
+def stems(folder: Path) -> set[str]:
+    """The recordings that have files."""
+    return {name.rpartition(".")[0] for name in files(folder)}
+
+
+def test_seventeen_of_twenty_are_written_and_three_are_told(
+    command: Command, recordings: Path, endpoint: Worker, tmp_path: Path
+) -> None:
+    """Exit code 1; the same again asks for the three alone; mended, they are done, and it is 0."""
+    asked = ("transcribe", recordings, "--out", "out", "--endpoint", endpoint.name)
+    first = command(*asked, "--format", "txt,html,rttm")
+    out = tmp_path / "out"
+    assert first.code == 1
+    assert len(stems(out)) == 17
+    assert len(files(out)) == 3 * 17
+    assert not stems(out) & BROKEN_STEMS
+    assert first.err.count("unsupported_audio: not a recording in a supported format") == 3
+    assert first.err.endswith("17 written, 0 there already, 3 failed\n")
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+
+    endpoint.asked.clear()
+    second = command(*asked, "--format", "html,txt")
+    assert second.code == 1
+    assert len(endpoint.asked) == 3
+    assert second.err.endswith("0 written, 17 there already, 3 failed\n")
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+    for path in recordings.rglob("*.*"):
+        if path.read_bytes() == BROKEN:
+            path.write_bytes(SOUND)
+    assert command(*asked, "--format", "txt,html,rttm").code == 0
+    assert len(stems(out)) == 20
+
+
+def test_every_format_is_written(command: Command, endpoint: Worker, tmp_path: Path) -> None:
+    """From one job: subtitles, text, JSON, turns and the page."""
+    asked = ("transcribe", URL, "--endpoint", endpoint.name, "--format")
+    ended = command(*asked, "srt,vtt,txt,json,rttm,html")
+    assert ended.code == 0
+    assert len(endpoint.asked) == 1
+    written = {name: (tmp_path / name).read_text("utf-8") for name in files(tmp_path)}
+    assert set(written) == {f"call.{name}" for name in FORMATS}
+    assert written["call.srt"].startswith("1\n00:00:00,400 -->")
+    assert written["call.vtt"].startswith("WEBVTT\n")
+    assert written["call.txt"] == (
+        "Speaker 1: Are you ready?\n\nSpeaker 2: Yes.\n\nSpeaker 1: Let's go.\n"
+    )
+    assert json.loads(written["call.json"])["text"] == TEXT
+    assert written["call.rttm"].startswith("SPEAKER recording 1 0.400 0.800")
+    assert written["call.html"].startswith("<!doctype html>")
+
+
+def test_the_table_tells_who_spoke_how_long(command: Command, endpoint: Worker) -> None:
+    """At the end, for each recording."""
+    ended = command("transcribe", URL, "--endpoint", endpoint.name)
+    rows = [[cell.strip() for cell in row.split("│")] for row in ended.err.splitlines()]
+    assert ["", "https://example.com/call.mp3", "0:03", "Speaker 1", "0:02", "5", ""] in rows
+    assert ["", "", "", "Speaker 2", "0:00", "1", ""] in rows
+
+
+def test_what_is_asked_reaches_the_worker(command: Command, endpoint: Worker) -> None:
+    """Language and speakers, each in its field."""
+    for number, arguments in enumerate(
+        (("--speakers", "2"), ("--speakers", "2-5"), ("--speakers", "none"), ("--language", "en"))
+    ):
+        at = f"{URL}?{number}"
+        command("transcribe", at, "--out", str(number), "--endpoint", endpoint.name, *arguments)
+    exact, between, none, english = endpoint.asked
+    assert exact.num_speakers == 2
+    assert (between.min_speakers, between.max_speakers) == (2, 5)
+    assert none.diarize is False
+    assert (english.language, english.diarize) == ("en", True)
+
+
+def test_other_settings_or_another_content_are_done_anew(
+    command: Command, endpoint: Worker, tmp_path: Path
+) -> None:
+    """A new format too; the same again is not."""
+    (tmp_path / "call.wav").write_bytes(SOUND)
+    asked = ("transcribe", "call.wav", "--endpoint", endpoint.name)
+    for number, more in enumerate(
+        ((), ("--speakers", "2"), ("--speakers", "2", "--format", "vtt")), start=1
+    ):
+        for _ in range(2):
+            assert command(*asked, *more).code == 0
+            assert len(endpoint.asked) == number
+    (tmp_path / "call.wav").write_bytes(SOUND + b"more")
+    command(*asked, "--speakers", "2")
+    assert len(endpoint.asked) == 4
+    (tmp_path / "call.srt").unlink()
+    command(*asked, "--speakers", "2")
+    assert len(endpoint.asked) == 5
+
+
+def test_a_damaged_record_costs_work_and_nothing_else(
+    command: Command, endpoint: Worker, tmp_path: Path
+) -> None:
+    """Whatever is in the file."""
+    for content in ("", "[]", '{"call": 1}', "\x00"):
+        (tmp_path / FILE).write_text(content)
+        assert command("transcribe", URL, "--endpoint", endpoint.name).code == 0
+    assert len(endpoint.asked) == 4
+
+
+def test_json_lines_tell_everything_about_each(
+    command: Command, recordings: Path, endpoint: Worker
+) -> None:
+    """On standard output, and nothing else there; a failure has its code and its sentence."""
+    asked = ("transcribe", recordings / "call04.opus", recordings / "call05.MP4", "--json")
+    told = {line["source"]: line for line in lines(command(*asked, "--endpoint", endpoint.name))}
+    failed, written = told["recordings/call04.opus"], told["recordings/call05.MP4"]
+    assert failed["status"] == "failed"
+    assert failed["error"]["code"] == "unsupported_audio"
+    assert written == {
+        "source": "recordings/call05.MP4",
+        "status": "written",
+        "files": ["call05.srt", "call05.txt"],
+        "duration": 3.2,
+        "language": "en",
+        "warnings": ["a speaker is heard for a second only"],
+        "speakers": [
+            {"speaker": "1", "seconds": 1.6, "words": 5},
+            {"speaker": "2", "seconds": 0.4, "words": 1},
+        ],
+    }
+    again = lines(command(*asked, "--endpoint", endpoint.name))
+    assert sorted(line["status"] for line in again) == ["failed", "skipped"]
+
+
+def test_a_query_of_a_url_is_shown_nowhere(
+    command: Command, endpoint: Worker, tmp_path: Path
+) -> None:
+    """It may be the signature that opens the recording."""
+    secret = f"{URL}?X-Amz-Signature=canary"
+    for more in ((), ("--json",)):
+        ended = command("transcribe", secret, "--endpoint", endpoint.name, *more)
+        assert "canary" not in ended.out + ended.err
+    assert all("canary" not in path.read_text() for path in tmp_path.iterdir())
+
+
+def test_a_file_that_no_request_carries_says_what_to_do(
+    command: Command, endpoint: Worker, tmp_path: Path
+) -> None:
+    """No job is started for it."""
+    (tmp_path / "long.wav").write_bytes(bytes(7_600_000))
+    ended = command("transcribe", "long.wav", "--endpoint", endpoint.name)
+    assert ended.code == 1
+    assert "source_too_large: the file has 7.6 MB and a request carries 7.5 MB" in ended.err
+    assert endpoint.asked == []
+
+
+def test_without_a_key_it_says_so(
+    command: Command, endpoint: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 2, and one line."""
+    monkeypatch.delenv("RUNPOD_API_KEY")
+    ended = command("transcribe", URL, "--endpoint", endpoint.name)
+    assert ended.code == 2
+    assert ended.err == (
+        "parakeet-workers: RUNPOD_API_KEY: not set; put the key of your account into it\n"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_cancels_the_jobs_and_leaves_nothing_half_written(
+    platform: Platform, server: Server, stuck: Behaviour, tmp_path: Path, number: int
+) -> None:
+    """Exit code 130; what was written before stays, and is not done again."""
+    is_first = threading.Event()
+
+    def once(request: object) -> None:
+        if is_first.is_set():
+            stuck(request)
+        is_first.set()
+
+    worker = Worker(behaviour=once)
+    endpoint = platform.open(worker, concurrency=2)
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.wav").write_bytes(SOUND)
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "handlers.cli"),
+            *("transcribe", ".", "--jobs", "1", "--endpoint", endpoint.name),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: len(worker.asked) == 2)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert files(tmp_path) == {"a.wav", "b.wav", "c.wav", "a.srt", "a.txt"}
+    statuses = [job.status for job in endpoint.queue.ever]
+    assert statuses == [Status.COMPLETED, Status.CANCELLED]
+    assert json.loads((tmp_path / FILE).read_text()).keys() == {"a"}

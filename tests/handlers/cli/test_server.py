@@ -1,0 +1,215 @@
+"""transcribe, by a server with OpenAI's API: its requests as they arrive, and its answers."""
+
+from __future__ import annotations
+
+import email.policy
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email.parser import BytesParser
+from pathlib import Path
+
+import pytest
+
+from core.wire.form import Form, TranscriptFormat
+from core.wire.render import render
+from tests.handlers.cli.conftest import SOUND, Command, files
+from tests.page import transcripts
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def transcript() -> Answer:
+    """What our own server answers."""
+    answer = render(transcripts.golden(), Form(TranscriptFormat.VERBOSE_JSON))
+    return 200, {}, json.dumps(answer).encode()
+
+
+@dataclass
+class Asked:
+    """One upload."""
+
+    path: str
+    key: str | None
+    fields: dict[str, list[bytes]] = field(default_factory=dict)
+    file: tuple[str, bytes] = ("", b"")
+
+
+@dataclass
+class OpenAi:
+    """A server that answers as it is told and keeps what came."""
+
+    url: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    answer: Callable[[], Answer] = transcript
+
+    def take(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+        """Read an upload and answer."""
+        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        head = f"Content-Type: {handler.headers['Content-Type']}\r\n\r\n".encode()
+        form = BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
+        came = Asked(handler.path, handler.headers.get("Authorization"))
+        for part in form.iter_parts():
+            content = part.get_payload(decode=True)
+            name = part.get_param("name", header="content-disposition")
+            if part.get_filename():
+                came.file = (part.get_filename(), content)
+            else:
+                came.fields.setdefault(name, []).append(content)
+        self.asked.append(came)
+        status, headers, answer = self.answer()
+        handler.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(answer))}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(answer)
+
+
+@pytest.fixture
+def openai() -> Iterator[OpenAi]:
+    """A server on this machine."""
+    told = OpenAi()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.take(self)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    told.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield told
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recording, and a folder for temporary ones."""
+    monkeypatch.setenv("TEMP_DIR", str(tmp_path / ".tmp"))
+    path = tmp_path / "call.wav"
+    path.write_bytes(SOUND)
+    return path
+
+
+def error(code: str | None, message: str) -> bytes:
+    """An error in OpenAI's shape."""
+    return json.dumps({"error": {"message": message, "type": "x", "code": code}}).encode()
+
+
+def test_a_file_is_uploaded_and_its_answer_written(
+    command: Command, openai: OpenAi, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the key, the fields that every server knows, and ours."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    ended = command(
+        "transcribe", recording, "--server", openai.url, "--speakers", "2", "--language", "en"
+    )
+    assert ended.code == 0
+    (asked,) = openai.asked
+    assert asked.path == "/v1/audio/transcriptions"
+    assert asked.key == "Bearer sk-canary"
+    assert asked.file == ("call.wav", SOUND)
+    assert asked.fields == {
+        "model": [b"whisper-1"],
+        "response_format": [b"verbose_json"],
+        "timestamp_granularities[]": [b"word", b"segment"],
+        "language": [b"en"],
+        "num_speakers": [b"2"],
+        "diarize": [b"true"],
+    }
+    assert (recording.parent / "call.txt").read_text().startswith("Speaker A: Good night.\n")
+    assert "canary" not in ended.err
+
+
+def test_for_words_alone_only_openais_own_fields_are_sent(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """So that a strict server takes them."""
+    command("transcribe", recording, "--server", openai.url, "--speakers", "none")
+    names = {"model", "response_format", "timestamp_granularities[]"}
+    assert openai.asked[0].fields.keys() == names
+
+
+def test_the_subtitles_are_those_that_the_server_would_write(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """To the last byte: nothing is lost on the way through verbose_json."""
+    command("transcribe", recording, "--server", f"{openai.url}/v1/", "--format", "srt,vtt")
+    for name in ("srt", "vtt"):
+        wanted = render(transcripts.golden(), Form(TranscriptFormat(name)))[name]
+        assert (recording.parent / f"call.{name}").read_text("utf-8") == wanted
+
+
+def test_words_without_speakers_are_a_transcript_too(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """As OpenAI's own model answers: no speaker, no confidence."""
+    words = [
+        {"word": "Hello", "start": 0.0, "end": 0.5},
+        {"word": "there.", "start": 0.5, "end": 1},
+    ]
+    answer = {"task": "transcribe", "language": "english", "duration": 1.0, "words": words}
+    openai.answer = lambda: (200, {}, json.dumps(answer).encode())
+    assert command("transcribe", recording, "--server", openai.url).code == 0
+    assert (recording.parent / "call.txt").read_text() == "Hello there.\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            (415, {}, error("unsupported_audio", "unsupported_audio: no recording; send one")),
+            "unsupported_audio: no recording; send one",
+        ),
+        (
+            (401, {}, error("invalid_api_key", "Incorrect API key provided")),
+            "invalid_api_key: Incorrect API key provided",
+        ),
+        ((400, {}, error(None, "no such model")), "endpoint_refused: the server says: no such"),
+        ((404, {}, b"<html>"), "endpoint_refused: the server does not take this (HTTP status 404)"),
+        ((200, {}, b"<html>"), "endpoint_refused: the answer of the server is not JSON"),
+        ((200, {}, b'{"text": "hi"}'), "endpoint_refused: the answer of the server has no words"),
+        ((200, {}, b"[1]"), "endpoint_refused: the answer of the server has no words"),
+        ((503, {}, b""), "endpoint_unavailable: the server is busy or down (HTTP status 503)"),
+    ],
+)
+@pytest.mark.usefixtures("no_pauses")
+def test_what_goes_wrong_is_told_in_a_sentence(
+    command: Command, openai: OpenAi, recording: Path, answer: Answer, said: str
+) -> None:
+    """Exit code 1, and no file."""
+    openai.answer = lambda: answer
+    ended = command("transcribe", recording, "--server", openai.url)
+    assert ended.code == 1
+    assert f"call.wav: {said}" in ended.err
+    assert files(recording.parent) == {"call.wav"}
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_busy_server_is_asked_again(command: Command, openai: OpenAi, recording: Path) -> None:
+    """The whole file is sent again."""
+    answers = iter([(429, {"Retry-After": "1"}, b""), (500, {}, b""), transcript()])
+    openai.answer = lambda: next(answers)
+    assert command("transcribe", recording, "--server", openai.url).code == 0
+    assert [asked.file[1] for asked in openai.asked] == [SOUND] * 3
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_server_that_is_not_there_is_told(command: Command, recording: Path) -> None:
+    """Exit code 1."""
+    ended = command("transcribe", recording, "--server", "http://127.0.0.1:9")
+    assert ended.code == 1
+    assert "endpoint_unavailable: the server cannot be reached (ConnectError)" in ended.err
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://host", "http://", "http://host/?key=1"])
+def test_what_is_no_url_of_a_server_is_refused(command: Command, recording: Path, url: str) -> None:
+    """Exit code 2."""
+    ended = command("transcribe", recording, "--server", url)
+    assert ended.code == 2
+    assert "--server: give a URL such as http://localhost:8000" in ended.err
