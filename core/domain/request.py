@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TypeVar
 
 from core.domain.timeline import Turn
@@ -29,6 +30,24 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A recording on this machine's disk, for a front whose caller may read it.
+
+    No JSON becomes one: what a caller elsewhere sends is always a `Source`.
+    """
+
+    path: Path
+
+    @property
+    def scheme(self) -> str:
+        """That of a file's URL."""
+        return "file"
+
+    def __repr__(self) -> str:
+        return "LocalFile(…)"
+
+
+@dataclass(frozen=True, slots=True)
 class Range:
     """A stretch of a recording, in seconds from the start of the file."""
 
@@ -46,7 +65,7 @@ class Range:
 class Recording:
     """A recording, or a range of it."""
 
-    source: Source
+    source: Source | LocalFile
     range: Range = Range()
 
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from pathlib import Path
 
-from core.domain.request import Source
+from core.domain.request import LocalFile, Source
 from core.domain.watch import IsCancelled
-from core.errors import Cancelled, DownloadTimedOut, EmptyAudio, InvalidUrl
+from core.errors import Cancelled, DownloadFailed, DownloadTimedOut, EmptyAudio, InvalidUrl
 from core.media.addresses import is_public
 from core.media.bucket import Bucket
 from core.media.inline import Inline
@@ -27,12 +27,15 @@ from core.settings import Settings
 _POLL_S = 0.1
 
 
-def check(source: Source, settings: Settings) -> None:
+def check(source: Source | LocalFile, settings: Settings) -> None:
     """Check a source without fetching it, before it is passed on.
 
-    Raise InvalidUrl, InvalidBase64, EmptyAudio, SourceTooLarge. An s3 URL is not looked at: its
-    settings are the fetcher's.
+    Raise InvalidUrl, InvalidBase64, EmptyAudio, SourceTooLarge, DownloadFailed. An s3 URL is not
+    looked at: its settings are the fetcher's.
     """
+    if isinstance(source, LocalFile):
+        _found(source, settings.max_audio_bytes)
+        return
     if source.scheme == "s3":
         return
     origin = _origin(source, settings)
@@ -41,13 +44,19 @@ def check(source: Source, settings: Settings) -> None:
 
 
 def fetch(
-    source: Source, folder: Path, *, settings: Settings, cancelled: IsCancelled = lambda: False
+    source: Source | LocalFile,
+    folder: Path,
+    *,
+    settings: Settings,
+    cancelled: IsCancelled = lambda: False,
 ) -> Path:
-    """Bring the recording into `folder` and return the file.
+    """Bring the recording into `folder` and return the file; one on this disk stays where it is.
 
     Raise InvalidUrl, BlockedAddress, DownloadFailed, DownloadTimedOut, StorageNotConfigured,
     SourceTooLarge, InvalidBase64, EmptyAudio, DiskFailed, Cancelled.
     """
+    if isinstance(source, LocalFile):
+        return _found(source, settings.max_audio_bytes)
     origin = _origin(source, settings)
     path = folder / "recording"
     stopped = threading.Event()
@@ -61,6 +70,22 @@ def fetch(
 
     _run_within(save, settings.download_timeout, cancelled, stop)
     return path
+
+
+def _found(source: LocalFile, max_bytes: int) -> Path:
+    """Return a file of this disk, if it can be read and is neither empty nor too large."""
+    try:
+        about = source.path.stat()
+        with source.path.open("rb"):
+            pass
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DownloadFailed(f"the file cannot be read ({reason})") from None
+    if about.st_size > max_bytes:
+        raise too_large(max_bytes)
+    if not about.st_size:
+        raise _empty()
+    return source.path
 
 
 def _origin(source: Source, settings: Settings) -> Origin:

@@ -6,12 +6,14 @@ by its name in `core.domain.request`, unless `_NAMES` has another.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from typing import Any
 
 from core.domain.request import (
     DiarizationRequest,
+    LocalFile,
     Part,
     Source,
     SpeakerCount,
@@ -38,6 +40,8 @@ def _flat(value: Any) -> Iterator[tuple[str, object]]:
         inner = getattr(value, one.name)
         if isinstance(inner, Source):
             yield "audio", inner.value
+        elif isinstance(inner, LocalFile):
+            yield "audio_base64", base64.b64encode(inner.path.read_bytes()).decode()
         elif is_dataclass(inner) and not isinstance(inner, Part):
             yield from _flat(inner)
         elif inner != _default(one):
