@@ -34,8 +34,10 @@ class Door:
 
 def _check_host(headers: Headers) -> None:
     """Refuse what a web page sends through its reader's browser, under whatever name it has."""
-    hosts = [headers.get("host", ""), headers.get("origin", "").partition("://")[2]]
-    if any(_name(host) not in LOOPBACK for host in hosts if host) or not hosts[0]:
+    hosts = [headers.get("host", "")]
+    if "origin" in headers:
+        hosts.append(headers["origin"].partition("://")[2])
+    if any(_name(host) not in LOOPBACK for host in hosts):
         raise WrongHost(
             "without API_KEY only programs on this machine are answered, at localhost or 127.0.0.1"
         )

@@ -96,6 +96,14 @@ class Loading(Refusal):
     headers = {"Retry-After": "5"}  # noqa: RUF012  never changed
 
 
+class Ending(Refusal):
+    """The server ends before the request did."""
+
+    status = 503
+    code = "shutting_down"
+    kind = "server_error"
+
+
 class Gone(Exception):
     """The caller has hung up; there is nobody to answer."""
 

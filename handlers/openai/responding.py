@@ -16,7 +16,7 @@ from core.errors import DownloadTimedOut, WorkerError
 from handlers.faults import internal_error, where
 from handlers.openai import errors
 from handlers.openai.answering import Body, as_json
-from handlers.openai.errors import Gone, Refusal
+from handlers.openai.errors import Ending, Gone, Refusal
 
 IDLE_S = 30.0
 """Seconds that a caller may let pass without sending or taking anything."""
@@ -44,7 +44,8 @@ class Exchange:
         while not self._is_read:
             left_s = min(IDLE_S, deadline - time.monotonic())
             try:
-                message = await asyncio.wait_for(self._receive(), left_s)
+                async with asyncio.timeout(left_s):
+                    message = await self._receive()
             except TimeoutError:
                 raise DownloadTimedOut("the body did not arrive in time; try again") from None
             yield self._data(message)
@@ -80,7 +81,8 @@ class Exchange:
     async def _put(self, message: Message) -> None:
         """Send a message. Raise Gone if the caller does not take it."""
         try:
-            await asyncio.wait_for(self._send(message), IDLE_S)
+            async with asyncio.timeout(IDLE_S):
+                await self._send(message)
         except TimeoutError:
             raise Gone from None
 
@@ -119,7 +121,10 @@ async def answered(
     failed: Callable[[WorkerError | Refusal], None],
     gone: Callable[[], None],
 ) -> None:
-    """Run an endpoint, and answer with its error if it has one."""
+    """Run an endpoint, and answer with its error if it has one.
+
+    Nobody but a server that ends cancels this.
+    """
     try:
         try:
             await endpoint(exchange)
@@ -127,6 +132,9 @@ async def answered(
             failed(error)
             log.warning("%s | %s", exchange.id, error.code)
             await exchange.refuse(error, known)
+        except asyncio.CancelledError:
+            log.warning("%s | the server ends", exchange.id)
+            await exchange.refuse(Ending("the server ends; try again soon"), known)
         except Gone:
             raise
         except Exception as error:

@@ -31,6 +31,8 @@ REHEARSAL = Path(__file__).parents[1] / "fitness.flac"
 HEAD_S = 15.0
 """Seconds that a caller gets for the head of a request."""
 MAX_HEAD_BYTES = 65_536
+CANCEL_S = 5.0
+"""Seconds for cancelled requests to end: a flow looks every half second."""
 MAX_CONNECTIONS = 1000
 """More are refused at once: each costs a descriptor."""
 
@@ -103,6 +105,12 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=int(settings.drain_timeout),
             )
         )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then cancel what is left and wait until no thread works for it."""
+        await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=CANCEL_S)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -118,7 +118,9 @@ class _Task:
         while True:
             silence_s = KEEP_ALIVE_S if self.exchange.is_started else PATIENCE_S
             try:
-                return await asyncio.wait_for(heard.get(), silence_s)
+                # wait_for may swallow a cancellation, up to Python 3.11.
+                async with asyncio.timeout(silence_s):
+                    return await heard.get()
             except TimeoutError:
                 await self._say(_KEEP_ALIVE)
 
