@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -93,15 +93,31 @@ _Url = Annotated[_Name, AfterValidator(_plain_url)]
 _Endpoint = Annotated[_Name, AfterValidator(_endpoint)]
 
 
-class Settings(BaseSettings):
-    """The operator's settings, named like their variables, in lower case.
-
-    Empty variables count as not set.
-    """
+class Environment(BaseSettings):
+    """Settings named like their variables, in lower case. Empty variables count as not set."""
 
     model_config = SettingsConfigDict(
         frozen=True, env_ignore_empty=True, extra="ignore", case_sensitive=False
     )
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the environment.
+
+        Raise SettingsError with one line that names the variable and what it should be.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = str(first["loc"][0]).upper()
+            raise SettingsError(
+                f"{variable}: {first['msg'].removeprefix('Value error, ')}"
+            ) from None
+
+
+class Settings(Environment):
+    """The operator's settings."""
 
     model_id: _Name = "nvidia/parakeet-tdt-0.6b-v2"
     """Speech model: a Hugging Face id, a folder, a `.nemo` file, or `embedded`."""
@@ -171,18 +187,3 @@ class Settings(BaseSettings):
             if self.huggingface_access_token
             else None
         )
-
-    @classmethod
-    def from_environment(cls) -> Settings:
-        """Read the environment.
-
-        Raise SettingsError with one line that names the variable and what it should be.
-        """
-        try:
-            return cls()
-        except ValidationError as error:
-            first = error.errors()[0]
-            variable = str(first["loc"][0]).upper()
-            raise SettingsError(
-                f"{variable}: {first['msg'].removeprefix('Value error, ')}"
-            ) from None

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from core.domain.timeline import Word
+
 
 class Stage(StrEnum):
     """A step of a job."""
@@ -25,6 +27,11 @@ Report = Callable[[Stage, float], None]
 """Takes a stage and how much is done, 0..1; cheap, and may be called from any thread."""
 IsCancelled = Callable[[], bool]
 """Returns True once nobody wants the answer; cheap, and may be called from any thread."""
+Heard = Callable[[tuple[Word, ...]], None]
+"""Takes words of a recording as soon as they are certain, and in their order.
+
+All calls together give the transcript's words, without speakers. Cheap, and called from one thread.
+"""
 
 
 def _ignore(_stage: Stage, _fraction: float) -> None:
@@ -41,6 +48,8 @@ class Watch:
 
     report: Report = _ignore
     cancelled: IsCancelled = _never
+    heard: Heard | None = None
+    """None if nobody listens. Words come sooner to one who does, but the whole takes longer."""
 
     def stage(self, stage: Stage) -> Progress:
         """Return the function that reports how much of one stage is done."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,7 @@ def transcribe(
         progress=watch.stage(Stage.TRANSCRIBING),
         cancelled=watch.cancelled,
         duration_s=waveform.duration,
+        heard=watch.heard,
     )
 
 
@@ -88,7 +89,8 @@ class TranscriptionFlow:
         assignment = Assignment.of(part, [utterance.span for utterance in self._cut(first)])
         with contextlib.closing(self._cut(open_stream())) as everything:
             mine = assignment.pick(everything)
-            words = self._transcribe(mine, assignment.duration_s, decoding, watch)
+            alone = replace(watch, heard=None)  # some of these words are another part's
+            words = self._transcribe(mine, assignment.duration_s, decoding, alone)
         return _Heard(assignment.trim(words), first.end, first.warnings)
 
     def _cut(self, stream: Stream) -> Generator[Utterance]:
@@ -104,4 +106,5 @@ class TranscriptionFlow:
             progress=watch.stage(Stage.TRANSCRIBING),
             cancelled=watch.cancelled,
             duration_s=duration_s,
+            heard=watch.heard,
         )

@@ -27,7 +27,9 @@ _FORCED_FRAMES = (20 * _FRAMES_PER_S, 25 * _FRAMES_PER_S)
 """The range in which to cut speech without a pause."""
 _PAUSE_FRAMES = 24
 """The shortest pause, longer than the gaps between the words of fluent speech."""
-_OVERLAP_FRAMES = int(2.5 * _FRAMES_PER_S)
+OVERLAP_S = 2.5
+"""How long the utterances at a forced cut overlap."""
+_OVERLAP_FRAMES = int(OVERLAP_S * _FRAMES_PER_S)
 
 _PAUSE_DB = -18.0
 """A pause is this much quieter than the loud stretches around it."""

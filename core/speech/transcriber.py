@@ -11,14 +11,14 @@ import numpy as np
 
 from core.domain.request import Decoding
 from core.domain.timeline import Character, Span, Transcription, Word
-from core.domain.watch import IsCancelled, Progress
+from core.domain.watch import Heard, IsCancelled, Progress
 from core.engine.accelerator import ModelThread
 from core.media.audio import SAMPLE_RATE, Samples
-from core.media.cutting import Utterance
-from core.speech.batching import Batcher, Decoded
+from core.media.cutting import OVERLAP_S, Utterance
+from core.speech.batching import Batcher
 from core.speech.engine import Recognition, SpeechEngine
 from core.speech.languages import language_code
-from core.transcript.seams import UtteranceWords, join_words
+from core.transcript.seams import JoinedSoFar, UtteranceWords, join_words
 
 GPU_BATCH_S = 400.0
 CPU_BATCH_S = 100.0
@@ -27,6 +27,11 @@ WINDOW_BATCHES = 3
 """Batches that a job reads ahead and sorts by length, so that little is padded.
 
 This also bounds the memory that a long file takes.
+"""
+
+FIRST_WINDOW_S = 30.0
+"""Seconds of the first window of a job to which somebody listens: those after it are each twice as
+long, up to one batch.
 """
 
 SOUND_DBFS = -40.0
@@ -55,12 +60,14 @@ class Transcriber(Protocol):
         progress: Progress,
         cancelled: IsCancelled,
         duration_s: float | None = None,
+        heard: Heard | None = None,
     ) -> Transcription:
         """Return the words of one recording, whose utterances come in order of time.
 
         Times are those of the recording. The utterances may come from a generator: only a few
         batches of them are held. Pass a decoding that `prepared` returned. `duration_s` is the
-        total length of the utterances, for the progress; None is enough for a sequence.
+        total length of the utterances, for the progress; None is enough for a sequence. `heard`
+        gets the words as they become certain.
 
         Raise Cancelled, OutOfMemory, ModelFailed, and whatever the generator raises.
         """
@@ -92,6 +99,7 @@ class BatchTranscriber:
         thread = ModelThread("speech")
         engine = thread.load(load)
         batch_s = batch_s or (CPU_BATCH_S if engine.device == "cpu" else GPU_BATCH_S)
+        self._batch_s = batch_s
         self._window_s = WINDOW_BATCHES * batch_s
         self._batcher = Batcher(engine.recognise, thread, batch_s=batch_s)
 
@@ -108,6 +116,7 @@ class BatchTranscriber:
         progress: Progress,
         cancelled: IsCancelled,
         duration_s: float | None = None,
+        heard: Heard | None = None,
     ) -> Transcription:
         """See `Transcriber`."""
         if duration_s is None and isinstance(utterances, Sequence):
@@ -115,33 +124,69 @@ class BatchTranscriber:
         words: list[UtteranceWords] = []
         missed: list[Span] = []
         done_s = 0.0
-        for decoded in self._decode(utterances, decoding, cancelled):
-            words += [_in_the_recording(*one) for one in decoded]
-            missed += [one.span for one, found in decoded if _is_missed(one, found)]
-            done_s += sum(utterance.duration for utterance, _ in decoded)
-            if duration_s:
-                progress(min(1.0, done_s / duration_s))
+        listener = None if heard is None else _Listener(heard)
+        for window in self._windows(utterances, heard):
+            begin = len(words)
+            for decoded in self._batcher.decode(window, decoding, cancelled):
+                words += [_in_the_recording(*one) for one in decoded]
+                missed += [one.span for one, found in decoded if _is_missed(one, found)]
+                done_s += sum(utterance.duration for utterance, _ in decoded)
+                if duration_s:
+                    progress(min(1.0, done_s / duration_s))
+            if listener:
+                listener.add(words[begin:])
+        if listener:
+            listener.end()
         progress(1.0)
         return _joined(words, missed, decoding.language)
 
-    def _decode(
-        self, utterances: Iterable[Utterance], decoding: Decoding, cancelled: IsCancelled
-    ) -> Iterator[list[Decoded]]:
-        for window in _windows(utterances, self._window_s):
-            yield from self._batcher.decode(window, decoding, cancelled)
+    def _windows(
+        self, utterances: Iterable[Utterance], heard: Heard | None
+    ) -> Iterator[list[Utterance]]:
+        """Give one who listens the beginning soon: a window is decoded before the next."""
+        if heard is None:
+            return _windows(utterances, self._window_s)
+        return _windows(utterances, self._batch_s, first_s=FIRST_WINDOW_S)
+
+
+class _Listener:
+    """Tells one who listens the words of windows that come in order."""
+
+    def __init__(self, heard: Heard) -> None:
+        self._heard = heard
+        self._joined = JoinedSoFar(OVERLAP_S)
+
+    def add(self, window: Iterable[UtteranceWords]) -> None:
+        """Tell the words that are certain after one more window."""
+        in_order = sorted(window, key=_start)
+        self._tell([word for piece in in_order for word in self._joined.add(piece)])
+
+    def end(self) -> None:
+        """Tell the rest."""
+        self._tell(self._joined.rest())
+
+    def _tell(self, words: Sequence[Word]) -> None:
+        if words:
+            self._heard(tuple(words))
 
 
 _Timed = TypeVar("_Timed", Word, Character)
 
 
-def _windows(utterances: Iterable[Utterance], window_s: float) -> Iterator[list[Utterance]]:
-    """Group utterances, in order, into windows of at most `window_s` seconds, or of one."""
+def _windows(
+    utterances: Iterable[Utterance], window_s: float, *, first_s: float | None = None
+) -> Iterator[list[Utterance]]:
+    """Group utterances, in order, into windows of at most `window_s` seconds, or of one.
+
+    The first has at most `first_s` seconds, and each at most twice the seconds of the one before.
+    """
+    most_s = window_s if first_s is None else min(first_s, window_s)
     window: list[Utterance] = []
     held_s = 0.0
     for utterance in utterances:
-        if window and held_s + utterance.duration > window_s:
+        if window and held_s + utterance.duration > most_s:
             yield window
-            window, held_s = [], 0.0
+            window, held_s, most_s = [], 0.0, min(2 * most_s, window_s)
         window.append(utterance)
         held_s += utterance.duration
     if window:
@@ -168,10 +213,14 @@ def _has_sound(samples: Samples) -> bool:
     return bool(np.count_nonzero(level > 10 ** (SOUND_DBFS / 10)) * 0.01 > SOUND_S)
 
 
+def _start(piece: UtteranceWords) -> float:
+    return piece.span.start
+
+
 def _joined(
     words: Iterable[UtteranceWords], missed: Sequence[Span], language: str | None
 ) -> Transcription:
-    in_order = sorted(words, key=lambda one: one.span.start)
+    in_order = sorted(words, key=_start)
     joined, characters = join_words(in_order)
     warnings = tuple(_warnings([one.span for one in in_order], frozenset(missed)))
     return Transcription(joined, characters, language, warnings)

@@ -34,7 +34,7 @@ def assemble(
     """
     if cancelled():
         raise Cancelled("the job was cancelled before its transcript was made")
-    words = tuple(map(_shown_word, transcription.words))
+    words = tuple(map(shown_word, transcription.words))
     warnings = (*warnings, *transcription.warnings)
     num_speakers = 0
     if transcription.is_split:
@@ -63,7 +63,8 @@ def without_speakers(code: str) -> str:
     return f"no speakers: diarization failed with {code}; this is the transcript alone"
 
 
-def _shown_word(word: Word) -> Word:
+def shown_word(word: Word) -> Word:
+    """Return a word with its times and confidence as answers show them."""
     return replace(
         word,
         start=seconds(word.start),

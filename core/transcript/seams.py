@@ -94,6 +94,40 @@ def _aligned(
         i, j = i + step.left, j + step.right
 
 
+class JoinedSoFar:
+    """Joins the words of utterances that come one by one, in order, as `join_words` does."""
+
+    def __init__(self, overlap_s: float) -> None:
+        """`overlap_s` is the longest overlap of two utterances, in seconds."""
+        self._overlap_s = overlap_s
+        self._last: UtteranceWords | None = None
+        self._begin = 0  # the first word of the last utterance that may still be dropped
+
+    def add(self, piece: UtteranceWords) -> tuple[Word, ...]:
+        """Return the words that are certain now and were not before."""
+        before, first = self._before(piece)
+        unsure = piece.span.end - self._overlap_s - _PAIR_S
+        sure = next((i for i, word in enumerate(piece.words) if word.end >= unsure), None)
+        end = max(first, len(piece.words) if sure is None else sure)
+        self._last, self._begin = piece, end
+        return before + piece.words[first:end]
+
+    def rest(self) -> tuple[Word, ...]:
+        """Return the words that are certain because no utterance follows."""
+        return () if self._last is None else self._last.words[self._begin :]
+
+    def _before(self, piece: UtteranceWords) -> tuple[tuple[Word, ...], int]:
+        """Return the words of the last utterance that this one makes certain, and how many of its
+        own to drop.
+        """
+        if self._last is None:
+            return (), 0
+        if self._last.span.overlap(piece.span) <= _TOUCH_S:
+            return self.rest(), 0
+        end, first = _seam(self._last, piece)
+        return self._last.words[self._begin : end], first
+
+
 class _Step(NamedTuple):
     """A possible next step of an alignment; the least of several is the best."""
 

@@ -29,6 +29,13 @@ def split_segments(words: Sequence[Word]) -> tuple[Segment, ...]:
     )
 
 
+def finished_segments(words: Sequence[Word]) -> tuple[tuple[Segment, ...], tuple[Word, ...]]:
+    """Return the segments that no further word can change, and the words of the others."""
+    *finished, last = [*_sentences(words)] or [[]]
+    done = [word for sentence in finished for word in sentence]
+    return split_segments(done), tuple(last)
+
+
 def _sentences(words: Sequence[Word]) -> Iterator[list[Word]]:
     sentence: list[Word] = []
     for word in words:

@@ -12,7 +12,9 @@ from pydantic import (
     AliasChoices,
     BaseModel,
     Field,
+    PrivateAttr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -22,6 +24,7 @@ from core.domain.request import (
     Decoding,
     Destination,
     DiarizationRequest,
+    LocalFile,
     OnDiarizationError,
     OrchestratedRequest,
     Range,
@@ -77,6 +80,8 @@ class AudioInput(Strict):
     end: Seconds | None = None
     output_url: Text | None = Field(default=None, repr=False)
     """The place for the answer, if it is not to travel in the job's output."""
+    _uploaded: LocalFile | None = PrivateAttr(default=None)
+    """The recording, if the front has it as a file. No field of an input becomes one."""
 
     @classmethod
     def as_meant(cls, given: Fields) -> Fields:
@@ -97,9 +102,14 @@ class AudioInput(Strict):
         return {name: value for name in _SOURCES if (value := getattr(self, name)) is not None}
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
+    def _one_source(self, info: ValidationInfo) -> Self:
         filled = [name for name, value in self._sources.items() if not spellings.is_blank(value)]
         empty = [name for name in self._sources if name not in filled]
+        if isinstance(info.context, LocalFile):
+            if filled:
+                raise ValueError(f"a file and {' and '.join(filled)} were given; give one of them")
+            self._uploaded = info.context
+            return self
         if empty and not filled:
             verb = "is" if len(empty) == 1 else "are"
             raise ValueError(f"{' and '.join(empty)} {verb} empty; give a URL or base64 text")
@@ -133,7 +143,8 @@ class AudioInput(Strict):
     def recording(self) -> Recording:
         """The recording, from the one source that was given, and the range of it."""
         given = "".join(value.strip() for value in self._sources.values())
-        return Recording(Source(given), Range(self.start or 0.0, self.end))
+        source = self._uploaded or Source(given)
+        return Recording(source, Range(self.start or 0.0, self.end))
 
 
 class _WordsInput(AudioInput):
@@ -314,8 +325,10 @@ _OF_ANY_ROLE = OrchestratorInput.model_fields | TranscriptionInput.model_fields
 _NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": Part}
 
 
-def parse(kind: type[_Input], job_input: object) -> _Input:
+def parse(kind: type[_Input], job_input: object, *, uploaded: LocalFile | None = None) -> _Input:
     """Read a JSON object, such as `job["input"]`, as the input of a role.
+
+    `uploaded` is the recording if the front has it as a file; then the object names none.
 
     A known field that says nothing counts as not given. Raise InvalidRequest with a sentence that
     names the field, the mistake, and for an unknown field the nearest known one.
@@ -323,6 +336,6 @@ def parse(kind: type[_Input], job_input: object) -> _Input:
     if not isinstance(job_input, dict):
         raise InvalidRequest('input must be a JSON object, for example {"audio_url": "https://…"}')
     try:
-        return kind.model_validate(job_input)
+        return kind.model_validate(job_input, context=uploaded)
     except ValidationError as error:
         raise InvalidRequest(sentence(error, kind, _NESTED, _OF_ANY_ROLE)) from None

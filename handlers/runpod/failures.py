@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from core.errors import Cancelled, InternalError, WorkerError
+from core.errors import Cancelled, WorkerError
 from core.settings import Failures
 from core.wire.fields import Answer
+from handlers.faults import internal_error, where
 
 log = logging.getLogger("parakeet.worker")
 
@@ -28,12 +28,8 @@ def answered(work: Callable[[], Answer], job_id: object, failures: Failures = "e
         return failure(error, failures)
     except Exception as error:
         # A traceback can contain paths and texts.
-        log.error("%s | %s", job_id, _where(error))  # noqa: TRY400
-        kind = type(error).__name__
-        internal = InternalError(
-            f"the worker failed ({kind}); try again, and report it if it stays"
-        )
-        return failure(internal, failures)
+        log.error("%s | %s", job_id, where(error))  # noqa: TRY400
+        return failure(internal_error(error), failures)
 
 
 def failure(error: WorkerError, failures: Failures = "error") -> Answer:
@@ -58,14 +54,3 @@ class _Output(Answer):
     def pop(self, name: str, *default: Any) -> Any:
         """Return the default for `error`; do as other dicts for the rest."""
         return default[0] if name == "error" and default else super().pop(name, *default)
-
-
-def _where(error: BaseException) -> str:
-    """Return the type of the error and the line that raised it, without message or path."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if place is None:
-        return type(error).__name__
-    file = Path(place.tb_frame.f_code.co_filename).name
-    return f"{type(error).__name__} at {file}:{place.tb_lineno}"

@@ -31,10 +31,10 @@ from core.wire.fields import Answer
 from core.wire.form import Form
 from core.wire.limits import MAX_RUN_BYTES, MAX_RUNSYNC_BYTES
 from core.wire.render import receipt, render
+from handlers.redaction import redacting
 from handlers.runpod.failures import answered
 from handlers.runpod.jobs import take_empty_inputs
 from handlers.runpod.progress import progress
-from handlers.runpod.redaction import redacting
 
 FITNESS_RECORDING = Path(__file__).parents[1] / "fitness.flac"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.runpod.redaction import Redacting, redacted
+from handlers.redaction import Redacting, redacted
 from tests import media
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ from core.modelstore import display_name, find_speech_model
 from core.speech.engine import Recognition, SpeechEngine
 from core.speech.languages import _NAMES, EUROPEAN, language_code, languages_of
 from core.speech.parakeet import ParakeetModel
-from core.speech.transcriber import WINDOW_BATCHES, BatchTranscriber
+from core.speech.transcriber import FIRST_WINDOW_S, WINDOW_BATCHES, BatchTranscriber
 from tests import golden
 
 
@@ -330,6 +330,41 @@ def test_only_a_few_batches_of_a_long_recording_are_held():
 
     transcribe(around(model, batch_s=20), stream())
     assert max(given_s) <= WINDOW_BATCHES * 20 + 5
+
+
+def test_one_who_listens_hears_the_words_in_order_and_the_beginning_soon():
+    """After the first utterance, when little else is decoded; all words are told once, the last of
+    them when nothing can follow.
+    """
+    model, told = Counting(), []
+
+    def heard(words: tuple[Word, ...]) -> None:
+        told.append((words, sum(map(sum, model.batches)) / SAMPLE_RATE))
+
+    durations_s = [20.0 + index / 10 for index in range(30)]
+    answer = around(model, batch_s=200).transcribe(
+        pieces(durations_s),
+        decoding=Decoding(),
+        progress=lambda _: None,
+        cancelled=lambda: False,
+        heard=heard,
+    )
+    assert tuple(word for words, _ in told for word in words) == answer.words
+    assert [len(words) for words, _ in told] == [1, 2, 5, 9, 9, 4]
+    assert told[0][1] <= FIRST_WINDOW_S
+
+
+def test_nobody_is_told_of_silence():
+    """A window without words is no call."""
+    told: list[tuple[Word, ...]] = []
+    around(Deaf()).transcribe(
+        pieces([5.0] * 8),
+        decoding=Decoding(),
+        progress=lambda _: None,
+        cancelled=lambda: False,
+        heard=told.append,
+    )
+    assert told == []
 
 
 def test_progress_rises_to_one():

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from core.domain.timeline import Diarization, Turn, Word
 from core.errors import Cancelled
 from core.transcript.labelling import label_words
-from core.transcript.segments import MAX_SEGMENT_S, split_segments
+from core.transcript.segments import MAX_SEGMENT_S, finished_segments, split_segments
 from core.transcript.sentences import LONG_PAUSE_S
 
 TICKS_A_SECOND = 64
@@ -575,6 +575,15 @@ def test_a_change_of_speaker_cuts_inside_a_sentence() -> None:
         ("2", "b c"),
         (None, "d"),
     ]
+
+
+def test_segments_that_are_finished_stay_as_they_are_when_more_words_come() -> None:
+    """However many words have come: those told so far and those of the rest are all of them."""
+    words = tuple(_say("Hello there. How are you? Fine! So am I. Mr. Smith is not."))
+    for count in range(len(words) + 1):
+        finished, rest = finished_segments(words[:count])
+        assert (*finished, *split_segments((*rest, *words[count:]))) == split_segments(words)
+    assert len(finished_segments(words)[0]) == len(split_segments(words)) - 1
 
 
 def test_segments_of_an_ordered_transcript_are_ordered() -> None:

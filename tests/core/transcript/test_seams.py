@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.timeline import Character, Span, Word
-from core.transcript.seams import UtteranceWords, join_words
+from core.transcript.seams import JoinedSoFar, UtteranceWords, join_words
 
 VOCABULARY = (
     "a",
@@ -118,6 +118,16 @@ def test_no_word_is_lost_or_doubled_at_a_seam(speaker: Speaker) -> None:
         abs(word.midpoint - true.midpoint) <= speaker.jitter_s + 0.33
         for word, true in zip(words, said, strict=True)
     )
+
+
+@given(speaker=speakers)
+def test_words_joined_as_they_come_are_those_joined_at_once(speaker: Speaker) -> None:
+    """Each call adds to them and takes nothing back."""
+    heard = speaker.hearings()[1]
+    joined = JoinedSoFar(overlap_s=3.0)
+    told = [joined.add(piece) for piece in heard]
+    assert tuple(word for words in (*told, joined.rest()) for word in words) == join_words(heard)[0]
+    assert told[0]
 
 
 @given(speaker=speakers)

@@ -1,0 +1,1 @@
+"""The flows behind OpenAI's transcription API, over HTTP."""

@@ -1,0 +1,193 @@
+"""From a form's fields to a request: OpenAI's fields, and all fields of our own beside them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.domain.request import LocalFile
+from core.errors import InvalidRequest
+from core.wire import spellings
+from core.wire.form import Form, TranscriptFormat
+from core.wire.job_input import parse
+from handlers.openai.errors import NoSuchModel
+from handlers.openai.multipart import FILE, Upload
+from handlers.openai.roles import ALIASES, DIARIZING, Kind
+
+_OPENAI = (
+    ("model", "prompt", "temperature", "stream", "chunking_strategy"),
+    ("timestamp_granularities", "include", "languages", "keywords"),
+)
+"""Fields that only OpenAI's API has: with one value, and with any number."""
+_SOURCES = ("audio", "audio_url", "audio_base64")
+_NESTED = ("diarization_segments", "part")
+"""Fields that hold JSON."""
+_GRANULARITIES = {"word": "words", "segment": "segments"}
+"""OpenAI's words for the lists of `verbose_json`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a caller asks for."""
+
+    request: Any
+    """The flow's request."""
+    form: Form
+    is_streamed: bool = False
+    left_out: frozenset[str] = frozenset()
+    """Lists of `verbose_json` that the caller does not want."""
+    warnings: tuple[str, ...] = ()
+
+
+def known_fields(kind: Kind) -> set[str]:
+    """Return the names of all fields."""
+    return {FILE, *_OPENAI[0], *_OPENAI[1], *kind.model_fields}
+
+
+def read(upload: Upload, kind: Kind, models: Iterable[str], *, translate: bool = False) -> Question:
+    """Read a form as a question to a flow of this kind.
+
+    Raise InvalidRequest with a sentence that names the field, and NoSuchModel.
+    """
+    fields = _Fields(upload.fields)
+    model = _model(fields.one("model"), models)
+    left_out = _left_out(fields.many("timestamp_granularities"))
+    is_streamed = _boolean("stream", fields.one("stream"))
+    warnings = [*_without_effect(fields)]
+    own, more = _own(fields, kind, is_diarizing=model == DIARIZING)
+    if translate:
+        own["task"] = _translation(kind)
+    asked = parse(kind, own, uploaded=_uploaded(upload.file, own))
+    return Question(asked.request, asked.form, is_streamed, left_out, (*warnings, *more))
+
+
+class _Fields:
+    """The fields of a form, taken one by one."""
+
+    def __init__(self, given: dict[str, list[str]]) -> None:
+        self._given = given
+        self._taken: set[str] = set()
+
+    def one(self, name: str) -> str | None:
+        """Return a field's text; None if it is not there or blank."""
+        values = self.many(name)
+        if len(values) > 1:
+            raise InvalidRequest(f"{name[:40]}: was sent {len(values)} times; send it once")
+        return values[0] if values else None
+
+    def many(self, name: str) -> list[str]:
+        """Return all texts of a field that are not blank."""
+        self._taken.add(name)
+        return [value.strip() for value in self._given.get(name, []) if value.strip()]
+
+    def rest(self) -> dict[str, Any]:
+        """Return the fields that nobody took."""
+        names = [name for name in self._given if name not in self._taken]
+        return {name: value for name in names if (value := self.one(name)) is not None}
+
+
+def _model(name: str | None, models: Iterable[str]) -> str | None:
+    known = (*models, *ALIASES)
+    if name is not None and name not in known:
+        raise NoSuchModel(
+            f"model: {name[:80]!r} is not here; leave it out, or give one of {', '.join(known)}"
+        )
+    return name
+
+
+def _left_out(granularities: list[str]) -> frozenset[str]:
+    """Return the lists that are not asked for; without the field, all are."""
+    asked = {part.strip() for value in granularities for part in value.split(",")}
+    if unknown := asked - _GRANULARITIES.keys():
+        raise InvalidRequest(
+            f"timestamp_granularities: {min(unknown)[:40]!r} is neither word nor segment"
+        )
+    wanted = {_GRANULARITIES[name] for name in asked or _GRANULARITIES}
+    return frozenset(_GRANULARITIES.values()) - wanted
+
+
+def _boolean(name: str, value: str | None) -> bool:
+    read_as = spellings.boolean(value)
+    if isinstance(read_as, bool) or read_as is None:
+        return bool(read_as)
+    raise InvalidRequest(f"{name}: give true or false")
+
+
+def _without_effect(fields: _Fields) -> Iterable[str]:
+    """Take the fields that change nothing; tell those of which a caller may think otherwise."""
+    temperature = fields.one("temperature")
+    if temperature is not None and _number("temperature", temperature):
+        yield "temperature has no effect: of all words the likeliest are taken"
+    if (strategy := fields.one("chunking_strategy")) not in (None, "auto"):
+        _check_strategy(strategy)
+        yield "chunking_strategy has no effect: recordings are cut where it is quiet"
+    if fields.many("include"):
+        yield "include has no effect: verbose_json has the confidence of each word"
+    if fields.many("languages"):
+        yield "languages has no effect: give one as language"
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise InvalidRequest(f"{name}: give a number from 0 to 1")
+    return number
+
+
+def _check_strategy(text: str | None) -> None:
+    strategy = _json("chunking_strategy", text or "")
+    if not isinstance(strategy, dict) or strategy.get("type") != "server_vad":
+        raise InvalidRequest("chunking_strategy: give auto or an object of the type server_vad")
+
+
+def _own(
+    fields: _Fields, kind: Kind, *, is_diarizing: bool
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the fields of the flow's input, and what has no effect there."""
+    prompt, keywords = fields.one("prompt"), fields.many("keywords")
+    own = fields.rest()
+    for name in {*_NESTED} & {*own}:
+        own[name] = _json(name, own[name])
+    if "diarize" in kind.model_fields and "diarize" not in own:
+        wanted = spellings.choice(own.get("response_format")) == TranscriptFormat.DIARIZED_JSON
+        own["diarize"] = wanted or is_diarizing
+    terms = [*keywords, *_terms(prompt)]
+    if not terms:
+        return own, ()
+    if "keyterms" not in kind.model_fields:
+        return own, ("prompt has no effect: the speech model takes no hints",)
+    return {"keyterms": terms} | own, ()
+
+
+def _terms(prompt: str | None) -> list[str]:
+    """Return the terms of a prompt: what stands between its commas, full stops and line ends."""
+    text = (prompt or "").translate(dict.fromkeys(map(ord, ".;\n"), ","))
+    return [term for part in text.split(",") if (term := part.strip())]
+
+
+def _translation(kind: Kind) -> str:
+    if "task" not in kind.model_fields:
+        raise InvalidRequest(
+            "the speech model here cannot translate; ask /v1/audio/transcriptions for what was said"
+        )
+    return "translate"
+
+
+def _json(name: str, text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise InvalidRequest(f"{name}: is not JSON") from None
+
+
+def _uploaded(file: Path | None, own: dict[str, Any]) -> LocalFile | None:
+    if file is None and not any(own.get(name) for name in _SOURCES):
+        raise InvalidRequest("file: is missing; send the recording in it, or an audio_url")
+    return None if file is None else LocalFile(file)

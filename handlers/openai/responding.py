@@ -1,0 +1,148 @@
+"""How responses are sent: errors in OpenAI's shape, and no longer than a caller takes to read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from core.errors import DownloadTimedOut, WorkerError
+from handlers.faults import internal_error, where
+from handlers.openai import errors
+from handlers.openai.answering import Body, as_json
+from handlers.openai.errors import Ending, Gone, Refusal
+
+IDLE_S = 30.0
+"""Seconds that a caller may let pass without sending or taking anything."""
+_LINGER_S = 2.0
+"""Seconds in which the rest of a refused body is still read: its sender may not read before."""
+
+log = logging.getLogger("parakeet.server")
+
+Endpoint = Callable[["Exchange"], Awaitable[None]]
+
+
+class Exchange:
+    """One request and its response."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.request = Request(scope, receive)
+        self.id = f"req_{uuid.uuid4().hex}"
+        self.is_started = self._is_ended = False
+        self._receive, self._send = receive, send
+        self._is_read = scope["method"] in ("GET", "HEAD")
+
+    async def chunks(self, timeout_s: float) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives. Raise DownloadTimedOut, Gone."""
+        deadline = time.monotonic() + timeout_s
+        while not self._is_read:
+            left_s = min(IDLE_S, deadline - time.monotonic())
+            try:
+                async with asyncio.timeout(left_s):
+                    message = await self._receive()
+            except TimeoutError:
+                raise DownloadTimedOut("the body did not arrive in time; try again") from None
+            yield self._data(message)
+
+    def _data(self, message: Message) -> bytes:
+        if message["type"] == "http.disconnect":
+            raise Gone
+        self._is_read = not message.get("more_body", False)
+        return bytes(message.get("body", b""))
+
+    async def hung_up(self) -> None:
+        """Wait until the caller hangs up before the end of the response. Read the body before."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if self._is_ended:
+            await asyncio.Event().wait()
+
+    async def start(self, status: int, media_type: str, headers: Mapping[str, str]) -> None:
+        """Send the head of the response."""
+        self.is_started = True
+        fields = {"Content-Type": media_type, "X-Request-Id": self.id, **headers}
+        fields |= {"X-Content-Type-Options": "nosniff"}
+        encoded = [
+            (name.lower().encode(), value.encode("latin-1")) for name, value in fields.items()
+        ]
+        await self._put({"type": "http.response.start", "status": status, "headers": encoded})
+
+    async def write(self, data: bytes, *, more: bool) -> None:
+        """Send a piece of the body."""
+        self._is_ended = not more
+        await self._put({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def _put(self, message: Message) -> None:
+        """Send a message. Raise Gone if the caller does not take it."""
+        try:
+            async with asyncio.timeout(IDLE_S):
+                await self._send(message)
+        except TimeoutError:
+            raise Gone from None
+
+    async def respond(self, body: Body, status: int = 200) -> None:
+        """Send a whole response. Close the connection if the request was not read to its end."""
+        length = {} if status == 204 else {"Content-Length": str(len(body.content))}
+        headers = {**length, **body.headers}
+        if self._is_read:
+            await self.start(status, body.media_type, headers)
+            await self.write(body.content, more=False)
+            return
+        await self.start(status, body.media_type, headers | {"Connection": "close"})
+        await self.write(body.content, more=True)
+        await self._linger()
+        await self.write(b"", more=False)
+
+    async def _linger(self) -> None:
+        with contextlib.suppress(DownloadTimedOut, Gone):
+            async for _ in self.chunks(_LINGER_S):
+                pass
+
+    async def refuse(self, error: WorkerError | Refusal, known: Iterable[str]) -> None:
+        """Answer with an error. After the head of a response was sent, this does nothing."""
+        if self.is_started:
+            return
+        status = error.status if isinstance(error, Refusal) else errors.status_of(error.code)
+        headers = dict(error.headers) if isinstance(error, Refusal) else {}
+        await self.respond(Body(as_json(errors.body(error, known)), headers=headers), status)
+
+
+async def answered(
+    exchange: Exchange,
+    endpoint: Endpoint,
+    *,
+    known: Iterable[str] = (),
+    failed: Callable[[WorkerError | Refusal], None],
+    gone: Callable[[], None],
+) -> None:
+    """Run an endpoint, and answer with its error if it has one.
+
+    Nobody but a server that ends cancels this.
+    """
+    try:
+        try:
+            await endpoint(exchange)
+        except (WorkerError, Refusal) as error:
+            failed(error)
+            log.warning("%s | %s", exchange.id, error.code)
+            await exchange.refuse(error, known)
+        except asyncio.CancelledError:
+            log.warning("%s | the server ends", exchange.id)
+            await exchange.refuse(Ending("the server ends; try again soon"), known)
+        except Gone:
+            raise
+        except Exception as error:
+            # A traceback can contain paths and texts.
+            log.error("%s | %s", exchange.id, where(error))  # noqa: TRY400
+            unexpected = internal_error(error)
+            failed(unexpected)
+            await exchange.refuse(unexpected, known)
+    except Gone:
+        log.info("%s | the caller hung up", exchange.id)
+        gone()

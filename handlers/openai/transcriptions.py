@@ -1,0 +1,139 @@
+"""The two endpoints that take a recording."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from core.domain.timeline import Transcript, Word
+from core.domain.watch import Heard
+from core.errors import WorkerError
+from core.media.job_folder import job_folder
+from core.settings import Settings
+from handlers.faults import internal_error
+from handlers.openai import asking, errors
+from handlers.openai.answering import answer
+from handlers.openai.asking import Question
+from handlers.openai.errors import Gone
+from handlers.openai.events import Events, failed
+from handlers.openai.metrics import Metrics
+from handlers.openai.multipart import receive
+from handlers.openai.responding import Exchange
+from handlers.openai.roles import Role
+from handlers.openai.seats import Seats
+from handlers.openai.work import Worker, while_wanted
+
+PATIENCE_S = 10.0
+"""Seconds for which a stream waits for its first event, so that an early error has its status."""
+KEEP_ALIVE_S = 15.0
+"""Seconds of silence on a stream after which a comment is sent: proxies hang up on silence."""
+_SSE = "text/event-stream; charset=utf-8"
+_KEEP_ALIVE = b": still working\n\n"
+_Words = asyncio.Queue[tuple[Word, ...] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcriptions:
+    """Receives recordings, and answers with transcripts."""
+
+    settings: Settings
+    role: Role
+    models: tuple[str, ...]
+    seats: Seats
+    metrics: Metrics
+
+    async def answer(self, exchange: Exchange, worker: Worker, *, translate: bool = False) -> None:
+        """Answer one request."""
+        with self.seats.place(), job_folder(self.settings.temp_dir) as folder:
+            chunks = exchange.chunks(self.settings.download_timeout)
+            upload = await receive(
+                exchange.request.headers.get("content-type", ""),
+                chunks,
+                folder,
+                max_bytes=self.settings.max_audio_bytes,
+            )
+            question = asking.read(upload, self.role.kind, self.models, translate=translate)
+            task = _Task(self, exchange, worker, question)
+            await while_wanted(
+                task.stream() if question.is_streamed else task.whole(), exchange.hung_up()
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """The work for one question, and its answer."""
+
+    owner: Transcriptions
+    exchange: Exchange
+    worker: Worker
+    question: Question
+
+    async def whole(self) -> None:
+        """Answer when all is known."""
+        transcript = await self._work()
+        await self.exchange.respond(answer(transcript, self.question))
+
+    async def stream(self) -> None:
+        """Answer with events as they come; an error after the first of them is one too."""
+        try:
+            await self._stream()
+        except Exception as error:
+            if self.exchange.is_started and not isinstance(error, Gone):
+                told = error if isinstance(error, WorkerError) else internal_error(error)
+                await self.exchange.write(failed(errors.body(told)), more=False)
+            raise
+
+    async def _stream(self) -> None:
+        events = Events(self.question)
+        async with self._working() as (working, heard):
+            while (words := await self._next(heard)) is not None:
+                for event in events.heard(words):
+                    await self._say(event)
+            for event in events.done(working.result()):
+                await self._say(event)
+        await self.exchange.write(b"", more=False)
+
+    @contextlib.asynccontextmanager
+    async def _working(self) -> AsyncIterator[tuple[asyncio.Task[Transcript], _Words]]:
+        """Work in a task, and hand out the words that it hears; None follows the last."""
+        loop = asyncio.get_running_loop()
+        heard: _Words = asyncio.Queue()
+
+        def tell(words: tuple[Word, ...]) -> None:
+            loop.call_soon_threadsafe(heard.put_nowait, words)
+
+        working = asyncio.ensure_future(self._work(tell))
+        working.add_done_callback(lambda _: heard.put_nowait(None))
+        try:
+            yield working, heard
+        finally:
+            working.cancel()
+            await asyncio.wait([working])
+
+    async def _next(self, heard: _Words) -> tuple[Word, ...] | None:
+        """Wait for words, and let the caller know that there is somebody."""
+        while True:
+            silence_s = KEEP_ALIVE_S if self.exchange.is_started else PATIENCE_S
+            try:
+                # wait_for may swallow a cancellation, up to Python 3.11.
+                async with asyncio.timeout(silence_s):
+                    return await heard.get()
+            except TimeoutError:
+                await self._say(_KEEP_ALIVE)
+
+    async def _say(self, line: bytes) -> None:
+        if not self.exchange.is_started:
+            headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+            await self.exchange.start(200, _SSE, headers)
+        await self.exchange.write(line, more=True)
+
+    async def _work(self, heard: Heard | None = None) -> Transcript:
+        async with self.owner.seats.turn():
+            began = time.monotonic()
+            transcript = await self.worker.run(self.question.request, heard)
+            recording = self.question.request.recording
+            self.owner.metrics.done(recording, transcript, time.monotonic() - began)
+            return transcript

@@ -1,0 +1,387 @@
+"""Who is answered, when, and with which error: a real server around a flow that obeys."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from core import errors as core_errors
+from core.domain.codes import is_retryable
+from core.domain.request import LocalFile
+from core.errors import SettingsError, WorkerError
+from handlers.openai import responding, serving
+from handlers.openai.errors import status_of
+from handlers.openai.settings import ServerSettings
+from tests.handlers.openai.served import SECRET, Served, form, served
+
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
+TEXT = "One two. Three four. Five six."
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Served]:
+    """A server with room for one request that is worked on and two that wait."""
+    with served(tmp_path, max_queue=2) as running:
+        yield running
+
+
+def test_a_recording_becomes_text_and_its_file_is_removed(server: Served) -> None:
+    """The flow sees a file with the bytes that were sent; afterwards nothing is left of it."""
+    reply = server.transcribe(model="whisper-1")
+    assert (reply.status, reply.json["text"]) == (200, TEXT)
+    assert isinstance(server.flow.requests[0].recording.source, LocalFile)
+    assert server.left == []
+
+
+@pytest.mark.parametrize(
+    ("response_format", "media_type", "begins"),
+    [
+        ("json", "application/json", '{"success": true'),
+        ("text", "text/plain; charset=utf-8", TEXT),
+        ("srt", "application/x-subrip; charset=utf-8", "1\n00:00:00,000 --> "),
+        ("vtt", "text/vtt; charset=utf-8", "WEBVTT\n"),
+        ("verbose_json", "application/json", '{"success": true'),
+        ("diarized_json", "application/json", '{"success": true'),
+    ],
+)
+def test_each_format_is_what_clients_expect_of_it(
+    server: Served, response_format: str, media_type: str, begins: str
+) -> None:
+    """Text formats are text, not text in JSON."""
+    reply = server.transcribe(response_format=response_format)
+    assert reply.headers["content-type"] == media_type
+    assert reply.content.decode().startswith(begins)
+
+
+def test_what_has_no_effect_is_told(server: Served) -> None:
+    """In the warnings of JSON, in a header of text; nothing is told of what is as it should be."""
+    sentence = "temperature has no effect: of all words the likeliest are taken"
+    assert server.transcribe(temperature="0.7").json["warnings"] == [sentence]
+    text = server.transcribe(temperature="0.7", response_format="text")
+    assert text.headers["x-warnings"] == sentence
+    assert server.transcribe(temperature="0.0", chunking_strategy="auto").json["warnings"] == []
+
+
+def test_granularities_choose_the_lists(server: Served) -> None:
+    """Without the field both are there."""
+
+    def lists(**fields: object) -> set[str]:
+        answer = server.transcribe(response_format="verbose_json", **fields).json
+        return {"words", "segments"} & answer.keys()
+
+    assert lists() == {"words", "segments"}
+    assert lists(**{"timestamp_granularities[]": ["word"]}) == {"words"}
+    assert lists(**{"timestamp_granularities[]": ["segment"]}) == {"segments"}
+    assert lists(**{"timestamp_granularities[]": ["word", "segment"]}) == {"words", "segments"}
+
+
+# --- paths ---
+
+
+def test_the_model_and_openais_names_for_it_are_listed(server: Served) -> None:
+    """Clients that look for `whisper` or `transcribe` find something to choose."""
+    names = [model["id"] for model in server.ask("GET", "/v1/models").json["data"]]
+    assert names[0] == "embedded"
+    assert {"whisper-1", "gpt-4o-transcribe-diarize"} < {*names}
+    assert server.ask("GET", "/v1/models/embedded").json["object"] == "model"
+    assert server.ask("GET", "/v1/models/other").error["code"] == "unknown_model"
+
+
+def test_errors_have_openais_shape(server: Served) -> None:
+    """With our code, the sentence, and the field if the sentence names one."""
+    assert server.ask("GET", "/nothing").status == 404
+    assert server.ask("GET", TRANSCRIPTIONS).status == 405
+    reply = server.transcribe(response_format="docx")
+    assert reply.status == 400
+    assert reply.error.keys() == {"message", "type", "param", "code"}
+    assert reply.error["param"] == "response_format"
+    assert reply.error["code"] == "invalid_request"
+    assert reply.error["type"] == "invalid_request_error"
+    assert server.transcribe(model="other").error["code"] == "unknown_model"
+
+
+def test_translation_is_refused_by_a_model_that_cannot(server: Served) -> None:
+    """With a sentence, before anything is decoded, or by the flow."""
+    reply = server.post(form([("file", "answer")]), "/v1/audio/translations")
+    assert (reply.status == 400) or server.flow.requests[0].decoding.task == "translate"
+
+
+def test_a_bug_is_an_internal_error_without_its_text(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the answer nor the log has the exception's message."""
+    reply = server.transcribe("bug")
+    assert (reply.status, reply.error["code"]) == (500, "internal_error")
+    assert SECRET not in reply.error["message"]
+    assert SECRET not in caplog.text
+    assert "KeyError at served.py:" in caplog.text
+
+
+def test_every_code_has_a_status() -> None:
+    """What may succeed later is 408 or 5xx, which official clients repeat; the rest is not."""
+    codes = {kind.code: kind for kind in _kinds(WorkerError)}
+    codes[core_errors.DiskFailed.code_if_retryable] = core_errors.DiskFailed
+    for code in codes:
+        status = status_of(code)
+        assert 400 <= status < 600
+        if is_retryable(code):
+            assert status in {408, 500, 502, 503, 504}, code
+    assert status_of("source_too_large") == 413
+    assert status_of("unsupported_language") == 400
+
+
+def _kinds(kind: type[WorkerError]) -> list[type[WorkerError]]:
+    return [kind, *(one for child in kind.__subclasses__() for one in _kinds(child))]
+
+
+# --- loading and failing ---
+
+
+def test_a_server_that_loads_says_so(tmp_path: Path) -> None:
+    """204 for RunPod's load balancer, 503 for health, and for a recording when to come again."""
+    with served(tmp_path, is_loaded=False) as server:
+        assert server.ask("GET", "/ping").status == 204
+        assert server.ask("GET", "/health").json["status"] == "loading"
+        reply = server.transcribe()
+        assert (reply.status, reply.error["code"]) == (503, "loading")
+        assert int(reply.headers["retry-after"]) > 0
+        server.app.use(server.flow)
+        assert server.ask("GET", "/ping").status == 200
+        assert server.ask("GET", "/health").json["status"] == "ready"
+
+
+def test_a_poisoned_process_answers_and_is_unhealthy(server: Served) -> None:
+    """So that whoever balances sends nobody else; the process is told to end."""
+    told: list[bool] = []
+    server.app.on_broken = lambda: told.append(True)
+    reply = server.transcribe("poison")
+    assert (reply.status, reply.error["code"]) == (503, "model_failed")
+    assert told == [True]
+    assert server.ask("GET", "/ping").status == 503
+    assert server.ask("GET", "/health").json["status"] == "broken"
+
+
+# --- who is answered ---
+
+
+def test_a_key_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
+    """Everywhere but at the two paths that balancers ask."""
+    with served(tmp_path, api_key="sk-right") as server:
+        for headers in (
+            {},
+            {"Authorization": "Bearer sk-wrong"},
+            {"Authorization": "Basic sk-right"},
+            {"Authorization": "Bearer"},
+            {"Authorization": "Bearer ä"},
+        ):
+            encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+            reply = server.post(form([("file", "answer")]), **encoded)  # type: ignore[arg-type]
+            assert (reply.status, reply.error["code"]) == (401, "invalid_api_key")
+        assert server.ask("GET", "/metrics").status == 401
+        assert server.ask("GET", "/ping").status == 200
+        assert server.ask("GET", "/health").status == 200
+        right = {"Authorization": "bearer sk-right", "Host": "pod.example.com"}
+        assert server.post(form([("file", "answer")]), **right).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example.com"},
+        {"Origin": "https://evil.example.com"},
+        {"Origin": "null"},
+        {"Host": "127.0.0.1.evil.example.com:8000"},
+    ],
+)
+def test_without_a_key_a_web_page_is_not_answered(server: Served, headers: dict[str, str]) -> None:
+    """Not even through the browser of somebody on this machine."""
+    reply = server.post(form([("file", "answer")]), **headers)
+    assert (reply.status, reply.error["code"]) == (403, "host_not_allowed")
+    assert server.flow.requests == []
+
+
+@pytest.mark.parametrize("host", ["localhost:9", "127.0.0.1", "[::1]:8000", "LOCALHOST"])
+def test_without_a_key_this_machine_is_answered(server: Served, host: str) -> None:
+    """By each of its names."""
+    assert server.ask("GET", "/v1/models", headers={"Host": host}).status == 200
+
+
+def test_whoever_allows_it_is_open_to_all(tmp_path: Path) -> None:
+    """ALLOW_ANONYMOUS leaves the check of the host out."""
+    with served(tmp_path, allow_anonymous=True) as server:
+        assert server.ask("GET", "/v1/models", headers={"Host": "pod.example.com"}).status == 200
+
+
+def test_no_browser_is_invited(server: Served) -> None:
+    """There is no CORS header, and OPTIONS is refused."""
+    reply = server.ask("OPTIONS", TRANSCRIPTIONS)
+    assert reply.status == 405
+    assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
+def test_a_server_open_to_others_needs_a_key() -> None:
+    """Or somebody who says that none is wanted; else it does not start."""
+    with pytest.raises(SettingsError, match=r"^API_KEY: not set, and 0\.0\.0\.0 can be"):
+        ServerSettings().check_host("0.0.0.0")
+    ServerSettings().check_host("127.0.0.1")
+    ServerSettings(api_key="sk").check_host("0.0.0.0")
+    ServerSettings(allow_anonymous=True).check_host("0.0.0.0")
+
+
+@pytest.mark.parametrize("key", ["sk a", "schlüssel", "a\tb"])
+def test_a_key_that_no_header_can_carry_is_refused(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start, without the key in the message."""
+    monkeypatch.setenv("API_KEY", key)
+    with pytest.raises(SettingsError, match=r"^API_KEY: give ASCII") as raised:
+        ServerSettings.from_environment()
+    assert key not in str(raised.value)
+
+
+# --- limits ---
+
+
+def test_one_too_many_is_told_when_to_come_again(server: Served) -> None:
+    """One is worked on, two wait, the fourth gets 429; when the first are done there is room."""
+    with ThreadPoolExecutor(3) as callers:
+        asked = [callers.submit(server.transcribe, "wait") for _ in range(3)]
+        assert server.flow.began.acquire(timeout=30)
+        server.until("parakeet_queue ", 2)
+        reply = server.transcribe()
+        assert (reply.status, reply.error["code"]) == (429, "rate_limit_exceeded")
+        assert 1 <= int(reply.headers["retry-after"]) <= 60
+        assert server.metric("parakeet_working ") == 1
+        server.flow.free.set()
+        assert [reply.result().status for reply in asked] == [200] * 3
+    assert server.transcribe().status == 200
+    assert server.metric('parakeet_errors_total{code="rate_limit_exceeded"}') == 1
+
+
+def test_a_body_is_refused_as_soon_as_it_is_too_large(tmp_path: Path) -> None:
+    """While its sender still sends, who reads the answer all the same."""
+    with served(tmp_path, max_audio_bytes=100_000) as server:
+        reply = server.post(form([("file", b"x" * 3_000_000)]))
+        assert (reply.status, reply.error["code"]) == (413, "source_too_large")
+        assert server.post(form([("file", b"x" * 100_000)])).status == 200
+        assert server.left == []
+
+
+def test_one_who_stops_sending_loses_the_place(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is 408, whose code says that another try may help."""
+    monkeypatch.setattr(responding, "IDLE_S", 0.2)
+    body, content_type = form([("file", "answer")])
+    connection = server.connect()
+    connection.putrequest("POST", TRANSCRIPTIONS)
+    connection.putheader("Content-Type", content_type)
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body[:20])
+    response = connection.getresponse()
+    assert response.status == 408
+    assert json.loads(response.read())["error"]["code"] == "download_timed_out"
+    server.until("parakeet_queue ", 0)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST /v1/audio/tran", b"GET /ping HTTP/1.1\r\nHost: x\r\n"]
+)
+def test_a_head_that_does_not_come_ends_the_connection(
+    server: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """Whether nothing, half a line or half a head was sent."""
+    monkeypatch.setattr(serving, "HEAD_S", 0.2)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as silent:
+        silent.sendall(sent)
+        assert _rest(silent) == b""
+
+
+def test_an_endless_head_ends_the_connection(server: Served) -> None:
+    """Before it fills the memory."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as endless:
+        lines = (f"x-{number}: {'y' * 1000}\r\n".encode() for number in range(10_000))
+        with pytest.raises(OSError):  # noqa: PT011  which one, the system says
+            endless.sendall(b"GET /ping HTTP/1.1\r\n" + b"".join(lines))
+
+
+def _rest(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(1000)
+    except ConnectionResetError:
+        return b""
+
+
+# --- the end ---
+
+
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_one_who_hangs_up_frees_the_worker(server: Served, stream: str) -> None:
+    """The flow is told, its thread ends, and the next request is worked on."""
+    body, content_type = form([("file", "wait"), ("stream", stream)])
+    connection = server.connect()
+    connection.request("POST", TRANSCRIPTIONS, body, {"Content-Type": content_type})
+    assert server.flow.began.acquire(timeout=30)
+    connection.close()
+    assert server.flow.cancelled.acquire(timeout=30)
+    assert server.transcribe().status == 200
+    assert server.metric("parakeet_disconnects_total") == 1
+    assert server.left == []
+
+
+def test_one_who_hangs_up_while_waiting_is_never_worked_on(server: Served) -> None:
+    """Nor does the recording stay."""
+    with ThreadPoolExecutor(1) as callers:
+        first = callers.submit(server.transcribe, "wait")
+        assert server.flow.began.acquire(timeout=30)
+        body, content_type = form([("file", "answer")])
+        connection = server.connect()
+        connection.request("POST", TRANSCRIPTIONS, body, {"Content-Type": content_type})
+        server.until("parakeet_queue ", 1)
+        connection.close()
+        server.until("parakeet_queue ", 0)
+        server.flow.free.set()
+        assert first.result().status == 200
+    assert len(server.flow.requests) == 1
+
+
+def test_a_server_that_ends_answers_what_it_has_begun(server: Served) -> None:
+    """And takes no new connection meanwhile."""
+    with ThreadPoolExecutor(1) as callers:
+        begun = callers.submit(server.transcribe, "wait")
+        assert server.flow.began.acquire(timeout=30)
+        server.server.should_exit = True
+        deadline = time.monotonic() + 30
+        while _listens(server.port):
+            assert time.monotonic() < deadline
+        server.flow.free.set()
+        assert begun.result().status == 200
+    server.thread.join(30)
+    assert not server.thread.is_alive()
+
+
+def test_a_server_that_has_waited_long_enough_cancels(tmp_path: Path) -> None:
+    """DRAIN_TIMEOUT bounds the wait for a request that does not end; its caller is told."""
+    with served(tmp_path, drain_timeout=0) as server, ThreadPoolExecutor(1) as callers:
+        begun = callers.submit(server.transcribe, "wait")
+        assert server.flow.began.acquire(timeout=30)
+        server.server.should_exit = True
+        assert server.flow.cancelled.acquire(timeout=30)
+        server.thread.join(30)
+        assert not server.thread.is_alive()
+        assert (begun.result().status, begun.result().error["code"]) == (503, "shutting_down")
+    assert server.left == []
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            return True
+    except OSError:
+        return False
