@@ -232,6 +232,25 @@ def segmentation_model(**parameters: Any) -> Any:
     return model.eval()
 
 
+def stretch(model: Any, samples: Any) -> None:
+    """Scale and shift the outputs of a segmentation model so that in a recording (samples,) each
+    class is the likeliest now and then.
+
+    Random weights alone say the same from beginning to end.
+    """
+    import torch
+
+    heard: list[Any] = []
+    hook = model.classifier.register_forward_hook(lambda *call: heard.append(call[-1]))
+    with torch.no_grad():
+        model(samples[: len(samples) // 160_000 * 160_000].reshape(-1, 1, 160_000))
+        hook.remove()
+        logits = heard[0].flatten(0, -2)
+        scale = 3 / logits.std(dim=0)
+        model.classifier.bias.sub_(logits.mean(dim=0)).mul_(scale)
+        model.classifier.weight.mul_(scale[:, None])
+
+
 def embedding_model(architecture: str, **parameters: Any) -> Any:
     """Build a speaker embedding of pyannote's: `XVectorMFCC` is small, `WeSpeakerResNet34` is
     community-1's.
