@@ -8,12 +8,15 @@ computed once here and pooled for all speakers, and windows in which nobody spea
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from core.media.audio import SAMPLE_RATE
 from core.speakers.networks import FrameNetwork
+from core.speakers.recording_frames import RecordingFrames
 from core.speakers.segmentation import Done, Segmentation
 from core.speakers.windows import Indices, Windows, batches
 
@@ -87,3 +90,66 @@ def embed_windows(
         found[indices] = vectors[: len(indices)].cpu().numpy()
         done(number * batch_size + len(indices), len(spoken))
     return found
+
+
+def embed_recording(
+    network: FrameNetwork,
+    frames: RecordingFrames,
+    windows: Windows,
+    masks: Masks,
+    *,
+    block_s: float,
+    done: Done,
+) -> Embeddings:
+    """Return the vectors of all windows, pooled from frames that the windows share.
+
+    `block_s` is how many seconds go through the network at once. Windows in which nobody speaks get
+    the vector of nobody. Raises what torch raises, and what `done` does.
+    """
+    import torch
+
+    spoken = masks.spoken()
+    found = np.tile(network.of_nobody(), (windows.count, masks.speakers, 1))
+    block = max(1, round(block_s * SAMPLE_RATE / frames.hop))
+    ready = 0
+    done(0, len(spoken))
+    with torch.inference_mode():
+        for pieces in _shared(frames, _firsts(frames, windows, spoken), block):
+            indices = spoken[ready : ready + len(pieces)]
+            weights = torch.from_numpy(masks.of(indices)).to(network.device)
+            found[indices] = network.embed(pieces, weights).cpu().numpy()
+            ready += len(pieces)
+            done(ready, len(spoken))
+    return found
+
+
+def _firsts(frames: RecordingFrames, windows: Windows, indices: Indices) -> Indices:
+    """Return the number of the first frame of each window, to the nearest."""
+    last = frames.count - frames.per_window
+    return np.array(
+        [min(last, round(windows.start(int(index)) / frames.hop)) for index in indices], np.int64
+    )
+
+
+def _shared(frames: RecordingFrames, firsts: Indices, block: int) -> Iterator[Any]:
+    """Yield the frames of windows, in order, as tensors (some windows, …, frames of a window).
+
+    Read block after block, and pass over what no window sees.
+    """
+    import torch
+
+    held, end, ready = None, 0, 0
+    while ready < len(firsts):
+        if firsts[ready] >= end:
+            held, end = None, int(firsts[ready])
+        read = frames.read(end, min(block, frames.count - end))
+        held = read if held is None else torch.cat([held, read], dim=-1)
+        end += read.shape[-1]
+        start = end - held.shape[-1]
+        whole = int(np.searchsorted(firsts, end - frames.per_window, "right"))
+        places = [slice(int(first) - start, None) for first in firsts[ready:whole]]
+        if places:
+            yield torch.stack([held[..., place][..., : frames.per_window] for place in places])
+        ready = whole
+        if ready < len(firsts):
+            held = held[..., max(0, int(firsts[ready]) - start) :]

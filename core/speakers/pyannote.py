@@ -12,6 +12,7 @@ from core.engine.accelerator import ModelThread, choose_device, is_out_of_memory
 from core.errors import Cancelled, OutOfMemory
 from core.media.audio import Waveform
 from core.modelstore import ModelLocation
+from core.settings import DiarizationSpeed
 from core.speakers.clustering import count_warnings
 from core.speakers.loading import ieee_floats, load_pipeline
 from core.speakers.pipeline import BatchSizes, SpeakerPipeline
@@ -37,6 +38,7 @@ class PyannoteDiarizer:
         self,
         location: ModelLocation,
         *,
+        speed: DiarizationSpeed = "exact",
         device: str | None = None,
         batch_sizes: BatchSizes | None = None,
         eager_imports: bool = False,
@@ -48,7 +50,7 @@ class PyannoteDiarizer:
         self._thread = ModelThread("pyannote")
         self._pipeline = self._thread.load(
             lambda: SpeakerPipeline(
-                load_pipeline(location, choose_device(device), eager_imports=eager_imports)
+                load_pipeline(location, choose_device(device), eager_imports=eager_imports), speed
             )
         )
         self._sizes = batch_sizes or BatchSizes.best_on(self._pipeline.device)

@@ -40,6 +40,11 @@ class Windows:
         """Samples in a window."""
         return round(self.duration_s * SAMPLE_RATE)
 
+    @property
+    def end(self) -> int:
+        """The sample after the last window."""
+        return self.start(self.count - 1) + self.size
+
     def start(self, index: int) -> int:
         """Return the first sample of a window."""
         return round(index * self.step_s * SAMPLE_RATE)
@@ -52,16 +57,17 @@ class Windows:
         """
         import torch
 
-        if len(indices) == batch == 1:
-            start = self.start(int(indices[0]))
-            if start + self.size <= len(self.samples):
-                return torch.from_numpy(self.samples[start : start + self.size])[None, None]
-        rows = np.zeros((batch, 1, self.size), np.float32)
+        rows = torch.zeros((batch, 1, self.size))
         for row, index in zip(rows, indices, strict=False):
-            start = self.start(int(index))
-            piece = self.samples[start : start + self.size]
-            row[0, : len(piece)] = piece
-        return torch.from_numpy(rows)
+            row[0] = self.piece(self.start(int(index)), self.size)
+        return rows
+
+    def piece(self, start: int, size: int) -> Any:
+        """Return samples as a torch tensor (size,), with zeros past the recording."""
+        import torch
+
+        found = torch.from_numpy(self.samples[start : start + size])
+        return torch.nn.functional.pad(found, (0, size - len(found)))
 
     def sliding(self) -> Any:
         """Return the windows as pyannote's `SlidingWindow`."""

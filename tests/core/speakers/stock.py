@@ -10,11 +10,14 @@ from core.domain.timeline import Diarization, Turn
 from core.media.audio import SAMPLE_RATE, Waveform
 
 
-def stock_answer(pipeline: Any, waveform: Waveform, **bounds: int) -> Diarization:
-    """Run a pipeline as pyannote runs it, and number its speakers as our answers do."""
+def stock_answer(pipeline: Any, waveform: Waveform, **options: Any) -> Diarization:
+    """Run a pipeline as pyannote runs it, and number its speakers as our answers do.
+
+    The options are those of `SpeakerDiarization.apply`.
+    """
     pipeline.legacy = False  # else there are no exclusive turns
     samples = torch.from_numpy(waveform.samples)[None]
-    output = pipeline({"waveform": samples, "sample_rate": SAMPLE_RATE}, **bounds)
+    output = pipeline({"waveform": samples, "sample_rate": SAMPLE_RATE}, **options)
     annotations = (output.speaker_diarization, output.exclusive_speaker_diarization)
     ordinary, exclusive = (_turns(annotation, waveform) for annotation in annotations)
     heard = {turn.speaker for turn in exclusive or ordinary}
