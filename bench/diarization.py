@@ -1,7 +1,8 @@
 """Diarization beside pyannote's own, in one process: time, turns, error rate, memory.
 
     python -m bench.diarization --only speed [--segmentation FOLDER] [--recording FILE]
-    python -m bench.diarization --only turns [--count 40] [--model FOLDER]
+    python -m bench.diarization --only turns [--count 40] [--model FOLDER] [--step 0.1]
+    python -m bench.diarization --only turns --model FOLDER --recordings FILE …
     python -m bench.diarization --only memory [--hours 3] [--speed exact]
 
 speed    one minute through community-1's architecture with random weights, in stock pyannote and
@@ -10,7 +11,9 @@ speed    one minute through community-1's architecture with random weights, in s
          thread (OMP_NUM_THREADS=1), or threads that wait count too. Random weights hear nonsense:
          a real segmentation model, by its folder, makes speech of speech
 turns    held-out dialogues, those of `bench.accuracy`, through a whole pipeline, by default the
-         embedded one: whether the turns of stock and exact are equal, and the error rates of all
+         embedded one: whether the turns of stock and exact are equal, and the error rates of all.
+         `--step` changes the pipeline's `segmentation_step`: the embedded one's is fast's already.
+         Other recordings need their references beside them, as `.json`
 memory   hours of dialogues through a whole pipeline, in this process: the peak of its resident
          memory after each step, beyond the models and the samples
 """
@@ -24,8 +27,8 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,142 +36,20 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 
+from bench.diarizers import STEPS, Spent, Way, load_ways
 from core.domain.request import SpeakerCount
 from core.domain.timeline import Diarization
 from core.media.audio import SAMPLE_RATE, Stream, Waveform, find_ffmpeg
 from core.modelstore import ModelLocation, find_diarization_model
-from core.settings import DiarizationSpeed
-from core.speakers.loading import load_pipeline
 from core.speakers.pyannote import PyannoteDiarizer
 from tests import models
-from tests.core.speakers.stock import stock_answer
 from training.dialogues import FIRST_HELD_OUT_SEED, read_reference, write_set
 from training.diarization_scores import DiarizationScore, annotation, score
 from training.diarization_scores import total as total_of
 
-STEPS = ("segmentation", "frames", "pooling", "clustering", "rest")
 HELD_OUT = Path("build/held-out")
-
-
-@dataclass(slots=True)
-class Spent:
-    """How a way spent its time since `begin`."""
-
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    steps: dict[str, float] = field(default_factory=dict)
-    """Processor seconds by step."""
-    _began: tuple[float, float] = (0.0, 0.0)
-    _last_s: float = 0.0
-
-    def begin(self) -> None:
-        """Forget what was, and start."""
-        self.steps = dict.fromkeys(STEPS, 0.0)
-        self._last_s = time.process_time()
-        self._began = time.perf_counter(), self._last_s
-
-    def finish(self, step: str) -> None:
-        """Count the time since the last step's end as this one's."""
-        now_s = time.process_time()
-        self.steps[step] = self.steps.get(step, 0.0) + now_s - self._last_s
-        self._last_s = now_s
-
-    def end(self) -> None:
-        """Stop, and divide the embeddings among their steps."""
-        self.wall_s = time.perf_counter() - self._began[0]
-        self.cpu_s = time.process_time() - self._began[1]
-        embeddings_s = self.steps.pop("embeddings", 0.0)
-        if not self.steps["frames"]:
-            self.steps["frames"] = embeddings_s
-        named = ("segmentation", "frames", "pooling", "clustering")
-        self.steps["rest"] = self.cpu_s - sum(self.steps[step] for step in named)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A way to diarize, with an exact number of speakers or without."""
-
-    name: str
-    run: Callable[[Waveform, int | None], Diarization]
-    spent: Spent
-
-
-def stock_way(location: ModelLocation) -> Way:
-    """Return pyannote's own pipeline, its batches as large as its configurations have them."""
-    pipeline, spent = load_pipeline(location, "cpu"), Spent()
-    pipeline.segmentation_batch_size = pipeline.embedding_batch_size = 32
-    names = {"embeddings": "embeddings", "discrete_diarization": "clustering"}
-
-    def hook(step: str, *_: object, completed: int | None = None, **__: object) -> None:
-        if completed is None:
-            spent.finish(names.get(step, "segmentation"))
-
-    def run(waveform: Waveform, exact: int | None) -> Diarization:
-        spent.begin()
-        answer = stock_answer(pipeline, waveform, num_speakers=exact, hook=hook)
-        spent.end()
-        return answer
-
-    return Way("stock", run, spent)
-
-
-def our_way(location: ModelLocation, speed: DiarizationSpeed) -> Way:
-    """Return ours, with a watch on its steps."""
-    diarizer, spent = PyannoteDiarizer(location, device="cpu", speed=speed), Spent()
-    _watch(diarizer, spent)
-
-    def run(waveform: Waveform, exact: int | None) -> Diarization:
-        spent.begin()
-        answer = diarizer.diarize(
-            waveform,
-            speakers=SpeakerCount(exact=exact),
-            progress=lambda _: None,
-            cancelled=lambda: False,
-        )
-        spent.end()
-        return replace(answer, warnings=())
-
-    return Way(speed, run, spent)
-
-
-def _watch(diarizer: PyannoteDiarizer, spent: Spent) -> None:
-    """Note when the steps of a diarizer end, and how long its network runs."""
-    pipeline: Any = diarizer._pipeline
-    plain = pipeline.run
-
-    def run(*arguments: Any, watch: Any, **options: Any) -> Any:
-        def both(step: str, completed: int = 1, total: int = 1) -> None:
-            watch(step, completed, total)
-            if completed >= total:
-                spent.finish("rest" if step == "reconstruction" else step)
-
-        return plain(*arguments, watch=both, **options)
-
-    pipeline.run = run
-    network = pipeline._network
-    shares = pipeline._is_fast and hasattr(network, "trunk")
-    for name in ("features", "trunk") if shares else ("frames",):
-        _note(network, name, "frames", spent)
-    _note(network, "embed", "pooling", spent)
-
-
-def _note(network: Any, name: str, step: str, spent: Spent) -> None:
-    plain = getattr(network, name)
-
-    def noted(*arguments: Any) -> Any:
-        start_s = time.process_time()
-        try:
-            return plain(*arguments)
-        finally:
-            spent.steps[step] += time.process_time() - start_s
-
-    setattr(network, name, noted)
-
-
-def load_ways(location: ModelLocation) -> tuple[Way, Way, Way]:
-    """Load stock, exact and fast."""
-    return stock_way(location), our_way(location, "exact"), our_way(location, "fast")
 
 
 def read(path: Path, seconds: float | None = None) -> Waveform:
@@ -223,6 +104,18 @@ def _equality(what: str, stock: Diarization, exact: Diarization) -> str:
 
 
 # turns
+
+
+def stepped(model: str, step: float | None, folder: Path) -> ModelLocation:
+    """Return a pipeline, or a copy of it with another step between its windows."""
+    location = find_diarization_model(model)
+    if step is None:
+        return location
+    shutil.copytree(location.path, folder)
+    config = OmegaConf.load(folder / "config.yaml")
+    config.pipeline.params.segmentation_step = step
+    OmegaConf.save(config, folder / "config.yaml")
+    return find_diarization_model(str(folder))
 
 
 def show_turns(ways: Sequence[Way], recordings: Sequence[Path]) -> None:
@@ -314,10 +207,12 @@ def main() -> None:
     parser.add_argument("--recording", type=Path)
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--model", default="embedded")
+    parser.add_argument("--step", type=float)
+    parser.add_argument("--recordings", type=Path, nargs="+")
     parser.add_argument("--hours", type=float, default=3.0)
     parser.add_argument("--speed", choices=("exact", "fast"), default="exact")
     options = parser.parse_args()
-    recordings = write_set(HELD_OUT, options.count, FIRST_HELD_OUT_SEED)
+    recordings = options.recordings or write_set(HELD_OUT, options.count, FIRST_HELD_OUT_SEED)
     if options.only == "speed":
         waveform = read(options.recording or recordings[0], options.seconds)
         with tempfile.TemporaryDirectory(prefix="diarization-") as folder:
@@ -325,7 +220,9 @@ def main() -> None:
             ways = load_ways(location)
         show_speed(ways, waveform, options.repetitions)
     elif options.only == "turns":
-        show_turns(load_ways(find_diarization_model(options.model)), recordings)
+        with tempfile.TemporaryDirectory(prefix="diarization-") as folder:
+            ways = load_ways(stepped(options.model, options.step, Path(folder) / "pipeline"))
+        show_turns(ways, recordings)
     else:
         waveform = hours_of(recordings, options.hours)
         location = find_diarization_model(options.model)
