@@ -135,6 +135,32 @@ def speech_config(
     return config
 
 
+def community_1(folder: Path, *, heard: Any = None) -> Path:
+    """Save a pipeline of community-1's sizes with random weights: segmentation-3.0's PyanNet,
+    WeSpeaker's ResNet34, a PLDA from 256 to 128 dimensions, VBx clustering.
+
+    In the samples `heard`, if they are given, all speakers of the segmentation come and go.
+    """
+    segmentation = segmentation_model(
+        sincnet={"stride": 10},
+        lstm={
+            "hidden_size": 128,
+            "num_layers": 4,
+            "bidirectional": True,
+            "monolithic": True,
+            "dropout": 0.5,
+        },
+        linear={"hidden_size": 128, "num_layers": 2},
+    )
+    if heard is not None:
+        stretch(segmentation, heard)
+    embedding = embedding_model("WeSpeakerResNet34")
+    for model, parameters in ((segmentation, 1.47e6), (embedding, 6.63e6)):
+        assert abs(sum(each.numel() for each in model.parameters()) / parameters - 1) < 0.01
+    assert embedding.dimension == 256
+    return speaker_pipeline(folder / "pipeline", segmentation, embedding, lda_dimension=128)
+
+
 def speaker_pipeline(
     folder: Path,
     segmentation: Any,
@@ -230,6 +256,25 @@ def segmentation_model(**parameters: Any) -> Any:
     )  # fmt: skip
     model.setup()
     return model.eval()
+
+
+def stretch(model: Any, samples: Any) -> None:
+    """Scale and shift the outputs of a segmentation model so that in a recording (samples,) each
+    class is the likeliest now and then.
+
+    Random weights alone say the same from beginning to end.
+    """
+    import torch
+
+    heard: list[Any] = []
+    hook = model.classifier.register_forward_hook(lambda *call: heard.append(call[-1]))
+    with torch.no_grad():
+        model(samples[: len(samples) // 160_000 * 160_000].reshape(-1, 1, 160_000))
+        hook.remove()
+        logits = heard[0].flatten(0, -2)
+        scale = 3 / logits.std(dim=0)
+        model.classifier.bias.sub_(logits.mean(dim=0)).mul_(scale)
+        model.classifier.weight.mul_(scale[:, None])
 
 
 def embedding_model(architecture: str, **parameters: Any) -> Any:

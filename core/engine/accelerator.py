@@ -6,7 +6,7 @@ import contextlib
 import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from core.errors import ModelFailed, OutOfMemory
 
@@ -64,6 +64,17 @@ def choose_device(name: str | None) -> str:
     import torch
 
     return name or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def quick_dtype(device: Any) -> Any:
+    """Return bfloat16 if a torch device computes in it, rather than imitate it; else float32."""
+    import torch
+
+    if device.type == "cuda":
+        has_it = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        has_it = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if has_it else torch.float32
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -66,4 +66,6 @@ def _load_diarizer(settings: Settings) -> Diarizer:
         settings.diarization_model_id, token=settings.hub_token
     )
     with modelstore.verified(location):
-        return PyannoteDiarizer(location, eager_imports=settings.eager_imports)
+        return PyannoteDiarizer(
+            location, speed=settings.diarization_speed, eager_imports=settings.eager_imports
+        )

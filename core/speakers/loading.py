@@ -59,8 +59,20 @@ def load_pipeline(location: ModelLocation, device: str, *, eager_imports: bool =
             f"{location.path.name} is a pyannote {type(pipeline).__name__}; a pipeline for "
             "diarization is needed"
         )
-    pipeline.legacy = False  # else there are no exclusive turns
+    _set_parameters(pipeline, location)
     return pipeline.to(torch.device(device))
+
+
+def _set_parameters(pipeline: Any, location: ModelLocation) -> None:
+    """Give a pipeline pyannote's default parameters if its configuration has none."""
+    if pipeline.instantiated:
+        return
+    try:
+        pipeline.instantiate(pipeline.default_parameters())
+    except ValueError:
+        raise ModelNotFound(
+            f"config.yaml of {location.path.name} lacks parameters; check the file"
+        ) from None
 
 
 def _read(kind: Any, location: ModelLocation) -> Any:
@@ -79,14 +91,15 @@ def _read(kind: Any, location: ModelLocation) -> Any:
 
 
 @contextlib.contextmanager
-def tf32_restored() -> Iterator[None]:
-    """Restore the TF32 switches after the `with`.
+def ieee_floats() -> Iterator[None]:
+    """Turn TF32 off inside the `with`, as pyannote does for good, and restore its switches.
 
-    pyannote turns TF32 off for the whole process, which makes NeMo's model slower.
+    NeMo's model is slower without.
     """
     import torch
 
     matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from core.domain.request import SpeakerCount
 from core.domain.timeline import Diarization, Turn
 from core.domain.watch import IsCancelled, Progress
 from core.engine.accelerator import ModelThread, choose_device, is_out_of_memory, release_memory
 from core.errors import Cancelled, OutOfMemory
-from core.media.audio import SAMPLE_RATE, Waveform
+from core.media.audio import Waveform
 from core.modelstore import ModelLocation
-from core.speakers.clustering import Clustering, count_warnings
-from core.speakers.loading import load_pipeline, tf32_restored
+from core.settings import DiarizationSpeed
+from core.speakers.clustering import count_warnings
+from core.speakers.loading import ieee_floats, load_pipeline
+from core.speakers.pipeline import BatchSizes, SpeakerPipeline
+from core.speakers.reconstruction import Region
 
-# The fraction of the time at which each step begins and ends. Embeddings take 60 to 85 % of it
-# (pyannote issues 1992 and 1996).
+# The fraction of the time at which each step begins and ends.
 _STEPS = {
     "segmentation": (0.0, 0.25),
     "speaker_counting": (0.25, 0.25),
     "embeddings": (0.25, 0.95),
-    "discrete_diarization": (0.95, 0.98),
+    "clustering": (0.95, 0.98),
+    "reconstruction": (0.98, 1.0),
 }
 
 
@@ -36,23 +38,22 @@ class PyannoteDiarizer:
         self,
         location: ModelLocation,
         *,
+        speed: DiarizationSpeed = "exact",
         device: str | None = None,
-        segmentation_batch_size: int = 32,
-        embedding_batch_size: int = 32,
+        batch_sizes: BatchSizes | None = None,
         eager_imports: bool = False,
     ) -> None:
-        """Load a pipeline from its folder.
+        """Load a pipeline from its folder. `batch_sizes` default to what the device likes.
 
         Raises ModelNotFound if the folder holds no diarization pipeline, OutOfMemory, ModelFailed.
         """
         self._thread = ModelThread("pyannote")
         self._pipeline = self._thread.load(
-            lambda: load_pipeline(location, choose_device(device), eager_imports=eager_imports)
+            lambda: SpeakerPipeline(
+                load_pipeline(location, choose_device(device), eager_imports=eager_imports), speed
+            )
         )
-        self._clustering = Clustering(self._pipeline.clustering)
-        self._pipeline.clustering = self._clustering
-        self._pipeline.segmentation_batch_size = segmentation_batch_size
-        self._pipeline.embedding_batch_size = embedding_batch_size
+        self._sizes = batch_sizes or BatchSizes.best_on(self._pipeline.device)
 
     def diarize(
         self,
@@ -66,94 +67,60 @@ class PyannoteDiarizer:
         if not len(waveform.samples):
             return Diarization((), ())
         while True:
-            diarization = self._attempt(waveform, speakers, _Hook(progress, cancelled))
+            diarization = self._attempt(waveform, speakers, _Watch(progress, cancelled))
             if diarization is not None:
                 progress(1.0)
                 return diarization
 
     def _attempt(
-        self, waveform: Waveform, speakers: SpeakerCount, hook: _Hook
+        self, waveform: Waveform, speakers: SpeakerCount, watch: _Watch
     ) -> Diarization | None:
         """Run the pipeline. If memory runs out, halve the batches and return None."""
         try:
-            return self._thread.call(lambda: self._run(waveform, speakers, hook))
+            return self._thread.call(lambda: self._run(waveform, speakers, watch))
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
         release_memory()
-        if not self._halve_batches():
+        smaller = self._sizes.halved()
+        if smaller is None:
             raise OutOfMemory(
                 "the speaker model ran out of memory on the smallest batch; use a GPU with more "
                 "memory, or try again later"
             )
+        self._sizes = smaller
         return None
 
-    def _halve_batches(self) -> bool:
-        """Use smaller batches from now on. Return False if they are the smallest already."""
-        pipeline = self._pipeline
-        largest: int = max(pipeline.segmentation_batch_size, pipeline.embedding_batch_size)
-        pipeline.segmentation_batch_size = max(1, pipeline.segmentation_batch_size // 2)
-        pipeline.embedding_batch_size = max(1, pipeline.embedding_batch_size // 2)
-        return largest > 1
-
-    def _run(self, waveform: Waveform, speakers: SpeakerCount, hook: _Hook) -> Diarization:
-        hook(None)
-        with tf32_restored():
-            output = self._pipeline(
-                _file(waveform),
-                num_speakers=speakers.exact,
-                min_speakers=speakers.at_least,
-                max_speakers=speakers.at_most,
-                hook=hook,
-            )
-        found = _named(
-            _turns(output.speaker_diarization, waveform),
-            _turns(output.exclusive_speaker_diarization, waveform),
-        )
-        warnings = count_warnings(speakers, found.num_speakers, self._clustering.overruled)
-        return replace(found, warnings=tuple(warnings))
+    def _run(self, waveform: Waveform, speakers: SpeakerCount, watch: _Watch) -> Diarization:
+        with ieee_floats():
+            found = self._pipeline.run(waveform.samples, speakers, sizes=self._sizes, watch=watch)
+        named = _named(_turns(found.ordinary, waveform), _turns(found.exclusive, waveform))
+        overruled = self._pipeline.clustering.overruled
+        warnings = count_warnings(speakers, named.num_speakers, overruled)
+        return replace(named, warnings=tuple(warnings))
 
 
-class _Hook:
-    """The callback of a running pipeline: pass progress on, end the run if it was cancelled."""
+class _Watch:
+    """Passes the progress of a run on, and ends the run if it was cancelled."""
 
     def __init__(self, progress: Progress, cancelled: IsCancelled) -> None:
         self._progress = progress
         self._cancelled = cancelled
 
-    def __call__(
-        self,
-        step: str | None,
-        *_: object,
-        completed: int | None = None,
-        total: int | None = None,
-        **__: object,
-    ) -> None:
+    def __call__(self, step: str, completed: int = 1, total: int = 1) -> None:
+        """See `core.speakers.pipeline.Watch`."""
         if self._cancelled():
             raise Cancelled("the job was cancelled while its speakers were looked for")
-        if step in _STEPS:
-            start, end = _STEPS[step]
-            done = min(1.0, completed / total) if completed is not None and total else 1.0
-            self._progress(start + (end - start) * done)
+        start, end = _STEPS[step]
+        self._progress(start + (end - start) * completed / total)
 
 
-def _file(waveform: Waveform) -> dict[str, Any]:
-    """Return the waveform in the form that pyannote takes. The samples are not copied."""
-    import torch
-
-    return {"waveform": torch.from_numpy(waveform.samples)[None], "sample_rate": SAMPLE_RATE}
-
-
-def _turns(annotation: Any, waveform: Waveform) -> list[Turn]:
-    """Return pyannote's annotation as sorted turns in the recording's time, cut to the waveform."""
-    tracks = (
-        (segment.start, min(segment.end, waveform.duration), label)
-        for segment, _, label in annotation.itertracks(yield_label=True)
-    )
+def _turns(regions: Iterable[Region], waveform: Waveform) -> list[Turn]:
+    """Return sorted regions as sorted turns in the recording's time, cut to the waveform."""
     turns = [
-        Turn(waveform.start + start, waveform.start + end, str(label))
-        for start, end, label in tracks
-        if end > start
+        Turn(waveform.start + start, waveform.start + min(end, waveform.duration), str(cluster))
+        for start, end, cluster in regions
+        if min(end, waveform.duration) > start
     ]
     return sorted(turns, key=lambda turn: (turn.start, turn.end))
 

@@ -5,6 +5,8 @@ A TDT decoder can let a word last until the next one, far into a pause.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from core.domain.timeline import Span, Word
 
 # Speech has 12 to 15 written letters a second. The cap allows a word half that speed and a
@@ -21,12 +23,18 @@ _SIGNS_READ_ALOUD = frozenset("%&@+=$€£¥°")
 
 def spoken_span(word: Word) -> Span:
     """Return the portion of a word's span in which it can have been spoken; at least 80 ms."""
-    length = max(SHORTEST_WORD_S, word.duration)
-    if length > LENGTHENING_S:  # else it is short enough whatever is written
-        length = min(length, _longest(word.text))
-    return Span(word.start, word.start + length)
+    return Span(word.start, spoken_end(word))
 
 
+def spoken_end(word: Word) -> float:
+    """Return the seconds at which the word must have been spoken."""
+    length = word.end - word.start
+    if length <= LENGTHENING_S:  # short enough whatever is written
+        return word.start + max(SHORTEST_WORD_S, length)
+    return word.start + min(length, _longest(word.text))
+
+
+@lru_cache(maxsize=4096)
 def _longest(text: str) -> float:
     letters = sum(map(str.isalpha, text))
     figures = sum(char.isdigit() or char in _SIGNS_READ_ALOUD for char in text)

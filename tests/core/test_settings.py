@@ -38,6 +38,18 @@ def test_variables_are_read_by_their_names_in_capitals(monkeypatch: pytest.Monke
     assert (settings.model_id, settings.max_audio_duration) == ("embedded", 3600)
 
 
+def test_diarization_is_exact_unless_it_is_asked_to_be_fast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In any spelling; there is nothing else to ask for."""
+    assert Settings.from_environment().diarization_speed == "exact"
+    monkeypatch.setenv("DIARIZATION_SPEED", " Fast")
+    assert Settings.from_environment().diarization_speed == "fast"
+    monkeypatch.setenv("DIARIZATION_SPEED", "turbo")
+    with pytest.raises(SettingsError, match="DIARIZATION_SPEED: Input should be 'exact' or 'fast'"):
+        Settings.from_environment()
+
+
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """A form that sends every field sends many empty ones."""
     monkeypatch.setenv("MODEL_ID", "")

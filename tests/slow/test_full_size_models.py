@@ -72,32 +72,6 @@ def parakeet_tdt_0_6b_v2(folder: Path) -> Path:
     return path
 
 
-def community_1(folder: Path) -> Path:
-    """Segmentation-3.0's PyanNet, WeSpeaker's ResNet34 and a PLDA from 256 to 128 dimensions,
-    random weights, VBx clustering.
-    """
-    segmentation = models.segmentation_model(
-        sincnet={"stride": 10},
-        lstm={
-            "hidden_size": 128,
-            "num_layers": 4,
-            "bidirectional": True,
-            "monolithic": True,
-            "dropout": 0.5,
-        },
-        linear={"hidden_size": 128, "num_layers": 2},
-    )
-    embedding = models.embedding_model("WeSpeakerResNet34")
-    assert sum(parameter.numel() for parameter in segmentation.parameters()) == pytest.approx(
-        1.47e6, rel=0.01
-    )
-    assert sum(parameter.numel() for parameter in embedding.parameters()) == pytest.approx(
-        6.63e6, rel=0.01
-    )
-    assert embedding.dimension == 256
-    return models.speaker_pipeline(folder / "pipeline", segmentation, embedding, lda_dimension=128)
-
-
 def test_speech_model_of_full_size_transcribes_a_minute(tmp_path, minute):
     """All utterances pass through 616 million parameters, on the device that the machine has."""
     with measured("building parakeet-tdt-0.6b-v2"):
@@ -127,7 +101,7 @@ def test_speaker_models_of_full_size_diarize_a_minute(tmp_path, minute):
     recording.
     """
     with measured("building community-1"):
-        folder = community_1(tmp_path)
+        folder = models.community_1(tmp_path)
     with measured("loading it"):
         diarizer = PyannoteDiarizer(find_diarization_model(str(folder)))
     with measured(f"diarizing {DURATION_S} s"):

@@ -7,6 +7,7 @@ import pytest
 from core.domain.timeline import Diarization
 from core.media.audio import SAMPLE_RATE, Waveform
 from core.modelstore import find_diarization_model
+from core.speakers.pipeline import BatchSizes
 from core.speakers.pyannote import PyannoteDiarizer
 from tests import golden
 from tests.core.speakers.calls import diarize
@@ -16,9 +17,7 @@ from tests.core.speakers.calls import diarize
 def diarizer() -> PyannoteDiarizer:
     """The embedded pipeline, on the CPU."""
     location = find_diarization_model("embedded")
-    return PyannoteDiarizer(
-        location, device="cpu", segmentation_batch_size=4, embedding_batch_size=4
-    )
+    return PyannoteDiarizer(location, device="cpu", batch_sizes=BatchSizes(4, 4))
 
 
 @pytest.fixture(scope="package")

@@ -8,6 +8,7 @@ import torch
 from core.domain.request import SpeakerCount
 from core.errors import ModelNotFound
 from core.modelstore import ModelLocation, Places, find_diarization_model
+from core.speakers.loading import load_pipeline
 from core.speakers.pyannote import PyannoteDiarizer
 from tests import golden
 from tests.core.speakers.calls import diarize
@@ -89,6 +90,20 @@ def test_damaged_weights_are_refused(tmp_path):
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ModelNotFound, match="check its files"):
         PyannoteDiarizer(find_diarization_model(str(folder)))
+
+
+def test_pipeline_without_parameters_has_pyannotes_own_or_is_refused(tmp_path):
+    """VBx has defaults, the clustering of version 3 does not."""
+    folder = tmp_path / "pipeline"
+    shutil.copytree(find_diarization_model("embedded").path, folder)
+    config = (folder / "config.yaml").read_text().split("\nparams:")[0]
+    (folder / "config.yaml").write_text(config)
+    location = ModelLocation(folder, "a test", "pyannote")
+    parameters = load_pipeline(location, "cpu").parameters(instantiated=True)
+    assert parameters["clustering"] == {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8}
+    (folder / "config.yaml").write_text(config.replace("VBxClustering", "AgglomerativeClustering"))
+    with pytest.raises(ModelNotFound, match="lacks parameters"):
+        load_pipeline(location, "cpu")
 
 
 def test_no_telemetry_is_recorded(diarizer):

@@ -13,6 +13,7 @@ from core.domain.timeline import Diarization, Turn
 from core.errors import Cancelled, ModelFailed, OutOfMemory
 from core.media.audio import SAMPLE_RATE, Waveform
 from core.modelstore import find_diarization_model
+from core.speakers.pipeline import BatchSizes
 from core.speakers.pyannote import PyannoteDiarizer, _named
 from tests import golden
 from tests.core.speakers.calls import diarize
@@ -148,17 +149,19 @@ class Hungry(PyannoteDiarizer):
     capacity = 4
 
     def _run(self, *arguments):
-        if self._pipeline.embedding_batch_size > self.capacity:
+        if self._sizes.embedding > self.capacity:
             torch.empty(1 << 50)
         return super()._run(*arguments)
 
 
 def test_out_of_memory_halves_the_batches_until_they_fit(exchange, brief_answer):
     """The answer is the same, and the next job starts with the batches that fitted."""
-    hungry = Hungry(find_diarization_model("embedded"), device="cpu")
+    hungry = Hungry(
+        find_diarization_model("embedded"), device="cpu", batch_sizes=BatchSizes(32, 32)
+    )
     found = diarize(hungry, exchange)
     assert [turn.speaker for turn in found.turns] == [turn.speaker for turn in brief_answer.turns]
-    assert hungry._pipeline.embedding_batch_size == 4
+    assert hungry._sizes == BatchSizes(4, 4)
 
 
 def test_out_of_memory_on_the_smallest_batch_is_an_error(diarizer):
@@ -167,7 +170,7 @@ def test_out_of_memory_on_the_smallest_batch_is_an_error(diarizer):
     hungry.capacity = 0
     with pytest.raises(OutOfMemory, match="smallest batch"):
         diarize(hungry, golden.load("sentences").waveform)
-    assert hungry._pipeline.segmentation_batch_size == hungry._pipeline.embedding_batch_size == 1
+    assert hungry._sizes == BatchSizes(1, 1)
 
 
 def test_failing_gpu_replaces_the_worker(diarizer):
