@@ -13,11 +13,11 @@ import anyio
 import httpx2
 import stamina
 
+from core.domain.codes import is_retryable
 from core.domain.http_status import is_transient
 from core.domain.request import LocalFile, Source
 from core.domain.timeline import Transcript
 from core.domain.watch import Stage, Watch
-from core.domain.codes import is_retryable
 from core.errors import EndpointRefused, EndpointUnavailable, JobFailed, SettingsError
 from core.flows.together import all_or_none
 from core.media import fetch

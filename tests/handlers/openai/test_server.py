@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core import errors as core_errors
-from core.domain.codes import is_retryable
+from core.domain.codes import SECOND_CODES, is_retryable
 from core.domain.request import LocalFile
 from core.errors import SettingsError, WorkerError
 from handlers.openai import responding, serving
@@ -125,9 +124,7 @@ def test_a_bug_is_an_internal_error_without_its_text(
 
 def test_every_code_has_a_status() -> None:
     """What may succeed later is 408 or 5xx, which official clients repeat; the rest is not."""
-    codes = {kind.code: kind for kind in _kinds(WorkerError)}
-    codes[core_errors.DiskFailed.code_if_retryable] = core_errors.DiskFailed
-    for code in codes:
+    for code in {kind.code for kind in _kinds(WorkerError)} | SECOND_CODES:
         status = status_of(code)
         assert 400 <= status < 600
         if is_retryable(code):
