@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from training.dialogues import Dialogue, Placed, SpeakerTurn, write_dialogue
 from training.voices import SAMPLE_RATE, TimedWord, Utterance
 
+INT16 = 32_768
 FRAME = SAMPLE_RATE // 50
 QUIET_DB = 35.0
 """What is this far below the loudest 20 ms of a clip is not speech."""
@@ -19,7 +21,7 @@ PAUSE_S = 0.3
 """A shorter pause belongs to the turn."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clip:
     """What one person says in one go."""
 
@@ -67,12 +69,21 @@ class Clip:
         return float(self.spans[index][0] + spoken_s - lengths[index])
 
 
+def joined(clips: Sequence[Clip], pause_s: float) -> Clip:
+    """Return one person's clips as one, with a pause between them."""
+    pause = np.zeros(round(pause_s * SAMPLE_RATE), np.float32)
+    pieces = [piece for clip in clips for piece in (clip.samples, pause)][:-1]
+    name = "+".join(clip.name for clip in clips)
+    text = " ".join(clip.text for clip in clips)
+    return Clip(name, clips[0].person, np.concatenate(pieces), text)
+
+
 def read_wav(path: Path) -> np.ndarray:
     """Return float32 (n,) of a wav of 16 bit, 16 kHz mono."""
     with wave.open(str(path), "rb") as file:
         assert (file.getframerate(), file.getnchannels()) == (SAMPLE_RATE, 1)
         data = file.readframes(file.getnframes())
-    return np.frombuffer(data, "<i2").astype(np.float32) / 32_768
+    return np.frombuffer(data, "<i2").astype(np.float32) / INT16
 
 
 def conversation(samples: np.ndarray, placed: list[tuple[Placed, Clip]]) -> Dialogue:

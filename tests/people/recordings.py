@@ -1,8 +1,9 @@
 """Recordings of people, each with its words and turns in the form of `training.dialogues`.
 
 - `call`: a telephone call of two women, which pyannote.audio ships as its sample.
-- `austen-…`: a reader of Sense and Sensibility; `cards-…`: a man who names playing cards. Both are
-  of Debian's pocketsphinx-testdata.
+- `austen-…`: a reader of Sense and Sensibility; `cards-…`: a man who names playing cards;
+  `commands-…`: another who commands a robot and reads digits. All are of Debian's
+  pocketsphinx-testdata.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.people.clips import Clip, read_wav, write_clip
-from training.dialogues import Dialogue, SpeakerTurn, SpokenWord, write_dialogue
-from training.voices import SAMPLE_RATE
+from tests.people.clips import INT16, Clip, read_wav, write_clip
+from training.dialogues import (
+    Dialogue,
+    SpeakerTurn,
+    SpokenWord,
+    read_reference,
+    write_dialogue,
+)
 
 TEST_DATA = "usr/share/pocketsphinx/test/data"
 _LINE = re.compile(r"<s> (.+?) *</s> \((.+)\)")
@@ -40,7 +46,8 @@ class Line:
 def sample_folder() -> Path:
     """Return the folder in which pyannote.audio has its sample."""
     spec = find_spec("pyannote.audio")
-    assert spec and spec.origin
+    assert spec
+    assert spec.origin
     return Path(spec.origin).parent / "sample"
 
 
@@ -82,41 +89,43 @@ def write_call(folder: Path) -> None:
     shutil.copyfile(source, write_dialogue(call, folder / "call", "wav"))
 
 
-def call_clips() -> list[Clip]:
-    """Return the stretches of the call in which one of the women speaks alone."""
-    samples = read_wav(sample_folder() / "sample.wav")
-    cuts = {"beep": (10.70, 12.54, 5), "jersey": (12.54, 14.35, 6), "texas": (14.70, 17.90, 7),
-            "difference": (21.85, 24.02, 10)}  # fmt: skip
-    lines = call_lines()
-    return [
-        Clip(
-            name,
-            lines[index].person,
-            samples[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)],
-            lines[index].text,
-        )
-        for name, (start, end, index) in cuts.items()
-    ]
-
-
 # --- readings ---
+
+
+COMMANDS = {
+    "goforward.raw": "go forward ten meters",
+    "something.raw": "go somewhere and do something",
+    "tidigits/dhd.2934z.raw": "two nine three four zero",
+}
+"""The package has no list of these: a grammar, a name and a name say what they are."""
 
 
 def write_readings(package: Path, folder: Path) -> None:
     """Write a recording for each clip in the files of Debian's package."""
     data = package / TEST_DATA
-    texts = {"librivox": "transcription", "cards": "cards.transcription"}
-    for part, person in (("librivox", "austen"), ("cards", "cards")):
-        for row in (data / part / texts[part]).read_text().splitlines():
-            text, name = _LINE.fullmatch(row).groups()  # type: ignore[union-attr]
-            samples = read_wav(data / part / f"{name}.wav")
-            write_clip(Clip(f"{person}-{name[-4:]}", person, samples, text), folder)
+    for clip in (
+        *_listed(data / "librivox", "transcription", "austen"),
+        *_listed(data / "cards", "cards.transcription", "cards"),
+        *_commands(data),
+    ):
+        write_clip(clip, folder)
+
+
+def _listed(folder: Path, texts: str, person: str) -> Iterator[Clip]:
+    for row in (folder / texts).read_text().splitlines():
+        if found := _LINE.fullmatch(row):
+            samples = read_wav(folder / f"{found[2]}.wav")
+            yield Clip(f"{person}-{found[2][-4:]}", person, samples, found[1])
+
+
+def _commands(data: Path) -> Iterator[Clip]:
+    for file, text in COMMANDS.items():
+        samples = np.fromfile(data / file, "<i2").astype(np.float32) / INT16
+        yield Clip(f"commands-{file.split('.')[-2]}", "commands", samples, text)
 
 
 def reading_clips(folder: Path) -> list[Clip]:
     """Return the clips that `write_readings` has written."""
-    from training.dialogues import read_reference
-
     return [
         Clip(path.stem, path.stem.split("-")[0], read_wav(path), text)
         for path in sorted(folder.glob("*-*.wav"))
