@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ROLES := single diarization transcription orchestrator dev
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed and this is %s; name another one: make PYTHON=python3.12" % sys.version.split()[0])
 
-PEOPLE ?= .people
+PEOPLE := .people
 
 .PHONY: help demo demo-people serve test test-slow people test-people images test-images check fix lock clean
 
@@ -43,7 +43,7 @@ $(PEOPLE)/.made: requirements/people.txt | $(STAMP)
 	@touch $@
 
 test-people: $(PEOPLE)/.made  ## run the real workers on recordings of people
-	PEOPLE_DIR=$(PEOPLE) $(BIN)/python -m pytest -m people tests/people
+	$(BIN)/python -m pytest -m people tests/people
 
 images: $(STAMP)  ## build the four container images with whatever engine answers
 	$(BIN)/python -m tests.images.build
