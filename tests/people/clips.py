@@ -15,7 +15,7 @@ from training.voices import SAMPLE_RATE, TimedWord, Utterance
 
 INT16 = 32_768
 FRAME = SAMPLE_RATE // 50
-QUIET_DB = 35.0
+QUIET_DB = 30.0
 """What is this far below the loudest 20 ms of a clip is not speech."""
 PAUSE_S = 0.3
 """A shorter pause belongs to the turn."""
