@@ -47,7 +47,8 @@ from training.diarization_scores import annotation, score
 COLLAR_S = 5
 APART_S = 2.0
 """Words of one speaker that are further apart are scored as two segments."""
-THREADS = 2
+THREADS = 1
+"""Of each library, in every process: more of them fight for the cores of a shared machine."""
 _spelled = EnglishTextNormalizer()
 
 

@@ -58,8 +58,8 @@ def batched(people: People) -> Run:
 def _faster_whisper(people: People, *, batched: bool) -> Run:
     from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-    # int8 and one thread a core is what the worker chooses on a CPU.
-    model = WhisperModel(str(people.speech), device="cpu", compute_type="int8", cpu_threads=2)
+    # int8 is what the worker chooses on a CPU.
+    model = WhisperModel(str(people.speech), device="cpu", compute_type="int8", cpu_threads=1)
     pipeline = BatchedInferencePipeline(model)
 
     def run(recording: Path) -> Answer:
