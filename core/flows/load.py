@@ -14,11 +14,14 @@ from core.settings import Settings
 from core.speakers.diarizer import Diarizer
 from core.speakers.pyannote import PyannoteDiarizer
 from core.speech.engine import SpeechEngine
-from core.speech.languages import languages_of
 from core.speech.parakeet import ParakeetModel
 from core.speech.transcriber import BatchTranscriber, Transcriber
+from core.speech.whisper import WhisperModel
 
-_ENGINES: dict[str, Callable[..., SpeechEngine]] = {"nemo": ParakeetModel}
+_ENGINES: dict[str, Callable[..., SpeechEngine]] = {
+    "nemo": ParakeetModel,
+    "whisper": WhisperModel,
+}
 """The engines of speech models, by `ModelLocation.kind`."""
 
 
@@ -57,7 +60,6 @@ def _load_transcriber(settings: Settings) -> Transcriber:
         return BatchTranscriber(
             lambda: load(location.path, eager_imports=settings.eager_imports),
             name=name,
-            languages=languages_of(name),
         )
 
 

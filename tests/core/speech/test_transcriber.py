@@ -20,8 +20,8 @@ from core.errors import Cancelled, ModelFailed, OutOfMemory, UnsupportedLanguage
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import Utterance, utterances
 from core.modelstore import display_name, find_speech_model
-from core.speech.engine import Recognition, SpeechEngine
-from core.speech.languages import _NAMES, EUROPEAN, language_code, languages_of
+from core.speech.engine import Abilities, Recognition, SpeechEngine
+from core.speech.languages import _NAMES, EUROPEAN, language_code
 from core.speech.parakeet import ParakeetModel
 from core.speech.transcriber import WINDOW_BATCHES, BatchTranscriber
 from tests import golden
@@ -65,7 +65,6 @@ def _embedded(batch_s: float | None = None) -> BatchTranscriber:
     return BatchTranscriber(
         lambda: ParakeetModel(path, device="cpu"),
         name="embedded",
-        languages=languages_of("embedded"),
         batch_s=batch_s,
     )
 
@@ -156,6 +155,8 @@ class Sharing:
     """
 
     device = "cpu"
+    window_s = 0.0
+    abilities = Abilities()
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -221,6 +222,8 @@ class Counting:
     """A speech model that hears in every utterance one word: how many samples it has."""
 
     device = "cpu"
+    window_s = 0.0
+    abilities = Abilities()
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -272,9 +275,7 @@ def around(
     model: SpeechEngine, *, batch_s: float = 10.0, model_id: str = "some/model"
 ) -> BatchTranscriber:
     """A transcriber around a model."""
-    return BatchTranscriber(
-        lambda: model, name=model_id, languages=languages_of(model_id), batch_s=batch_s
-    )
+    return BatchTranscriber(lambda: model, name=model_id, batch_s=batch_s)
 
 
 def pieces(durations_s: Iterable[float], level: float = 0.0) -> Iterator[Utterance]:
