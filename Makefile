@@ -3,7 +3,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-ROLES := single diarization transcription orchestrator dev
+ROLES := single single-whisper diarization transcription transcription-whisper orchestrator dev
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed and this is %s; name another one: make PYTHON=python3.12" % sys.version.split()[0])
 
 PEOPLE := .people

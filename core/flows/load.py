@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 
 from core import modelstore
+from core.errors import ModelNotFound
 from core.flows.diarization import DiarizationFlow
 from core.flows.recording import Reader
 from core.flows.single import SingleFlow
@@ -23,6 +25,8 @@ _ENGINES: dict[str, Callable[..., SpeechEngine]] = {
     "whisper": WhisperModel,
 }
 """The engines of speech models, by `ModelLocation.kind`."""
+_LIBRARIES = {"nemo": "nemo", "whisper": "faster_whisper"}
+"""The library that each engine imports; not every image has both."""
 
 
 def load_single(settings: Settings) -> SingleFlow:
@@ -55,12 +59,22 @@ def _reader(settings: Settings) -> Reader:
 def _load_transcriber(settings: Settings) -> Transcriber:
     location = modelstore.find_speech_model(settings.model_id, token=settings.hub_token)
     name = modelstore.display_name(settings.model_id)
-    load = _ENGINES[location.kind]
+    load = _engine(location.kind, name)
     with modelstore.verified(location):
         return BatchTranscriber(
             lambda: load(location.path, eager_imports=settings.eager_imports),
             name=name,
         )
+
+
+def _engine(kind: str, model: str) -> Callable[..., SpeechEngine]:
+    if importlib.util.find_spec(_LIBRARIES[kind]) is None:
+        other = "SPEECH=parakeet" if kind == "nemo" else "SPEECH=whisper"
+        raise ModelNotFound(
+            f"{model} is a model for {_LIBRARIES[kind]}, which this image does not have: set "
+            f"MODEL_ID to another model, or build the image with --build-arg {other}"
+        )
+    return _ENGINES[kind]
 
 
 def _load_diarizer(settings: Settings) -> Diarizer:

@@ -6,13 +6,14 @@ after a pause over all of it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain.timeline import Word
+from core.domain.timeline import Character, Word
 from core.media.audio import SAMPLE_RATE, Samples
 from core.speech.drafts import loop_start
 from core.speech.engine import Recognition
@@ -32,9 +33,9 @@ _LONG_S = 0.4
 _PAUSE_S = 0.2
 """No word has so long a pause in it."""
 _HASTE_S = 0.06
-"""Nobody says a word in less, but for a few between others."""
+"""Nobody says a word in less, but the attention gives short ones no more at times."""
 _HASTY = 3
-"""So many such words in a row were not said."""
+"""So many such words at the end are text past the end."""
 
 Levels = NDArray[np.float64]
 """Decibels of full scale by frames of 10 ms; float64, shape (frames,)."""
@@ -61,28 +62,39 @@ def heard_words(found: Recognition, samples: Samples) -> Recognition:
     sound = levels(samples)
     floor = max(_SILENCE_DBFS, float(np.percentile(sound, 95)) - _UNHEARD_DB)
     end = loop_start([word.text for word in found.words])
-    hasty = _hasty(found.words)
+    unsaid = _unsaid(found.words[:end])
     kept = [
         index
         for index, word in enumerate(found.words[:end])
-        if index not in hasty and _loudest(word, sound) > floor
+        if index not in unsaid and _loudest(word, sound) > floor
     ]
-    return replace(
-        found,
-        words=tuple(_trimmed(found.words[index], sound) for index in kept),
-        characters=tuple(found.characters[index] for index in kept),
+    words = tuple(_trimmed(found.words[index], sound) for index in kept)
+    characters = tuple(
+        _within(found.characters[index], word) for index, word in zip(kept, words, strict=True)
     )
+    return replace(found, words=words, characters=characters)
 
 
-def _hasty(words: Sequence[Word]) -> set[int]:
-    """Return the words of runs that nobody could say so fast."""
-    runs: list[list[int]] = [[]]
-    for index, word in enumerate(words):
-        if word.duration < _HASTE_S:
-            runs[-1].append(index)
-        elif runs[-1]:
-            runs.append([])
-    return {index for run in runs if len(run) >= _HASTY for index in run}
+def _unsaid(words: Sequence[Word]) -> set[int]:
+    """Return the words that take no time: those that repeat others, and a whole end."""
+    hasty = {index for index, word in enumerate(words) if word.duration < _HASTE_S}
+    repeats = {
+        index for index in hasty if index and words[index].letters == words[index - 1].letters
+    }
+    tail = set(itertools.takewhile(hasty.__contains__, range(len(words) - 1, -1, -1)))
+    return repeats | (tail if len(tail) >= _HASTY else set())
+
+
+def _within(characters: Sequence[Character], word: Word) -> tuple[Character, ...]:
+    """Return the characters of a word that was trimmed."""
+    return tuple(
+        replace(
+            one,
+            start=min(max(one.start, word.start), word.end),
+            end=min(max(one.end, word.start), word.end),
+        )
+        for one in characters
+    )
 
 
 def _frames(start_s: float, end_s: float) -> slice:

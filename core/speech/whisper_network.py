@@ -11,6 +11,7 @@ import numpy as np
 
 from core.domain.request import Decoding
 from core.engine.accelerator import is_device_fault, is_out_of_memory
+from core.engine.cuda_libraries import load_cublas
 from core.errors import ModelNotFound
 from core.media.audio import SAMPLE_RATE, Samples
 from core.speech.drafts import Draft
@@ -179,6 +180,8 @@ def _load(path: Path, device: str) -> Any:
     from faster_whisper import WhisperModel
     from faster_whisper.feature_extractor import FeatureExtractor
 
+    if device == "cuda":
+        load_cublas()
     ctranslate2.set_random_seed(0)
     try:
         # int8 is twice as fast as float32 on a CPU; a GPU computes in the type of the files.

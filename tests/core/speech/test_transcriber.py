@@ -20,7 +20,7 @@ from core.errors import Cancelled, ModelFailed, OutOfMemory, UnsupportedLanguage
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import Utterance, utterances
 from core.modelstore import display_name, find_speech_model
-from core.speech.engine import Abilities, Recognition, SpeechEngine
+from core.speech.engine import Abilities, Guess, Recognition, SpeechEngine
 from core.speech.languages import _NAMES, EUROPEAN, language_code
 from core.speech.parakeet import ParakeetModel
 from core.speech.transcriber import WINDOW_BATCHES, BatchTranscriber
@@ -271,6 +271,24 @@ class Faulty(Counting):
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
 
+class Polyglot(Counting):
+    """A model that hears German, but a short stretch of it as Dutch if it is not told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, str | None]] = []
+
+    def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
+        """Say the language in which it was heard."""
+        self.asked += [(len(samples), decoding.language) for samples in arrays]
+        return [self._heard(len(samples) / SAMPLE_RATE, decoding.language) for samples in arrays]
+
+    def _heard(self, duration_s: float, told: str | None) -> Recognition:
+        code = told or ("nl" if duration_s < 5 else "de")
+        guess = None if told else Guess(code, 0.9 if code == "de" else 0.5)
+        return Recognition((Word(0.0, duration_s, code),), guess=guess)
+
+
 def around(
     model: SpeechEngine, *, batch_s: float = 10.0, model_id: str = "some/model"
 ) -> BatchTranscriber:
@@ -495,3 +513,24 @@ def test_every_language_is_known_by_its_names():
 def test_european_model_has_25_languages():
     """As on its model card."""
     assert len(EUROPEAN) == 25
+
+
+# --- detected languages ---
+
+
+def test_language_of_the_recording_decides_where_a_stretch_is_doubtful():
+    """It is decoded once more, in that language, which the answer names."""
+    model = Polyglot()
+    answer = transcribe(around(model, batch_s=60), pieces([3.0, 20.0, 20.0]))
+    assert [word.text for word in answer.words] == ["de", "de", "de"]
+    assert answer.language == "de"
+    assert model.asked[-1] == (3 * SAMPLE_RATE, "de")
+    assert len(model.asked) == 4
+
+
+def test_given_language_is_not_put_to_the_vote():
+    """Nothing is decoded twice."""
+    model = Polyglot()
+    answer = transcribe(around(model, batch_s=60), pieces([3.0, 20.0]), language="nl")
+    assert [word.text for word in answer.words] == ["nl", "nl"]
+    assert (answer.language, len(model.asked)) == ("nl", 2)
