@@ -8,9 +8,11 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python3 -m venv /opt/uv && /opt/uv/bin/python -m pip install --quiet --require-hashes -r /requirements/uv.txt
 
 FROM ${BASE_IMAGE} AS locks
+# The engine of speech, parakeet or whisper: whose locks are used.
+ARG SPEECH=parakeet
 WORKDIR /locks
 COPY requirements/ /requirements/
-RUN cp /requirements/*.txt . && python3 /requirements/shared.py
+RUN cp /requirements/*.txt . && python3 /requirements/shared.py "$SPEECH"
 
 FROM ${BASE_IMAGE} AS dependencies
 # Writable are /tmp and TEMP_DIR alone, so that a read-only root will do: all caches follow HOME. No telemetry.

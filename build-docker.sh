@@ -5,10 +5,12 @@ set -euo pipefail
 usage() {
   cat <<'END'
 usage: ./build-docker.sh --username U [--all | --single --diarization --transcription --orchestrator]
-                         [--tag T] [--push] [--platform linux/amd64] [--bake] [--dry-run]
+                         [--speech whisper] [--tag T] [--push] [--platform linux/amd64] [--bake] [--dry-run]
 
   --username U   the images are named U/parakeet-<role>; a registry may stand before it: registry.example.com/me
   --all          all four; or name the roles, as many as you like
+  --speech E     the engine of speech: parakeet (default) or whisper; with whisper the images of the roles
+                   that have one are named U/parakeet-<role>-whisper, and have no NeMo
   --tag T        default: latest
   --push         push each image when it is built; log in first
   --platform P   default: linux/amd64, which is what RunPod runs
@@ -27,10 +29,10 @@ refuse() {
   exit 2
 }
 
-username='' tag=latest platform=linux/amd64 push=false bake=false dry_run=false roles=()
+username='' speech=parakeet tag=latest platform=linux/amd64 push=false bake=false dry_run=false roles=()
 while (($#)); do
   case $1 in
-    --username | --tag | --platform)
+    --username | --speech | --tag | --platform)
       [[ ${2:-} && $2 != --* ]] || refuse "$1 needs a value"
       printf -v "${1#--}" %s "$2"
       shift
@@ -50,6 +52,7 @@ done
 [[ $username =~ ^[a-z0-9][a-z0-9._:/-]*[a-z0-9]$|^[a-z0-9]$ ]] || refuse "--username $username: lower-case letters, digits and . _ - / are possible"
 [[ $tag =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]] || refuse "--tag $tag: letters, digits and . _ - are possible"
 [[ $platform =~ ^linux/(amd64|arm64)$ ]] || refuse "--platform $platform: linux/amd64 and linux/arm64 are possible"
+[[ $speech =~ ^(parakeet|whisper)$ ]] || refuse "--speech $speech: parakeet and whisper are possible"
 ((${#roles[@]})) || refuse 'name a role, or --all'
 
 # MODEL@COMMIT; which variables it comes from is said where one is missing.
@@ -64,8 +67,20 @@ pinned() {
   printf %s "$id@$revision"
 }
 
+# Whether the role's image is another one with this engine of speech.
+is_whisper() {
+  [[ $speech == whisper && $1 =~ ^(single|transcription)$ ]]
+}
+
+image() {
+  printf %s "$username/parakeet-$1"
+  ! is_whisper "$1" || printf %s -whisper
+}
+
 weights() {
-  [[ $1 == diarization ]] || pinned MODEL_ID MODEL_REVISION nvidia/parakeet-tdt-0.6b-v2
+  local default=nvidia/parakeet-tdt-0.6b-v2
+  [[ $speech == parakeet ]] || default=mobiuslabsgmbh/faster-whisper-large-v3-turbo
+  [[ $1 == diarization ]] || pinned MODEL_ID MODEL_REVISION "$default"
   [[ $1 != single ]] || printf ' '
   [[ $1 == transcription ]] || pinned DIARIZATION_MODEL_ID DIARIZATION_MODEL_REVISION pyannote/speaker-diarization-community-1
 }
@@ -79,8 +94,9 @@ trap 'rm -f "$token_file"' EXIT
 build_command() { # fills command
   local file=Dockerfile
   [[ $1 == single ]] || file+=.$1
-  command=("$docker" build --platform "$platform" --file "$file" --tag "$username/parakeet-$1:$tag"
+  command=("$docker" build --platform "$platform" --file "$file" --tag "$(image "$1"):$tag"
     --build-arg "VERSION=$tag" --build-arg "REVISION=$revision")
+  ! is_whisper "$1" || command+=(--build-arg SPEECH=whisper)
   [[ ! ${BASE_IMAGE:-} ]] || command+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
   [[ $bake == true && $1 != orchestrator ]] || { command+=(.) && return; }
   local baked
@@ -106,5 +122,5 @@ fi
 for role in "${roles[@]}"; do
   build_command "$role"
   run "${command[@]}"
-  [[ $push == false ]] || run "$docker" push "$username/parakeet-$role:$tag"
+  [[ $push == false ]] || run "$docker" push "$(image "$role"):$tag"
 done

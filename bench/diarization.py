@@ -41,7 +41,7 @@ from omegaconf import OmegaConf
 from bench.diarizers import STEPS, Spent, Way, load_ways
 from core.domain.request import SpeakerCount
 from core.domain.timeline import Diarization
-from core.media.audio import SAMPLE_RATE, Stream, Waveform, find_ffmpeg
+from core.media.audio import SAMPLE_RATE, Stream, Waveform
 from core.modelstore import ModelLocation, find_diarization_model
 from core.speakers.pyannote import PyannoteDiarizer
 from tests import models
@@ -54,7 +54,7 @@ HELD_OUT = Path("build/held-out")
 
 def read(path: Path, seconds: float | None = None) -> Waveform:
     """Decode a recording; repeat it or cut it to a length."""
-    waveform = Stream(path, ffmpeg=find_ffmpeg(), max_duration_s=86_400).read()
+    waveform = Stream(path, max_duration_s=86_400).read()
     if seconds is None:
         return waveform
     return Waveform(np.resize(waveform.samples, int(seconds * SAMPLE_RATE)), 0.0)

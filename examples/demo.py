@@ -1,10 +1,12 @@
-"""The main job on this machine: RunPod emulated, all four roles behind it, and a dialogue sent to
-the orchestrator.
+"""The main job on this machine: RunPod emulated, all roles behind it, and a dialogue sent to the
+orchestrator.
 
-    python -m examples.demo [recording] [--svg picture.svg]
+    python -m examples.demo [recording] [--svg picture.svg] [--config emulator/people.toml]
 
-The workers are the real ones, on the embedded models: NeMo, pyannote and the RunPod SDK's own loop.
-The answers stay in demo-output/. With --svg the run is drawn as well.
+The workers are the real ones, on the models that the emulator's configuration names: the embedded
+ones unless told otherwise. The answers stay in demo-output/. With --svg the run is drawn as well.
+If a file of words and speakers is beside the recording, as examples/dialogue.json is, the answer is
+compared with it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -39,15 +42,12 @@ from examples.recording import audio_field
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "examples/dialogue.mp3"
-TRUTH = ROOT / "examples/dialogue.json"
+CONFIG = ROOT / "emulator/demo.toml"
 OUTPUT = Path("demo-output")
-ROLES = ("single", "diarization", "transcription", "orchestrator")
 FORMATS = ("verbose_json", "srt", "vtt")
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 KEY = "demo"
 START_TIMEOUT_S = 300
-OPENING = 1 + len(ROLES)
-"""How many lines are printed before the transcript."""
 PICTURE_ROWS = 14
 """How many lines of the transcript the picture has."""
 
@@ -59,9 +59,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Transcribe a dialogue on the embedded models.")
     parser.add_argument("recording", nargs="?", type=Path, default=SAMPLE)
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the run as an SVG as well")
+    parser.add_argument("--config", type=Path, default=CONFIG, help="the emulator's, with models")
     options = parser.parse_args()
     try:
-        lines, answer = run(options.recording)
+        lines, answer = run(options.recording, options.config.resolve())
     except JobError as error:
         logs = OUTPUT / "workers"
         sys.exit(f"{error}\nthe logs of the workers are in {logs}" if logs.exists() else str(error))
@@ -73,28 +74,34 @@ def main() -> None:
         options.svg.write_text(picture(lines, answer), encoding="utf-8")
 
 
-def run(recording: Path) -> tuple[list[str], Job]:
+def run(recording: Path, config: Path) -> tuple[list[str], Job]:
     """Do it all; return the lines around the transcript, and the transcript."""
     field = audio_field(str(recording))
-    lines = [f"[bold]{recording.name}[/]: starting four workers (NeMo, pyannote) on this CPU …"]
+    known = roles(config)
+    lines = [f"[bold]{recording.name}[/]: starting {len(known)} workers on this CPU …"]
     console.print(lines[0])
-    with running_emulator() as base_url:
-        for line in ready_workers(base_url):
+    with running_emulator(config) as base_url:
+        for line in ready_workers(base_url, known):
             lines.append(line)
             console.print(line)
         answer, seconds = asyncio.run(transcribe(base_url, field))
-    lines += closing(answer, seconds, is_sample=recording == SAMPLE)
+    end = closing(answer, seconds, truth(recording))
     console.print(table(answer, answer["segments"]))
-    console.print(*lines[OPENING:], sep="\n")
-    return lines, answer
+    console.print(*end, sep="\n")
+    return [*lines, *end], answer
+
+
+def roles(config: Path) -> tuple[str, ...]:
+    """Return the endpoints of an emulator's configuration."""
+    return tuple(tomllib.loads(config.read_text(encoding="utf-8"))["endpoints"])
 
 
 @contextlib.contextmanager
-def running_emulator() -> Iterator[str]:
-    """Run the emulator with its demo configuration on a free port; yield the base URL of its
-    endpoints and end it afterwards.
+def running_emulator(config: Path) -> Iterator[str]:
+    """Run the emulator with a configuration on a free port; yield the base URL of its endpoints
+    and end it afterwards.
     """
-    command = (sys.executable, "-u", "-m", "emulator", "--config", "emulator/demo.toml")
+    command = (sys.executable, "-u", "-m", "emulator", "--config", str(config))
     logs = OUTPUT.resolve() / "workers"
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / "emulator.log").open("w") as log:
@@ -124,10 +131,10 @@ def _drain(stream: IO[str]) -> None:
         pass
 
 
-def ready_workers(base_url: str) -> Iterator[str]:
+def ready_workers(base_url: str, known: Iterable[str]) -> Iterator[str]:
     """Yield a line for each role when it has a worker that takes jobs. Raises TimeoutError."""
     started = time.perf_counter()
-    missing = list(ROLES)
+    missing = list(known)
     with (
         httpx2.Client(headers={"Authorization": f"Bearer {KEY}"}) as client,
         console.status("loading models"),
@@ -210,12 +217,22 @@ def table(answer: Job, segments: Iterable[Job]) -> Table:
     return made
 
 
-def closing(answer: Job, seconds: float, *, is_sample: bool) -> list[str]:
+def truth(recording: Path) -> Job | None:
+    """Return who says what in a recording, if a file beside it tells."""
+    try:
+        told = json.loads(recording.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_truth = isinstance(told, dict) and {"words", "num_speakers"} <= set(told)
+    return told if is_truth else None
+
+
+def closing(answer: Job, seconds: float, known: Job | None) -> list[str]:
     """Say how long it took, how good it is if the truth is known, and where the answers are."""
     took = f"{answer['duration']:.0f} s of audio in {seconds:.1f} s on {os.cpu_count()} processors"
     warned = [f"[yellow]warning:[/] {warning}" for warning in answer.get("warnings", [])]
     left = ", ".join(str(path) for path in sorted(OUTPUT.glob("transcript.*")))
-    good = [score(json.loads(TRUTH.read_text()), answer)] if is_sample else []
+    good = [score(known, answer)] if known else []
     return [*warned, took, *good, f"left behind: {left}"]
 
 
@@ -255,10 +272,11 @@ def picture(lines: list[str], answer: Job) -> str:
     """Draw the run and the beginning of the transcript as a terminal, without fetching a font."""
     screen = Console(record=True, width=84, file=io.StringIO(), force_terminal=True)
     segments = answer["segments"]
-    screen.print("[bold green]$[/] make demo", *lines[:OPENING], sep="\n", highlight=False)
+    opening = 1 + sum(line.startswith("  ") for line in lines)
+    screen.print("[bold green]$[/] make demo", *lines[:opening], sep="\n", highlight=False)
     screen.print(table(answer, segments[:PICTURE_ROWS]))
     more = len(segments) - PICTURE_ROWS
-    screen.print(*([f"… and {more} more lines"] if more > 0 else []), *lines[OPENING:], sep="\n")
+    screen.print(*([f"… and {more} more lines"] if more > 0 else []), *lines[opening:], sep="\n")
     svg = screen.export_svg(title="make demo", unique_id="demo")
     return re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
 

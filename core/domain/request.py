@@ -97,12 +97,24 @@ class SpeakerCount:
     at_most: int | None = None
 
 
+class Task(StrEnum):
+    """What to write down."""
+
+    TRANSCRIBE = "transcribe"
+    """What was said."""
+    TRANSLATE = "translate"
+    """What was said, in English."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decoding:
     """How to turn speech into text; only utterances of equal decoding share a batch."""
 
     language: str | None = None
-    """ISO 639-1 code; None leaves it to the model."""
+    """ISO 639-1 code of the language spoken; None leaves it to the model."""
+    task: Task = Task.TRANSCRIBE
+    keyterms: tuple[str, ...] = ()
+    """Names and terms that are likely to be said."""
 
 
 @dataclass(frozen=True, slots=True)

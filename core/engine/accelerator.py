@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -21,7 +22,14 @@ _OUT_OF_MEMORY = (
     "can't allocate memory",
 )
 # After one of these the CUDA context is gone: every further call in the process fails too.
-_DEVICE_FAULT = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuFFT error", "device-side assert")
+_DEVICE_FAULT = (
+    "CUDA error",  # torch
+    "CUDA failed with error",  # CTranslate2
+    "CUBLAS_STATUS",
+    "CUDNN_STATUS",
+    "cuFFT error",
+    "device-side assert",
+)
 
 
 class ModelThread:
@@ -82,23 +90,25 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     If so, a smaller batch may work.
     """
-    import torch
-
     # pyannote turns the segmentation model's error into a MemoryError.
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    if isinstance(error, MemoryError) or _is_torch(error, "OutOfMemoryError"):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)
 
 
 def is_device_fault(error: BaseException) -> bool:
     """Tell whether the GPU failed in a way that makes the process unusable."""
-    import torch
-
     if is_out_of_memory(error):
         return False
-    return isinstance(error, torch.AcceleratorError) or (
+    return _is_torch(error, "AcceleratorError") or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in _DEVICE_FAULT)
     )
+
+
+def _is_torch(error: BaseException, name: str) -> bool:
+    """Tell whether an error is of this class of torch, which not every image has."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, getattr(torch, name))
 
 
 @contextlib.contextmanager
@@ -120,8 +130,7 @@ def release_memory() -> None:
 
     Call it outside the `except` block: until then the traceback keeps tensors alive.
     """
-    import torch
-
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
         gc.collect()
         torch.cuda.empty_cache()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 
 from core import modelstore
+from core.errors import ModelNotFound
 from core.flows.diarization import DiarizationFlow
 from core.flows.recording import Reader
 from core.flows.single import SingleFlow
@@ -14,12 +16,17 @@ from core.settings import Settings
 from core.speakers.diarizer import Diarizer
 from core.speakers.pyannote import PyannoteDiarizer
 from core.speech.engine import SpeechEngine
-from core.speech.languages import languages_of
 from core.speech.parakeet import ParakeetModel
 from core.speech.transcriber import BatchTranscriber, Transcriber
+from core.speech.whisper import WhisperModel
 
-_ENGINES: dict[str, Callable[..., SpeechEngine]] = {"nemo": ParakeetModel}
+_ENGINES: dict[str, Callable[..., SpeechEngine]] = {
+    "nemo": ParakeetModel,
+    "whisper": WhisperModel,
+}
 """The engines of speech models, by `ModelLocation.kind`."""
+_LIBRARIES = {"nemo": "nemo", "whisper": "faster_whisper"}
+"""The library that each engine imports; not every image has both."""
 
 
 def load_single(settings: Settings) -> SingleFlow:
@@ -52,13 +59,22 @@ def _reader(settings: Settings) -> Reader:
 def _load_transcriber(settings: Settings) -> Transcriber:
     location = modelstore.find_speech_model(settings.model_id, token=settings.hub_token)
     name = modelstore.display_name(settings.model_id)
-    load = _ENGINES[location.kind]
+    load = _engine(location.kind, name)
     with modelstore.verified(location):
         return BatchTranscriber(
             lambda: load(location.path, eager_imports=settings.eager_imports),
             name=name,
-            languages=languages_of(name),
         )
+
+
+def _engine(kind: str, model: str) -> Callable[..., SpeechEngine]:
+    if importlib.util.find_spec(_LIBRARIES[kind]) is None:
+        other = "SPEECH=parakeet" if kind == "nemo" else "SPEECH=whisper"
+        raise ModelNotFound(
+            f"{model} is a model for {_LIBRARIES[kind]}, which this image does not have: set "
+            f"MODEL_ID to another model, or build the image with --build-arg {other}"
+        )
+    return _ENGINES[kind]
 
 
 def _load_diarizer(settings: Settings) -> Diarizer:

@@ -12,6 +12,9 @@
 
 An id on the hub may end in `@` and a revision. Then a place counts only if it has that revision,
 and an image or a volume must have a marker that says so.
+
+A Whisper model under its well-known id, such as `openai/whisper-large-v3`, is read from the
+repository that has it converted.
 """
 
 from __future__ import annotations

@@ -75,6 +75,33 @@ class Nemo(Kind):
         return files[0] if len(files) == 1 and files[0].is_file() else None
 
 
+class Whisper(Kind):
+    """A Whisper model, converted to CTranslate2."""
+
+    name = "whisper"
+    family = "speech"
+    noun = "a Whisper model for CTranslate2"
+    needs = "the files of a Whisper model for CTranslate2, model.bin first of all"
+    patterns = (
+        "model.bin",
+        "config.json",
+        "preprocessor_config.json",
+        "tokenizer.json",
+        "vocabulary.*",
+    )
+
+    def claims(self, names: Iterable[str]) -> bool:
+        """See `Kind`."""
+        return {"model.bin", "tokenizer.json"}.issubset(names)
+
+    def pick(self, path: Path) -> Path | None:
+        """See `Kind`."""
+        files = ("model.bin", "config.json", "tokenizer.json")
+        is_whole = all((path / name).is_file() for name in files)
+        # It is a .txt or a .json, as the converter's version has it.
+        return path if is_whole and any(path.glob("vocabulary.*")) else None
+
+
 _WEIGHTS = "pytorch_model.bin"
 _PLDA = ("xvec_transform.npz", "plda.npz")
 
@@ -129,7 +156,7 @@ class PyannotePart(_OfPyannote):
         return folder if is_plda or (folder / _WEIGHTS).is_file() else None
 
 
-REGISTERED: tuple[Kind, ...] = (Nemo(), Pyannote())
+REGISTERED: tuple[Kind, ...] = (Nemo(), Whisper(), Pyannote())
 """In the order in which they are tried."""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ModelNotFound
+from core.modelstore.converted import converted
 from core.modelstore.hub import Absent, Hub
 from core.modelstore.ids import check_hub_id, is_path, split_revision
 from core.modelstore.kinds import Kind, claimant, registered
@@ -32,6 +33,7 @@ class Shelf:
 
         Raises ModelNotFound, ModelAccessDenied; OSError if the folder cannot be written.
         """
+        model_id = converted(model_id, revision)
         target = self._target(model_id, revision)
         target.mkdir(parents=True, exist_ok=True)
         with lease(target):
@@ -46,6 +48,7 @@ class Shelf:
 
         Raises ModelNotFound.
         """
+        model_id = converted(model_id, revision)
         target = self._target(model_id, revision)
         found = whole(target, revision)
         if found is None:

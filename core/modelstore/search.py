@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ModelAccessDenied, ModelNotFound, WorkerError
+from core.modelstore.converted import converted
 from core.modelstore.hub import Absent, Hub
 from core.modelstore.ids import check_hub_id, display_name, is_path, split_revision
 from core.modelstore.kinds import Kind, PyannotePart, claimant
@@ -59,6 +60,7 @@ class Search:
             return self._only(Path(model_id).expanduser(), "the path that was given")
         name, revision = split_revision(model_id)
         check_hub_id(name, revision)
+        name = converted(name, revision)
         for origin, folder in self._folders(name, revision):
             found = self._pick(folder, origin)
             if found is not None:

@@ -53,11 +53,16 @@ class Batcher:
         thread: ModelThread,
         *,
         batch_s: float,
+        least_s: float = 0.0,
     ) -> None:
-        """Decode batches of `batch_s` seconds of audio, padding included, with `recognise`."""
+        """Decode batches of `batch_s` seconds of audio, padding included, with `recognise`.
+
+        An utterance counts as at least `least_s` seconds: the model pads it to that.
+        """
         self._recognise = recognise
         self._thread = thread
         self._batch_s = batch_s
+        self._least_s = least_s
         self._lock = threading.Lock()
         self._jobs: list[_Job] = []  # the unfinished ones, in the order of their turns
         self._is_running = False
@@ -74,7 +79,7 @@ class Batcher:
         Raise Cancelled, OutOfMemory if one utterance is too large, ModelFailed if the device fails,
         and whatever the model raises.
         """
-        job = _Job(utterances, decoding, cancelled)
+        job = _Job(utterances, decoding, cancelled, least_s=self._least_s)
         left = len(job.waiting)
         try:
             self._join(job)
@@ -186,21 +191,26 @@ _TOO_LARGE = (
 class _Item:
     job: _Job
     utterance: Utterance
-
-    @property
-    def duration(self) -> float:
-        return self.utterance.duration
+    duration: float
+    """Seconds, padding included, if no other utterance is in the batch."""
 
 
 class _Job:
     """The utterances of one call of `decode`, and their results."""
 
     def __init__(
-        self, utterances: Iterable[Utterance], decoding: Decoding, cancelled: IsCancelled
+        self,
+        utterances: Iterable[Utterance],
+        decoding: Decoding,
+        cancelled: IsCancelled,
+        *,
+        least_s: float,
     ) -> None:
         self.decoding = decoding
         self.cancelled = cancelled
-        self.waiting = _longest_first(_Item(self, utterance) for utterance in utterances)
+        self.waiting = _longest_first(
+            _Item(self, utterance, max(utterance.duration, least_s)) for utterance in utterances
+        )
         self.results: queue.SimpleQueue[list[Decoded] | Exception] = queue.SimpleQueue()
 
     def result(self) -> list[Decoded]:

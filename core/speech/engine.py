@@ -12,23 +12,52 @@ from core.media.audio import Samples
 
 
 @dataclass(frozen=True, slots=True)
+class Guess:
+    """The language that a model hears."""
+
+    language: str
+    """ISO 639-1 code."""
+    probability: float
+    """0..1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recognition:
     """The words of one array; times are seconds from its start, sorted and inside it."""
 
     words: tuple[Word, ...] = ()
     characters: tuple[tuple[Character, ...], ...] = ()
     """One tuple per word; empty if the tokens do not spell the text letter by letter."""
+    guess: Guess | None = None
+    """The language of these words, if the model was left to detect it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a speech model can be asked for."""
+
+    languages: frozenset[str] | None = None
+    """ISO 639-1 codes; None if it takes any, as a label."""
+    translates: bool = False
+    """It can write English for what is said in another language."""
+    takes_keyterms: bool = False
+    """It favours the names and terms that a request brings."""
 
 
 class SpeechEngine(Protocol):
     """Decodes batches of utterances; only one thread calls it."""
 
     device: str
-    """The torch device that it runs on."""
+    """`cuda` or `cpu`."""
+    window_s: float
+    """Seconds: any array costs as much as one of this length. 0 if it costs as much as it lasts."""
+    abilities: Abilities
 
     def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
         """Return the words of each array, in order.
 
+        Without a language in the decoding, an engine of several languages detects that of each
+        array.
         Arrays are float32, shape (samples,), 16 kHz mono, -1..1.
         """
         ...

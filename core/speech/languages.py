@@ -9,8 +9,19 @@ EUROPEAN = frozenset(
     {"bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it"}
 ) | frozenset({"lt", "lv", "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk"})
 """The 25 languages on the model card of nvidia/parakeet-tdt-0.6b-v3."""
-LANGUAGES = {"embedded": ENGLISH, "parakeet-tdt-0.6b-v2": ENGLISH, "parakeet-tdt-0.6b-v3": EUROPEAN}
-"""By the last part of the model's name; other models take any language, as a label."""
+LANGUAGES = {
+    "embedded": ENGLISH,
+    "parakeet-tdt-0.6b-v2": ENGLISH,
+    "parakeet-tdt-0.6b-v3": EUROPEAN,
+    # Their tokens name all languages of Whisper, but they were distilled on English alone.
+    "distil-large-v2": ENGLISH,
+    "distil-large-v3": ENGLISH,
+    "distil-large-v3.5": ENGLISH,
+    "distil-large-v3.5-ct2": ENGLISH,
+    "faster-distil-whisper-large-v2": ENGLISH,
+    "faster-distil-whisper-large-v3": ENGLISH,
+}
+"""By the last part of the model's name; other models take what their files say, or any."""
 
 
 def languages_of(name: str) -> frozenset[str] | None:

@@ -27,7 +27,7 @@ from core.engine.nemo_log import silence_nemo
 from core.errors import ModelNotFound
 from core.media.audio import SAMPLE_RATE, Samples
 from core.speech import nemo_archive
-from core.speech.engine import Recognition
+from core.speech.engine import Abilities, Recognition
 from core.speech.spelling import Token, recognition
 
 MIN_SAMPLES = SAMPLE_RATE
@@ -55,6 +55,9 @@ class ParakeetModel:
 
     Its calls change its state: only one thread may make them.
     """
+
+    window_s = 0.0
+    abilities = Abilities()
 
     def __init__(
         self, path: Path, *, device: str | None = None, eager_imports: bool = False

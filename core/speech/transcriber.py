@@ -15,9 +15,10 @@ from core.domain.watch import Heard, IsCancelled, Progress
 from core.engine.accelerator import ModelThread
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import OVERLAP_S, Utterance
-from core.speech.batching import Batcher
+from core.speech.abilities import checked, known
+from core.speech.batching import Batcher, Decoded
 from core.speech.engine import Recognition, SpeechEngine
-from core.speech.languages import language_code
+from core.speech.vote import LanguageVote
 from core.transcript.seams import JoinedSoFar, UtteranceWords, join_words
 
 GPU_BATCH_S = 400.0
@@ -46,8 +47,9 @@ class Transcriber(Protocol):
     """A speech model that many jobs can use at once."""
 
     def prepared(self, decoding: Decoding) -> Decoding:
-        """Return the decoding with the language that the model will use. Raise UnsupportedLanguage.
+        """Return the decoding with the language that the model will use, if one is known.
 
+        Raise UnsupportedLanguage, or InvalidRequest if the model cannot do what is asked for.
         This is cheap: call it before fetching the recording.
         """
         ...
@@ -87,26 +89,24 @@ class BatchTranscriber:
         load: Callable[[], SpeechEngine],
         *,
         name: str,
-        languages: frozenset[str] | None = None,
         batch_s: float | None = None,
     ) -> None:
-        """Load an engine. `name` is the model's in messages; `languages` are ISO 639-1 codes.
+        """Load an engine. `name` is the model's in messages, and tells what it was trained for.
 
         Raise what `load` raises, OutOfMemory if the model does not fit, ModelFailed.
         """
         self._name = name
-        self._languages = languages
         thread = ModelThread("speech")
         engine = thread.load(load)
         batch_s = batch_s or (CPU_BATCH_S if engine.device == "cpu" else GPU_BATCH_S)
         self._batch_s = batch_s
+        self._abilities = known(name, engine.abilities)
         self._window_s = WINDOW_BATCHES * batch_s
-        self._batcher = Batcher(engine.recognise, thread, batch_s=batch_s)
+        self._batcher = Batcher(engine.recognise, thread, batch_s=batch_s, least_s=engine.window_s)
 
     def prepared(self, decoding: Decoding) -> Decoding:
         """See `Transcriber`."""
-        code = language_code(decoding.language, self._languages, self._name)
-        return replace(decoding, language=code)
+        return checked(decoding, self._abilities, self._name)
 
     def transcribe(
         self,
@@ -123,22 +123,45 @@ class BatchTranscriber:
             duration_s = sum(utterance.duration for utterance in utterances)
         words: list[UtteranceWords] = []
         missed: list[Span] = []
-        done_s = 0.0
         listener = None if heard is None else _Listener(heard)
+        vote = LanguageVote()
+        counted = _Counted(progress, duration_s)
         for window in self._windows(utterances, heard):
-            begin = len(words)
-            for decoded in self._batcher.decode(window, decoding, cancelled):
-                words += [_in_the_recording(*one) for one in decoded]
-                missed += [one.span for one, found in decoded if _is_missed(one, found)]
-                done_s += sum(utterance.duration for utterance, _ in decoded)
-                if duration_s:
-                    progress(min(1.0, done_s / duration_s))
+            decoded = self._decode(window, decoding, vote, counted, cancelled)
+            found = [_in_the_recording(*one) for one in decoded]
+            words += found
+            missed += [one.span for one, recognition in decoded if _is_missed(one, recognition)]
             if listener:
-                listener.add(words[begin:])
+                listener.add(found)
         if listener:
             listener.end()
         progress(1.0)
-        return _joined(words, missed, decoding.language)
+        return _joined(words, missed, decoding.language or vote.leader)
+
+    def _decode(
+        self,
+        window: list[Utterance],
+        decoding: Decoding,
+        vote: LanguageVote,
+        counted: _Counted,
+        cancelled: IsCancelled,
+    ) -> list[Decoded]:
+        """Decode utterances; decode those again whose language was probably mistaken."""
+        decoded: list[Decoded] = []
+        for together in self._batcher.decode(window, decoding, cancelled):
+            decoded += together
+            counted.add(utterance.duration for utterance, _ in together)
+        vote.count(found for _, found in decoded)
+        outvoted = vote.outvoted(decoded)
+        if outvoted:
+            sure = replace(decoding, language=vote.leader)
+            again = {
+                id(utterance): (utterance, found)
+                for together in self._batcher.decode(outvoted, sure, cancelled)
+                for utterance, found in together
+            }
+            decoded = [again.get(id(one[0]), one) for one in decoded]
+        return decoded
 
     def _windows(
         self, utterances: Iterable[Utterance], heard: Heard | None
@@ -168,6 +191,21 @@ class _Listener:
     def _tell(self, words: Sequence[Word]) -> None:
         if words:
             self._heard(tuple(words))
+
+
+class _Counted:
+    """Reports how much of a recording is done."""
+
+    def __init__(self, progress: Progress, duration_s: float | None) -> None:
+        self._progress = progress
+        self._duration_s = duration_s
+        self._done_s = 0.0
+
+    def add(self, durations_s: Iterable[float]) -> None:
+        """Count utterances of these lengths."""
+        self._done_s += sum(durations_s)
+        if self._duration_s:
+            self._progress(min(1.0, self._done_s / self._duration_s))
 
 
 _Timed = TypeVar("_Timed", Word, Character)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.domain.request import Task
+
 
 class TranscriptFormat(StrEnum):
     """The formats of an answer with words."""
@@ -39,3 +41,5 @@ class Form:
     response_format: TranscriptFormat | DiarizationFormat | WorkerFormat
     timestamps: bool = False
     """Add the times of words, segments and characters, whatever the format."""
+    task: Task = Task.TRANSCRIBE
+    """What was written down."""

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from core.wire import spellings
-from core.wire.limits import MAX_FIELDS, MAX_SPEAKERS, MAX_TURNS
+from core.wire.limits import MAX_FIELDS, MAX_KEYTERMS, MAX_SPEAKERS, MAX_TURNS
 
 Fields = dict[Any, Any]
 Text = Annotated[str, BeforeValidator(spellings.whole_text)]
@@ -90,6 +90,31 @@ TurnFields = Annotated[
     Field(strict=False, fail_fast=True),
     BeforeValidator(_not_too_many),
     AfterValidator(_few_speakers),
+]
+
+
+_NO_LIST = 'input should be a list of texts, such as ["Ringstrasse", "Dr. Osei"]'
+
+
+def _few_terms(terms: object) -> object:
+    if isinstance(terms, str):
+        raise ValueError(_NO_LIST)  # noqa: TRY004  pydantic makes a sentence of a ValueError alone
+    if isinstance(terms, list | tuple) and len(terms) > MAX_KEYTERMS:
+        raise ValueError(f"list has {len(terms)} terms and at most {MAX_KEYTERMS} are taken")
+    return terms
+
+
+KeyTerms = Annotated[
+    tuple[
+        Annotated[
+            str,
+            StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+            BeforeValidator(spellings.whole_text),
+        ],
+        ...,
+    ],
+    Field(strict=False, fail_fast=True),
+    BeforeValidator(_few_terms),
 ]
 
 

@@ -32,6 +32,7 @@ from core.domain.request import (
     SingleRequest,
     Source,
     SpeakerCount,
+    Task,
     TranscriptionRequest,
 )
 from core.domain.request import Part as RequestedPart
@@ -44,6 +45,7 @@ from core.wire.input_fields import (
     Boolean,
     Count,
     Fields,
+    KeyTerms,
     Name,
     Part,
     Seconds,
@@ -149,6 +151,8 @@ class AudioInput(Strict):
 
 class _WordsInput(AudioInput):
     language: Name | None = None
+    task: Annotated[Task, CHOICE] = Field(default=Task.TRANSCRIBE, strict=False)
+    keyterms: KeyTerms = ()
     response_format: Annotated[TranscriptFormat, CHOICE] = Field(
         default=TranscriptFormat.JSON, strict=False
     )
@@ -178,12 +182,12 @@ class _WordsInput(AudioInput):
     @property
     def decoding(self) -> Decoding:
         """How to turn speech into text."""
-        return Decoding(language=self.language)
+        return Decoding(self.language, self.task, self.keyterms)
 
     @property
     def form(self) -> Form:
         """How to write the answer."""
-        return Form(self.response_format, timestamps=self.timestamps)
+        return Form(self.response_format, timestamps=self.timestamps, task=self.task)
 
 
 class _SpeakersInput(AudioInput):

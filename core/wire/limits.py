@@ -14,6 +14,8 @@ MAX_TURNS = 20_000
 """The most turns in a request: one every half second for three hours."""
 MAX_SPEAKERS = 100
 """The most different speakers of one recording."""
+MAX_KEYTERMS = 100
+"""The most key terms in a request."""
 MAX_ANSWERED = 1_000_000
 """The most words, or turns, in an endpoint's answer."""
 MAX_ANSWERED_CHARACTERS = 10_000_000

@@ -26,7 +26,6 @@ def verbose_json(transcript: Transcript) -> Answer:
     Segments also name their speaker, and words their speaker, confidence and overlap.
     """
     return {
-        "task": "transcribe",
         "language": transcript.language or UNKNOWN_LANGUAGE,
         "segments": [
             _verbose_segment(index, segment, transcript.diarized)

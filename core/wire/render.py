@@ -47,6 +47,8 @@ def _of_words(transcript: Transcript, form: Form) -> Answer:
     if transcript.diarized:
         answer["num_speakers"] = transcript.num_speakers
     answer |= _RENDERERS[form.response_format](transcript)
+    if form.response_format is TranscriptFormat.VERBOSE_JSON:
+        answer["task"] = form.task.value
     if form.timestamps:
         answer["timestamps"] = _timestamps(transcript)
     return answer

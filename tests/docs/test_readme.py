@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from examples.demo import ROLES, picture
+from examples.demo import CONFIG, picture, roles
 from tests.docs.pages import ROOT, linked
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -113,7 +113,11 @@ def test_the_picture_is_small_and_asks_nobody_for_anything() -> None:
 def test_the_picture_shows_the_workers_and_the_transcript() -> None:
     """All roles, and the end of the run with its figures and files."""
     drawn = words(PICTURE.read_text(encoding="utf-8"))
-    for told in (*(f"{role} ready after" for role in ROLES), "3 speakers", "57 s of audio in"):
+    for told in (
+        *(f"{role} ready after" for role in roles(CONFIG)),
+        "3 speakers",
+        "57 s of audio in",
+    ):
         assert told in drawn
     assert re.search(r"of \d+ words \d+ are right, and \d+ have the right speaker", drawn)
     assert "left behind" in drawn
@@ -125,7 +129,7 @@ def test_a_picture_is_drawn_of_any_run() -> None:
         {"start": second, "end": second + 1, "speaker": speaker, "text": f"word{second}"}
         for second, speaker in enumerate(["1", "2", None, "Ada"] * 5)
     ]
-    lines = ["a.mp3", *(f"  {role} ready" for role in ROLES), "20 s of audio in 1.0 s"]
+    lines = ["a.mp3", *(f"  {role} ready" for role in roles(CONFIG)), "20 s of audio in 1.0 s"]
     drawn = picture(lines, {"num_speakers": 2, "duration": 20.0, "segments": segments})
     text = words(drawn)
     assert all(line in text for line in lines)

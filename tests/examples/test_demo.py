@@ -55,6 +55,16 @@ def test_one_speaker_for_two_people_is_right_about_one() -> None:
     assert demo.score(TRUTH, answer) == "of 4 words 4 are right, and 3 have the right speaker"
 
 
+def test_only_a_file_of_words_and_speakers_is_the_truth(tmp_path: Path) -> None:
+    """Whatever else has the recording's name is left alone."""
+    (tmp_path / "meeting.json").write_text('{"title": "Meeting"}')
+    assert demo.truth(tmp_path / "meeting.mp3") is None
+    assert demo.truth(tmp_path / "other.mp3") is None
+    known = demo.truth(demo.SAMPLE)
+    assert known
+    assert known["num_speakers"] == 3
+
+
 def test_a_file_that_is_not_there_is_said_before_anything_starts(tmp_path: Path) -> None:
     """In one line, and no worker has left a log."""
     ended = start(tmp_path, "nofile.mp3")

@@ -123,7 +123,39 @@ def test_another_base_and_another_client_can_be_named() -> None:
     assert "BASE_IMAGE=mine:1" in option(command, "--build-arg")
 
 
+def test_whisper_images_have_names_of_their_own() -> None:
+    """Of the roles that have a speech model; the others are what they always are."""
+    commands = planned("--username", "me", "--all", "--speech", "whisper", "--push")
+    built = [command for command in commands if command[1] == "build"]
+    assert [
+        (option(command, "--tag"), "SPEECH=whisper" in option(command, "--build-arg"))
+        for command in built
+    ] == [
+        (["me/parakeet-single-whisper:latest"], True),
+        (["me/parakeet-diarization:latest"], False),
+        (["me/parakeet-transcription-whisper:latest"], True),
+        (["me/parakeet-orchestrator:latest"], False),
+    ]
+    assert [command[2:] for command in commands if command[1] == "push"] == [
+        option(command, "--tag") for command in built
+    ]
+
+
+def test_whisper_is_baked_from_its_conversion() -> None:
+    """The default is the fastest of the large ones."""
+    (command,) = planned(
+        "--username", "me", "--transcription", "--speech", "whisper", "--bake", **PINNED
+    )
+    turbo = "mobiuslabsgmbh/faster-whisper-large-v3-turbo"
+    assert f"BAKE_MODELS={turbo}@{COMMIT}" in option(command, "--build-arg")
+
+
 REFUSED = {
+    "speech": (
+        ("--username", "me", "--single", "--speech", "vosk"),
+        {},
+        "--speech vosk: parakeet and whisper are possible",
+    ),
     "nothing": ((), {}, "--username is missing"),
     "no-role": (("--username", "me"), {}, "name a role, or --all"),
     "no-value": (("--username", "--all"), {}, "--username needs a value"),

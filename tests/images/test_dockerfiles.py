@@ -97,3 +97,47 @@ def test_a_requirement_that_one_lock_has_otherwise_is_not_shared() -> None:
         requirement[0]
         for requirement in SHARED["split"]([pinned, pinned.replace("linux", "win32")])[1]
     ] == ["a"]
+
+
+def _split_for(monkeypatch, folder, *speech: str) -> dict[str, str]:
+    """Return the locks of an image as its first steps make them."""
+    for lock in (ROOT / "requirements").glob("*.txt"):
+        (folder / lock.name).write_text(lock.read_text())
+    monkeypatch.chdir(folder)
+    SHARED["main"](*speech)
+    return {lock.stem: lock.read_text() for lock in folder.glob("*.txt")}
+
+
+def test_whisper_images_hold_no_nemo_and_transcription_no_torch(monkeypatch, tmp_path) -> None:
+    """Their shared layers are what their own two locks have in common."""
+    locks = _split_for(monkeypatch, tmp_path, "whisper")
+    for role in ("single", "transcription"):
+        names = {one.partition("==")[0] for one in SHARED["requirements"](locks[role])}
+        assert {"faster-whisper", "ctranslate2", "nvidia-cublas-cu12"} <= names
+        assert "nemo-toolkit" not in names
+        assert ("torch" in names) is (role == "single")
+    shared = SHARED["requirements"](locks["torch"]) + SHARED["requirements"](locks["shared"])
+    for role in ("single", "transcription"):
+        assert set(shared) <= set(SHARED["requirements"](locks[role]))
+    assert len(shared) > 80
+
+
+def test_the_default_engine_is_parakeet(monkeypatch, tmp_path) -> None:
+    """The locks stay as they are, and an unknown engine fails the build with a sentence."""
+    for speech in ((), ("parakeet",)):
+        locks = _split_for(monkeypatch, tmp_path, *speech)
+        assert {role: locks[role] for role in GPU_ROLES} == LOCKS
+    with pytest.raises(SystemExit, match="SPEECH=vosk: parakeet and whisper are possible"):
+        SHARED["main"]("vosk")
+
+
+def test_engines_agree_on_the_versions_of_what_both_need() -> None:
+    """So that a worker behaves alike, whichever engine it has."""
+    for role in ("single", "transcription"):
+        whisper = (ROOT / "requirements" / f"{role}-whisper.txt").read_text()
+        ours, theirs = (
+            {one.split()[0] for one in SHARED["requirements"](lock)}
+            for lock in (whisper, LOCKS[role])
+        )
+        known = {one.partition("==")[0] for one in theirs}
+        assert {one for one in ours - theirs if one.partition("==")[0] in known} == set()

@@ -1,52 +1,28 @@
-"""A kind of model is added by its class and its registration alone."""
+"""Each kind of model is found by its files, wherever they are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from core.errors import ModelNotFound
 from core.modelstore import COMMUNITY_1, Places, find_diarization_model, find_speech_model, kinds
+from core.modelstore.converted import CONVERTED, converted
 from core.modelstore.hub import Hub
-from core.modelstore.kinds import Kind
 from core.modelstore.prefetch import Shelf
 from tests import hub as hubs
 from tests.core.modelstore.test_modelstore import PIPELINE, REPOSITORIES, SPEECH, write
 
-WHISPER = "org/whisper-ct2"
+WHISPER = "Systran/faster-whisper-large-v3"
 FILES = {
     "model.bin": b"weights",
     "config.json": b"{}",
+    "preprocessor_config.json": b"{}",
     "tokenizer.json": b"{}",
-    "vocabulary.txt": b"words",
+    "vocabulary.json": b"[]",
 }
-OTHERS = {"README.md": b"text", "preprocessor_config.json": b"{}"}
-
-
-class Whisper(Kind):
-    """A Whisper model as CTranslate2 reads it."""
-
-    name = "whisper"
-    family = "speech"
-    noun = "a CTranslate2 model"
-    needs = "model.bin with its vocabulary"
-    patterns = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
-
-    def claims(self, names: Iterable[str]) -> bool:
-        """See `Kind`."""
-        return {"model.bin", "tokenizer.json"} <= set(names)
-
-    def pick(self, path: Path) -> Path | None:
-        """See `Kind`."""
-        return path if all(any(path.glob(pattern)) for pattern in self.patterns) else None
-
-
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch):
-    """Register the kind for a test."""
-    monkeypatch.setattr(kinds, "REGISTERED", (*kinds.REGISTERED, Whisper()))
+OTHERS = {"README.md": b"text", "model.safetensors": b"other weights"}
 
 
 @pytest.fixture
@@ -94,7 +70,7 @@ def test_path_is_of_the_kind_that_its_files_are(tmp_path, files, kind):
 def test_half_a_model_is_refused_with_what_each_kind_needs(tmp_path):
     """The message names the files of every kind that the folder could have been."""
     folder = write(tmp_path / "mine", {"model.bin": b"x"})
-    needs = r"does not hold exactly one \.nemo file or model\.bin with its vocabulary"
+    needs = r"does not hold exactly one \.nemo file or the files of a Whisper model"
     with pytest.raises(ModelNotFound, match=needs):
         find_speech_model(str(folder), places=places(tmp_path))
 
@@ -127,6 +103,45 @@ def test_file_list_is_claimed_by_one_kind(model_id, kind):
 def test_repository_of_no_kind_is_refused_with_all_kinds(tmp_path, hub):
     """The prefetch names what it could have fetched."""
     hub.repositories = {SPEECH: {"README.md": b"x"}}
-    nouns = "does not hold a .nemo file or a pyannote model or a CTranslate2 model"
+    nouns = "does not hold a .nemo file or a Whisper model for CTranslate2 or a pyannote model"
     with pytest.raises(ModelNotFound, match=nouns):
         Shelf(tmp_path / "volume", Hub(hub.url, None)).fill(SPEECH, None)
+
+
+@pytest.mark.parametrize(
+    ("original", "repository"),
+    [
+        ("openai/whisper-large-v3", WHISPER),
+        ("openai/whisper-tiny.en", "Systran/faster-whisper-tiny.en"),
+        ("openai/whisper-large-v3-turbo", "mobiuslabsgmbh/faster-whisper-large-v3-turbo"),
+        ("distil-whisper/distil-large-v3", "Systran/faster-distil-whisper-large-v3"),
+        ("distil-whisper/distil-large-v3.5", "distil-whisper/distil-large-v3.5-ct2"),
+        ("somebody/whisper-of-mine", "somebody/whisper-of-mine"),
+    ],
+)
+def test_whisper_is_read_from_the_repository_of_its_conversion(original, repository):
+    """Under the name that everybody knows, or under its own."""
+    assert converted(original, None) == repository
+
+
+def test_known_name_is_found_wherever_its_conversion_is(tmp_path, hub):
+    """The command fetches the conversion, and a worker finds it under the known name."""
+    Shelf(tmp_path / "volume", Hub(hub.url, None)).fill("openai/whisper-large-v3", None)
+    location = find_speech_model("openai/whisper-large-v3", places=places(tmp_path))
+    assert (location.origin, location.kind) == ("the network volume", "whisper")
+    assert location.path.name == "Systran--faster-whisper-large-v3"
+
+
+def test_known_names_agree_with_the_library_s():
+    """Every model that faster-whisper fetches by its size is read from the same repository."""
+    from faster_whisper.utils import _MODELS
+
+    theirs = {repository for name, repository in _MODELS.items() if name != "large"}
+    ours = set(CONVERTED.values())
+    assert theirs == ours
+
+
+def test_revision_of_a_model_that_is_read_from_elsewhere_is_refused(tmp_path):
+    """A commit of the original says nothing about the conversion; the message names that."""
+    with pytest.raises(ModelNotFound, match=r"is read from Systran/faster-whisper-large-v3, which"):
+        find_speech_model("openai/whisper-large-v3@main", places=places(tmp_path))

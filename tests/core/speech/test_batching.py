@@ -192,6 +192,16 @@ def test_room_in_a_batch_is_not_filled_with_padding():
     assert batches == [[(0, 10.0)], [(1, 30.0)], [(1, 10.0 * LIKE - 0.1)]]
 
 
+def test_utterances_count_as_the_window_that_the_model_hears_them_in():
+    """Short ones do not crowd a batch of a model that pads them all to the same length."""
+    model = Held()
+    model.goes.set()
+    batcher = Batcher(model.recognise, ModelThread("speech"), batch_s=100, least_s=30)
+    pieces = [utterance(1, duration_s) for duration_s in (1.0, 29.0, 2.0, 5.0, 3.0)]
+    assert len(list(batcher.decode(pieces, Decoding(), lambda: False))) == 2
+    assert [len(batch) for batch in model.batches] == [3, 2]
+
+
 def test_one_job_alone_has_the_batches_that_it_would_have_anyway():
     """Its utterances by length, longest first, its own short ones beside its long ones."""
     assert rush([5.0, 20.0, 1.0, 10.0])[0] == [[(0, 20.0), (0, 10.0)], [(0, 5.0), (0, 1.0)]]

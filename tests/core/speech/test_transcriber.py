@@ -20,8 +20,8 @@ from core.errors import Cancelled, ModelFailed, OutOfMemory, UnsupportedLanguage
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import Utterance, utterances
 from core.modelstore import display_name, find_speech_model
-from core.speech.engine import Recognition, SpeechEngine
-from core.speech.languages import _NAMES, EUROPEAN, language_code, languages_of
+from core.speech.engine import Abilities, Guess, Recognition, SpeechEngine
+from core.speech.languages import _NAMES, EUROPEAN, language_code
 from core.speech.parakeet import ParakeetModel
 from core.speech.transcriber import FIRST_WINDOW_S, WINDOW_BATCHES, BatchTranscriber
 from tests import golden
@@ -65,7 +65,6 @@ def _embedded(batch_s: float | None = None) -> BatchTranscriber:
     return BatchTranscriber(
         lambda: ParakeetModel(path, device="cpu"),
         name="embedded",
-        languages=languages_of("embedded"),
         batch_s=batch_s,
     )
 
@@ -156,6 +155,8 @@ class Sharing:
     """
 
     device = "cpu"
+    window_s = 0.0
+    abilities = Abilities()
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -221,6 +222,8 @@ class Counting:
     """A speech model that hears in every utterance one word: how many samples it has."""
 
     device = "cpu"
+    window_s = 0.0
+    abilities = Abilities()
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -268,13 +271,29 @@ class Faulty(Counting):
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
 
+class Polyglot(Counting):
+    """A model that hears German, but a short stretch of it as Dutch if it is not told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, str | None]] = []
+
+    def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
+        """Say the language in which it was heard."""
+        self.asked += [(len(samples), decoding.language) for samples in arrays]
+        return [self._heard(len(samples) / SAMPLE_RATE, decoding.language) for samples in arrays]
+
+    def _heard(self, duration_s: float, told: str | None) -> Recognition:
+        code = told or ("nl" if duration_s < 5 else "de")
+        guess = None if told else Guess(code, 0.9 if code == "de" else 0.5)
+        return Recognition((Word(0.0, duration_s, code),), guess=guess)
+
+
 def around(
     model: SpeechEngine, *, batch_s: float = 10.0, model_id: str = "some/model"
 ) -> BatchTranscriber:
     """A transcriber around a model."""
-    return BatchTranscriber(
-        lambda: model, name=model_id, languages=languages_of(model_id), batch_s=batch_s
-    )
+    return BatchTranscriber(lambda: model, name=model_id, batch_s=batch_s)
 
 
 def pieces(durations_s: Iterable[float], level: float = 0.0) -> Iterator[Utterance]:
@@ -529,3 +548,24 @@ def test_every_language_is_known_by_its_names():
 def test_european_model_has_25_languages():
     """As on its model card."""
     assert len(EUROPEAN) == 25
+
+
+# --- detected languages ---
+
+
+def test_language_of_the_recording_decides_where_a_stretch_is_doubtful():
+    """It is decoded once more, in that language, which the answer names."""
+    model = Polyglot()
+    answer = transcribe(around(model, batch_s=60), pieces([3.0, 20.0, 20.0]))
+    assert [word.text for word in answer.words] == ["de", "de", "de"]
+    assert answer.language == "de"
+    assert model.asked[-1] == (3 * SAMPLE_RATE, "de")
+    assert len(model.asked) == 4
+
+
+def test_given_language_is_not_put_to_the_vote():
+    """Nothing is decoded twice."""
+    model = Polyglot()
+    answer = transcribe(around(model, batch_s=60), pieces([3.0, 20.0]), language="nl")
+    assert [word.text for word in answer.words] == ["nl", "nl"]
+    assert (answer.language, len(model.asked)) == ("nl", 2)

@@ -22,6 +22,7 @@ from core.domain.request import (
     Recording,
     Source,
     SpeakerCount,
+    Task,
     TranscriptionRequest,
     narrowed,
 )
@@ -42,7 +43,12 @@ _RANGES = st.one_of(
     st.tuples(_SECONDS, st.floats(0.1, 100)).map(lambda at: Range(at[0], at[0] + at[1])),
 )
 _RECORDINGS = st.builds(Recording, _SOURCES.map(Source), _RANGES)
-_DECODINGS = st.builds(Decoding, language=st.none() | st.sampled_from(["en", "de-AT"]))
+_DECODINGS = st.builds(
+    Decoding,
+    language=st.none() | st.sampled_from(["en", "de-AT"]),
+    task=st.sampled_from(Task),
+    keyterms=st.lists(st.sampled_from(["Dashwood", "Ångström, A."]), max_size=3).map(tuple),
+)
 _COUNTS = st.integers(1, 100)
 _SPEAKERS = st.one_of(
     st.just(SpeakerCount()),
@@ -128,6 +134,8 @@ def test_every_field_of_the_orchestrators_input_is_in_its_request() -> None:
         "start": 1.5,
         "end": 9.5,
         "language": "en",
+        "task": "translate",
+        "keyterms": ["Dashwood"],
         "timestamps": True,
         "min_speakers": 2,
         "max_speakers": 3,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.request import SpeakerCount
+from core.domain.request import Decoding, SpeakerCount, Task
 from core.domain.timeline import Turn
 from core.errors import InvalidRequest
 from core.wire.form import DiarizationFormat, TranscriptFormat
@@ -133,6 +133,31 @@ def test_every_role_takes_a_place_for_its_answer(kind: type[AudioInput]) -> None
     [
         (SingleInput, {"audio_format": 3}, "audio_format: input should be a valid string"),
         (SingleInput, {"language": 3}, "language: input should be a valid string"),
+        (
+            SingleInput,
+            {"task": "summarise"},
+            "task: input should be 'transcribe' or 'translate'",
+        ),
+        (
+            SingleInput,
+            {"keyterms": "Dashwood"},
+            'keyterms: input should be a list of texts, such as ["Ringstrasse", "Dr. Osei"]',
+        ),
+        (
+            TranscriptionInput,
+            {"keyterms": ["a"] * 101},
+            "keyterms: list has 101 terms and at most 100 are taken",
+        ),
+        (
+            SingleInput,
+            {"keyterms": ["a", "b" * 201]},
+            "keyterms.1: string should have at most 200 characters",
+        ),
+        (
+            SingleInput,
+            {"keyterms": ["  "]},
+            "keyterms.0: string should have at least 1 character",
+        ),
         (
             SingleInput,
             {"response_format": "docx"},
@@ -395,3 +420,16 @@ def test_any_json_is_either_a_request_or_refused(kind: type[AudioInput], job_inp
     """Nothing else is ever raised."""
     with contextlib.suppress(InvalidRequest):
         assert parse(kind, job_input).recording.source.value
+
+
+def test_task_and_key_terms_reach_the_decoding() -> None:
+    """However the task is spelled; terms lose the blanks around them."""
+    asked = parse(SingleInput, {"audio": URL, "task": "Translate", "keyterms": [" Osei ", "Wien"]})
+    assert asked.request.decoding == Decoding(task=Task.TRANSLATE, keyterms=("Osei", "Wien"))
+    assert parse(SingleInput, {"audio": URL}).request.decoding == Decoding()
+
+
+@pytest.mark.parametrize("field", [{"task": "translate"}, {"keyterms": ["Osei"]}])
+def test_diarization_knows_no_words(field) -> None:
+    """Fields about words are refused by the worker that hears none."""
+    assert _refusal(DiarizationInput, **field).startswith(f"{next(iter(field))}: unknown field")

@@ -21,6 +21,7 @@ from openai.types.audio import TranscriptionDiarized, TranscriptionVerbose
 from pyannote.database.util import load_rttm
 
 from core import __version__
+from core.domain.request import Task
 from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
 from core.transcript.segments import split_segments
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
@@ -259,6 +260,13 @@ def test_text_has_the_text_alone() -> None:
         "warnings",
         "version",
     }
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_verbose_json_names_the_task(task: Task) -> None:
+    """OpenAI's field says whether the text is a translation."""
+    form = Form(TranscriptFormat.VERBOSE_JSON, task=task)
+    assert render(_transcript("Hi."), form)["task"] == task.value
 
 
 @given(_transcripts())

@@ -1,0 +1,121 @@
+"""Words against the sound that they were found in.
+
+A model that only reads its own attention places words into pauses, and stretches the first word
+after a pause over all of it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.domain.timeline import Character, Word
+from core.media.audio import SAMPLE_RATE, Samples
+from core.speech.drafts import loop_start
+from core.speech.engine import Recognition
+
+_FRAME_S = 0.01
+_FRAME_SAMPLES = int(_FRAME_S * SAMPLE_RATE)
+_SILENCE_DBFS = -70.0
+"""Anything quieter is no speech, whatever is around it."""
+_UNHEARD_DB = 40.0
+"""A word is in silence if all of it is so much quieter than the loud parts around."""
+_QUIET_DB = 30.0
+"""A word does not begin or end in what is so much quieter than its own loudest part."""
+_MARGIN_S = 0.1
+"""The times of a word are this far from the truth at times."""
+_LONG_S = 0.4
+"""Longer words may be stretched over a pause."""
+_PAUSE_S = 0.2
+"""No word has so long a pause in it."""
+_HASTE_S = 0.06
+"""Nobody says a word in less, but the attention gives short ones no more at times."""
+_HASTY = 3
+"""So many such words at the end are text past the end."""
+
+Levels = NDArray[np.float64]
+"""Decibels of full scale by frames of 10 ms; float64, shape (frames,)."""
+
+
+def levels(samples: Samples) -> Levels:
+    """Return the level of each frame of an array, float32, shape (samples,)."""
+    padded = np.pad(samples, (0, -len(samples) % _FRAME_SAMPLES)).astype(np.float64)
+    power = np.square(padded.reshape(-1, _FRAME_SAMPLES)).mean(axis=1)
+    found: Levels = 10 * np.log10(np.maximum(power, 1e-12))
+    return found
+
+
+def has_sound(samples: Samples) -> bool:
+    """Tell whether an array is more than silence."""
+    return bool(len(samples)) and float(levels(samples).max()) > _SILENCE_DBFS
+
+
+def heard_words(found: Recognition, samples: Samples) -> Recognition:
+    """Drop the words that cannot have been said, and trim the others to their sound.
+
+    These are words in silence, words that take no time, and what only repeats a loop.
+    """
+    sound = levels(samples)
+    floor = max(_SILENCE_DBFS, float(np.percentile(sound, 95)) - _UNHEARD_DB)
+    end = loop_start([word.text for word in found.words])
+    unsaid = _unsaid(found.words[:end])
+    kept = [
+        index
+        for index, word in enumerate(found.words[:end])
+        if index not in unsaid and _loudest(word, sound) > floor
+    ]
+    words = tuple(_trimmed(found.words[index], sound) for index in kept)
+    characters = tuple(
+        _within(found.characters[index], word) for index, word in zip(kept, words, strict=True)
+    )
+    return replace(found, words=words, characters=characters)
+
+
+def _unsaid(words: Sequence[Word]) -> set[int]:
+    """Return the words that take no time: those that repeat others, and a whole end."""
+    hasty = {index for index, word in enumerate(words) if word.duration < _HASTE_S}
+    repeats = {
+        index for index in hasty if index and words[index].letters == words[index - 1].letters
+    }
+    tail = set(itertools.takewhile(hasty.__contains__, range(len(words) - 1, -1, -1)))
+    return repeats | (tail if len(tail) >= _HASTY else set())
+
+
+def _within(characters: Sequence[Character], word: Word) -> tuple[Character, ...]:
+    """Return the characters of a word that was trimmed."""
+    return tuple(
+        replace(
+            one,
+            start=min(max(one.start, word.start), word.end),
+            end=min(max(one.end, word.start), word.end),
+        )
+        for one in characters
+    )
+
+
+def _frames(start_s: float, end_s: float) -> slice:
+    first = max(0, int(start_s / _FRAME_S))
+    return slice(first, max(first + 1, round(end_s / _FRAME_S)))
+
+
+def _loudest(word: Word, sound: Levels) -> float:
+    around = sound[_frames(word.start - _MARGIN_S, word.end + _MARGIN_S)]
+    return float(around.max(initial=-np.inf))
+
+
+def _trimmed(word: Word, sound: Levels) -> Word:
+    """Return a long word without the pauses around it, and what is beyond them."""
+    first = _frames(word.start, word.end).start
+    own = sound[_frames(word.start, word.end)]
+    if word.duration <= _LONG_S or not len(own):
+        return word
+    loud = np.flatnonzero(own > own.max() - _QUIET_DB)
+    islands = np.split(loud, np.flatnonzero(np.diff(loud) * _FRAME_S > _PAUSE_S) + 1)
+    longest = max(islands, key=len)
+    start = max(word.start, float(first + longest[0]) * _FRAME_S)
+    end = min(word.end, float(first + longest[-1] + 1) * _FRAME_S)
+    return replace(word, start=start, end=max(start, end))

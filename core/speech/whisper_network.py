@@ -1,0 +1,201 @@
+"""The network of a Whisper model on CTranslate2: windows in, languages and drafts out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.domain.request import Decoding
+from core.engine.accelerator import is_device_fault, is_out_of_memory
+from core.engine.cuda_libraries import load_cublas
+from core.errors import ModelNotFound
+from core.media.audio import SAMPLE_RATE, Samples
+from core.speech.drafts import Draft
+from core.speech.engine import Guess
+from core.speech.spelling import Token
+
+WINDOW_S = 30.0
+"""The encoder hears windows of this length; shorter ones are padded with silence."""
+_WINDOW_SAMPLES = int(WINDOW_S * SAMPLE_RATE)
+_FRAMES_PER_S = 100
+_STEP_S = 0.02
+"""Two frames of features make one step of the encoder's output."""
+_BEAM = 5
+_SAMPLED = 5
+"""Texts to draw at temperatures above 0; the likeliest is taken (openai/whisper's `best_of`)."""
+_CONTEXT_TOKENS = 448
+"""The decoder's context holds so many tokens: prompt and text."""
+_FIRST_TOKENS, _TOKENS_PER_S = 32, 16
+"""More text than that is a loop: fast English has 6 tokens a second, Burmese, spelled byte by byte,
+14.
+"""
+_NAMES = {"jv": "jw"}
+"""The languages that Whisper calls otherwise than ISO 639-1."""
+_CODES = {name: code for code, name in _NAMES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Stretches of sound as the encoder hears them."""
+
+    encoded: Any
+    """ctranslate2.StorageView, shape (windows, steps, width)."""
+    durations_s: tuple[float, ...]
+    """Without the padding."""
+
+    def pick(self, indices: Sequence[int]) -> Windows:
+        """Return some of the windows."""
+        if list(indices) == list(range(len(self.durations_s))):
+            return self
+        import ctranslate2
+
+        on_cpu = self.encoded.to_device(ctranslate2.Device.cpu)
+        rows = np.ascontiguousarray(np.asarray(on_cpu)[list(indices)])
+        durations_s = tuple(self.durations_s[index] for index in indices)
+        return Windows(ctranslate2.StorageView.from_array(rows), durations_s)
+
+
+class Network:
+    """A Whisper model of any size. Only one thread may call it."""
+
+    def __init__(self, path: Path, device: str | None) -> None:
+        """Load a folder. Raises ModelNotFound if it holds no such model."""
+        import ctranslate2
+
+        self.device = device or ("cuda" if ctranslate2.get_cuda_device_count() else "cpu")
+        self._model = _load(path, self.device)
+
+    @property
+    def is_multilingual(self) -> bool:
+        """Tell whether it knows more than English, and translates."""
+        return bool(self._model.model.is_multilingual)
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """ISO 639-1 codes."""
+        tokenizer, names = self._model.hf_tokenizer, self._model.supported_languages
+        known = (name for name in names if tokenizer.token_to_id(f"<|{name}|>") is not None)
+        return frozenset(_CODES.get(name, name) for name in known)
+
+    def encode(self, arrays: Sequence[Samples]) -> Windows:
+        """Hear arrays, float32, shape (samples,), 16 kHz mono, of at most 30 s each."""
+        extract = self._model.feature_extractor
+        padded = (np.pad(one, (0, max(0, _WINDOW_SAMPLES - len(one)))) for one in arrays)
+        features = np.stack([extract(one[:_WINDOW_SAMPLES], padding=0) for one in padded])
+        durations_s = tuple(min(WINDOW_S, len(one) / SAMPLE_RATE) for one in arrays)
+        return Windows(self._model.encode(features.astype(np.float32)), durations_s)
+
+    def detect(self, windows: Windows) -> list[Guess]:
+        """Return the likeliest language of each window; the model must be multilingual."""
+        found = self._model.model.detect_language(windows.encoded)
+        return [_guess(*ranked[0]) for ranked in found]
+
+    def write(
+        self, windows: Windows, decoding: Decoding, *, temperature: float = 0.0
+    ) -> list[Draft]:
+        """Write the text of each window, whose language is known.
+
+        At temperature 0 search for the likeliest text, above it draw texts at random.
+        """
+        tokenizer = self._tokenizer(decoding)
+        results = self._generate(windows, self._prompt(tokenizer, decoding), temperature)
+        texts = [
+            [token for token in result.sequences_ids[0] if token < tokenizer.eot]
+            for result in results
+        ]
+        frames = [round(one * _FRAMES_PER_S) for one in windows.durations_s]
+        aligned = self._model.model.align(windows.encoded, tokenizer.sot_sequence, texts, frames)
+        return [
+            _draft(result.no_speech_prob, text, alignment, tokenizer)
+            for result, text, alignment in zip(results, texts, aligned, strict=True)
+        ]
+
+    def _tokenizer(self, decoding: Decoding) -> Any:
+        from faster_whisper.tokenizer import Tokenizer
+
+        code = decoding.language or "en"
+        return Tokenizer(
+            self._model.hf_tokenizer,
+            self.is_multilingual,
+            task=decoding.task.value,
+            language=_NAMES.get(code, code),
+        )
+
+    def _prompt(self, tokenizer: Any, decoding: Decoding) -> list[int]:
+        terms = ", ".join(decoding.keyterms) or None
+        prompt: list[int] = self._model.get_prompt(
+            tokenizer, [], without_timestamps=True, hotwords=terms
+        )
+        return prompt
+
+    def _generate(self, windows: Windows, prompt: list[int], temperature: float) -> list[Any]:
+        longest_s = max(windows.durations_s)
+        most = len(prompt) + _FIRST_TOKENS + int(_TOKENS_PER_S * longest_s)
+        drawn = {"beam_size": 1, "num_hypotheses": _SAMPLED, "sampling_topk": 0}
+        results: list[Any] = self._model.model.generate(
+            windows.encoded,
+            [prompt] * len(windows.durations_s),
+            max_length=min(_CONTEXT_TOKENS, most),
+            return_no_speech_prob=True,
+            sampling_temperature=temperature or 1.0,
+            **(drawn if temperature else {"beam_size": _BEAM}),
+        )
+        return results
+
+
+def _guess(token: str, probability: float) -> Guess:
+    name = token.strip("<|>")
+    return Guess(_CODES.get(name, name), float(probability))
+
+
+def _draft(no_speech: float, tokens: Sequence[int], alignment: Any, tokenizer: Any) -> Draft:
+    pieces, groups = tokenizer.split_tokens_on_unicode(list(tokens))
+    edges = _edges_s(alignment.alignments, len(tokens))
+    probabilities = alignment.text_token_probs
+    letters, first = [], 0
+    for piece, group in zip(pieces, groups, strict=True):
+        last = first + len(group)
+        confidence = min(1.0, max(0.0, float(min(probabilities[first:last]))))
+        text = "".join(piece.split())
+        letters.append(Token(text, edges[first], edges[last], confidence))
+        first = last
+    return Draft("".join(pieces), tuple(letters), tuple(map(float, probabilities)), no_speech)
+
+
+def _edges_s(alignment: Sequence[tuple[int, int]], tokens: int) -> list[float]:
+    """Return the start of each token and the end of the last, given pairs of token and step."""
+    edges_s = [0.0] * (tokens + 1)
+    for token, step in reversed(alignment):
+        if token <= tokens:
+            edges_s[token] = step * _STEP_S
+    return edges_s
+
+
+def _load(path: Path, device: str) -> Any:
+    import ctranslate2
+    from faster_whisper import WhisperModel
+    from faster_whisper.feature_extractor import FeatureExtractor
+
+    if device == "cuda":
+        load_cublas()
+    ctranslate2.set_random_seed(0)
+    try:
+        # int8 is twice as fast as float32 on a CPU; a GPU computes in the type of the files.
+        model = WhisperModel(
+            str(path), device=device, compute_type="int8" if device == "cpu" else "default"
+        )
+    except Exception as error:
+        if is_out_of_memory(error) or is_device_fault(error):
+            raise
+        raise ModelNotFound(
+            f"{path.name} cannot be read as a Whisper model for CTranslate2 "
+            f"({type(error).__name__}); check the folder"
+        ) from None
+    if len(model.feature_extractor.mel_filters) != model.model.n_mels:
+        # Conversions without a preprocessor_config.json: large-v3 has more bands than the others.
+        model.feature_extractor = FeatureExtractor(feature_size=model.model.n_mels)
+    return model

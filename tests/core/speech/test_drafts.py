@@ -1,0 +1,54 @@
+"""The signs that a text was not said."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from core.speech.drafts import Draft, better, compression_ratio, loop_start
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("I don't know. I don't know. I don't know. I don't know. I mean it", 3),
+        ("So then thank you. Thank you! Thank you. Thank you, thank you.", 4),
+        ("Beep " * 8, 1),
+        ("1 2 3 4 5 5 5 5 5 5 5 5", 5),
+        ("no no no no", None),
+        ("Row, row, row your boat, gently down the stream", None),
+        ("as a matter of fact as a matter of fact", None),
+        ("", None),
+    ],
+)
+def test_loop_begins_with_its_first_repetition(text, start):
+    """However it is punctuated; what people do repeat is none."""
+    assert loop_start(text.split()) == start
+
+
+def test_compression_finds_a_loop_that_changes_its_words():
+    """The sum of many near repetitions; ordinary text stays far below, and no text is none."""
+    varied = " ".join(f"and I'll see you in the next video number {n}," for n in range(12))
+    assert loop_start(varied.split()) is None
+    assert Draft(varied).is_loop
+    ordinary = "Had he married a more amiable woman, he might have been made more respectable."
+    assert not Draft(ordinary).is_loop
+    assert compression_ratio("") == 0.0
+
+
+def test_evidence_falls_with_doubt_about_the_text_and_about_speech():
+    """Either is enough to drop a text."""
+    assert not Draft("Hello", probabilities=(0.7, 0.6), no_speech=0.2).is_invented
+    assert Draft("Thank you.", probabilities=(0.7, 0.6), no_speech=0.8).is_invented
+    assert Draft("I'm going to", probabilities=(0.2, 0.1), no_speech=0.0).is_invented
+    sure = Draft("Hello", probabilities=(0.5, 0.5))
+    assert math.isclose(sure.evidence, math.log(0.5))
+
+
+def test_no_loop_is_better_than_a_likelier_one():
+    """Among equals the likelier text is."""
+    loop = Draft("la " * 30, probabilities=(0.99,))
+    plain, likely = Draft("la", probabilities=(0.1,)), Draft("lo", probabilities=(0.5,))
+    assert better(loop, plain) is better(plain, loop) is plain
+    assert better(plain, likely) is better(likely, plain) is likely
