@@ -122,7 +122,7 @@ def test_a_presigned_url_stays_out_of_sight() -> None:
             SingleInput,
             {"response_format": "docx"},
             "response_format: input should be 'json', 'verbose_json', 'diarized_json', 'text', "
-            "'srt' or 'vtt'",
+            "'srt', 'vtt' or 'html'",
         ),
         (
             DiarizationInput,
