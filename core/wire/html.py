@@ -27,10 +27,15 @@ _UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 """What could end the element, be half a character, or end a line of a script in old browsers."""
 
 
-def page(transcript: Transcript) -> Answer:
-    """Return the page, as one string."""
+def page(transcript: Transcript, *, title: str = "", recording: str = "") -> Answer:
+    """Return the page, as one string.
+
+    `recording` is the way from the page to the recording, as a relative URL, for a page that lies
+    beside it: it is fetched when the reader wants to hear it. No caller elsewhere can give one.
+    """
     head, tail = _template()
-    return {"html": f"{head}{_json(_data(transcript))}{tail}"}
+    told: Answer = {"title": one_line(title), "recording": recording}
+    return {"html": f"{head}{_json(told | _data(transcript))}{tail}"}
 
 
 @functools.cache
@@ -54,7 +59,7 @@ def _policy(script: str, style: str) -> str:
             f"script-src '{_sum(script)}'",
             f"style-src '{_sum(style)}'",
             "img-src data:",  # the empty icon, so that no browser asks a server for one
-            "media-src blob: https: http:",
+            "media-src blob: https: http: file:",
             "base-uri 'none'",
             "form-action 'none'",
             "require-trusted-types-for 'script'",
@@ -80,7 +85,6 @@ def _data(transcript: Transcript) -> Answer:
     names = list(map(one_line, index))
     return {
         "version": __version__,
-        "title": "",
         "duration": _ms(transcript.duration),
         "language": transcript.language,
         "diarized": transcript.diarized,

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import FrameType
 
+from core.domain.request import LocalFile
 from core.domain.timeline import Transcript
 from core.domain.watch import Watch
 from core.errors import Cancelled, WorkerError
@@ -103,7 +104,9 @@ class _Batch:
     def _outcome(self, item: Item, future: Future[Transcript]) -> Outcome:
         try:
             transcript = future.result()
-            files = write(transcript, self.options.formats, self.options.out / item.place)
+            recording = item.source.path if isinstance(item.source, LocalFile) else None
+            stem = self.options.out / item.place
+            files = write(transcript, self.options.formats, stem, recording)
             self.record.note(item, self.options.formats)
         except WorkerError as error:
             return Outcome(item, error=(error.code, str(error)))

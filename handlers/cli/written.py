@@ -8,16 +8,21 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from urllib.parse import quote
 
 from core.domain.timeline import Diarization, Transcript
+from core.wire import html
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
 from core.wire.render import render
 
 
-def write(transcript: Transcript, formats: Sequence[str], stem: Path) -> list[Path]:
+def write(
+    transcript: Transcript, formats: Sequence[str], stem: Path, recording: Path | None = None
+) -> list[Path]:
     """Write a transcript in each format and return the files.
 
-    A file of its final name is whole: all are written under other names first.
+    A file of its final name is whole: all are written under other names first. The page knows the
+    way to `recording`, if that is a file.
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
     halves: list[tuple[Path, Path]] = []
@@ -25,7 +30,9 @@ def write(transcript: Transcript, formats: Sequence[str], stem: Path) -> list[Pa
         for name in formats:
             half, whole = half_of(stem, name), file_of(stem, name)
             halves.append((half, whole))
-            half.write_text(_WRITERS[name](transcript), encoding="utf-8", errors="replace")
+            is_page = name == "html"
+            text = _page(transcript, stem, recording) if is_page else _WRITERS[name](transcript)
+            half.write_text(text, encoding="utf-8", errors="replace")
         for half, whole in halves:
             half.replace(whole)
     finally:
@@ -64,6 +71,11 @@ def _as(name: TranscriptFormat) -> Callable[[Transcript], str]:
     return lambda transcript: str(render(transcript, Form(name))[name])
 
 
+def _page(transcript: Transcript, stem: Path, recording: Path | None) -> str:
+    way = os.path.relpath(recording, stem.absolute().parent) if recording else ""
+    return str(html.page(transcript, title=stem.name, recording=quote(way))["html"])
+
+
 def _json(transcript: Transcript) -> str:
     answer = render(transcript, Form(TranscriptFormat.VERBOSE_JSON))
     return json.dumps(answer, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
@@ -77,7 +89,6 @@ def _rttm(transcript: Transcript) -> str:
 _WRITERS: dict[str, Callable[[Transcript], str]] = {
     "srt": _as(TranscriptFormat.SRT),
     "vtt": _as(TranscriptFormat.VTT),
-    "html": _as(TranscriptFormat.HTML),
     "txt": _text,
     "json": _json,
     "rttm": _rttm,

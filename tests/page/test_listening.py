@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from core.wire import html
+from handlers.cli.written import write
 from tests.page import transcripts
-from tests.page.browser import wait_until
+from tests.page.browser import opened, wait_until
 from tests.page.conftest import Open
 from tests.page.test_safety import served
 
@@ -72,6 +75,47 @@ def test_a_recording_by_url_is_heard(browser: BrowserContext, tmp_path: Path) ->
         page.locator("#open-url").click()
         wait_until(page, "audio.readyState > 0")
         assert set(asked) == {"/page.html", "/call.mp3"}
+    page.close()
+
+
+@pytest.mark.parametrize("is_served", [False, True], ids=["file", "http"])
+def test_a_page_beside_its_recording_plays_it_at_once(
+    browser: BrowserContext, tmp_path: Path, is_served: bool
+) -> None:
+    """When a word is clicked, and not before; from the disk as from a server."""
+    (tmp_path / "calls").mkdir()
+    shutil.copy(transcripts.RECORDING, tmp_path / "calls" / "call 1#.mp3")
+    (tmp_path / "out").mkdir()
+    transcript = transcripts.golden()
+    write(transcript, ["html"], tmp_path / "out" / "call", tmp_path / "calls" / "call 1#.mp3")
+    page = browser.new_page()
+    with served(tmp_path) as (url, asked):
+        page.goto(f"{url if is_served else tmp_path.as_uri()}/out/call.html")
+        expect(page.locator("h1")).to_have_text("call")
+        page.wait_for_timeout(200)
+        assert asked == ["/out/call.html"] * is_served
+        page.locator("#text .w").nth(30).click()
+        expect(page.locator("#play")).to_have_text("Pause")
+        if is_served:  # without ranges, which this server does not know, nobody can seek
+            wait_until(page, "audio.currentTime > 0")
+            assert set(asked) == {"/out/call.html", "/calls/call%201%23.mp3"}
+        else:
+            wait_until(page, f"audio.currentTime > {transcript.words[30].start}")
+    page.close()
+
+
+@pytest.mark.parametrize(
+    "way", ["https://127.0.0.1:9/a.mp3", "//127.0.0.1:9/a.mp3", "//127.0.0.1/a", ""]
+)
+def test_the_way_to_the_recording_leads_nowhere_else(
+    browser: BrowserContext, tmp_path: Path, way: str
+) -> None:
+    """Neither to another host, nor to another scheme."""
+    made = html.page(transcripts.golden(), recording=way)["html"]
+    page = opened(browser, str(made), tmp_path)
+    page.locator("#text .w").first.click()
+    expect(page.locator("#status")).to_contain_text("Choose the recording")
+    assert page.evaluate("audio.src") == ""
     page.close()
 
 

@@ -28,7 +28,7 @@ function playFrom(index) {
 }
 
 function play() {
-  if (!hasRecording()) {
+  if (!hasRecording() && !openBeside()) {
     say("Choose the recording to hear it: press “Recording…”, or drop the file onto this page.");
     return;
   }
@@ -54,6 +54,20 @@ function openUrl(text) {
   } else {
     say("Give a URL that begins with https:// (or http://).");
   }
+}
+
+// A page that lies beside its recording knows the way, which leads nowhere else.
+function openBeside() {
+  const { recording } = transcript.data;
+  if (!recording || !URL.canParse(recording, document.baseURI)) {
+    return false;
+  }
+  const url = new URL(recording, document.baseURI);
+  if (url.protocol !== location.protocol || url.host !== location.host) {
+    return false;
+  }
+  openSource(url.href, "the recording beside this page");
+  return true;
 }
 
 function openSource(source, name) {

@@ -162,7 +162,7 @@ def test_every_role_takes_a_place_for_its_answer(kind: type[AudioInput]) -> None
             SingleInput,
             {"response_format": "docx"},
             "response_format: input should be 'json', 'verbose_json', 'diarized_json', 'text', "
-            "'srt' or 'vtt'",
+            "'srt', 'vtt' or 'html'",
         ),
         (
             DiarizationInput,
