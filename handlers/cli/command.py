@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core import __version__
+from core.domain.request import Channels
 from core.errors import RequestError, SettingsError, WorkerError
 from handlers.cli.completion import SHELLS, completion
 from handlers.cli.options import FORMATS, Options, count, formats, jobs
@@ -129,6 +130,12 @@ def _add_transcribe(to: argparse.ArgumentParser) -> None:
         default="auto",
         metavar="N",
         help="how many: 2, a range 2-5, auto, or none for words alone; default: auto",
+    )
+    to.add_argument(
+        "--channels",
+        choices=[str(one) for one in Channels],
+        default=str(Channels.MIX),
+        help="split: each channel is one speaker, and --speakers has no effect; default: mix",
     )
     to.add_argument(
         "--jobs", type=jobs, metavar="N", help="recordings at a time; default: 1, or 4 elsewhere"

@@ -7,7 +7,7 @@ import base64
 import anyio
 import httpx2
 
-from core.domain.request import LocalFile, Source, SpeakerCount
+from core.domain.request import Channels, LocalFile, Source, SpeakerCount
 from core.domain.timeline import Transcript
 from core.domain.watch import Stage, Watch
 from core.errors import SettingsError, SourceTooLarge
@@ -76,10 +76,12 @@ class EndpointWay:
 
 def fields(question: Question) -> dict[str, object]:
     """Return a question as fields of a request, without those that say nothing."""
-    counts = question.speakers or SpeakerCount()
+    is_split = question.channels is Channels.SPLIT
+    counts = SpeakerCount() if is_split else question.speakers or SpeakerCount()
     named = {
         "language": question.language,
-        "diarize": None if question.speakers else False,
+        "channels": str(question.channels) if is_split else None,
+        "diarize": None if question.speakers or is_split else False,
         "num_speakers": counts.exact,
         "min_speakers": counts.at_least,
         "max_speakers": counts.at_most,

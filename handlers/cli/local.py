@@ -26,7 +26,10 @@ class LocalWay:
     ) -> Transcript:
         """See `Way`."""
         request = SingleRequest(
-            Recording(source), Decoding(question.language), speakers=question.speakers
+            Recording(source),
+            Decoding(question.language),
+            speakers=question.speakers,
+            channels=question.channels,
         )
         return self._loaded().run(request, watch)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from core.domain.request import SpeakerCount
+from core.domain.request import Channels, SpeakerCount
 from core.wire.limits import MAX_SPEAKERS
 
 FORMATS = ("srt", "vtt", "txt", "json", "rttm", "html")
@@ -22,6 +22,8 @@ class Question:
     language: str | None = None
     speakers: SpeakerCount | None = field(default_factory=SpeakerCount)
     """None for words alone."""
+    channels: Channels = Channels.MIX
+    """If split, the channels are the speakers, whatever `speakers` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Options:
             sources=tuple(given.sources),
             formats=given.format,
             out=given.out,
-            question=Question(given.language, given.speakers),
+            question=Question(given.language, given.speakers, Channels(given.channels)),
             jobs=given.jobs or (4 if is_elsewhere else 1),
             as_json=given.json,
             endpoint=given.endpoint,

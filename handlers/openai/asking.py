@@ -45,7 +45,7 @@ class Question:
 
 def known_fields(kind: Kind) -> set[str]:
     """Return the names of all fields."""
-    return {FILE, *_OPENAI[0], *_OPENAI[1], *kind.model_fields}
+    return {FILE, *_OPENAI[0], *_OPENAI[1], *kind.model_fields} - {"output_url"}
 
 
 def read(upload: Upload, kind: Kind, models: Iterable[str], *, translate: bool = False) -> Question:
@@ -153,6 +153,8 @@ def _own(
     """Return the fields of the flow's input, and what has no effect there."""
     prompt, keywords = fields.one("prompt"), fields.many("keywords")
     own = fields.rest()
+    if "output_url" in own:
+        raise InvalidRequest("output_url: is for jobs; here the answer is the response's body")
     for name in {*_NESTED} & {*own}:
         own[name] = _json(name, own[name])
     if "diarize" in kind.model_fields and "diarize" not in own:

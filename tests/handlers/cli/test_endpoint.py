@@ -83,17 +83,20 @@ def test_the_table_tells_who_spoke_how_long(command: Command, endpoint: Worker) 
 
 
 def test_what_is_asked_reaches_the_worker(command: Command, endpoint: Worker) -> None:
-    """Language and speakers, each in its field."""
+    """Language, speakers and channels, each in its field."""
+    split = ("--channels", "split", "--speakers", "2")
+    words = ("--speakers", "none")
     for number, arguments in enumerate(
-        (("--speakers", "2"), ("--speakers", "2-5"), ("--speakers", "none"), ("--language", "en"))
+        (("--speakers", "2"), ("--speakers", "2-5"), words, ("--language", "en"), split)
     ):
         at = f"{URL}?{number}"
         command("transcribe", at, "--out", str(number), "--endpoint", endpoint.name, *arguments)
-    exact, between, none, english = endpoint.asked
+    exact, between, none, english, calls = endpoint.asked
     assert exact.num_speakers == 2
     assert (between.min_speakers, between.max_speakers) == (2, 5)
     assert none.diarize is False
     assert (english.language, english.diarize) == ("en", True)
+    assert (calls.channels, calls.num_speakers) == ("split", None)
 
 
 def test_other_settings_or_another_content_are_done_anew(

@@ -182,6 +182,7 @@ REFUSED = {
     "strategy's type": ({"chunking_strategy": "{}"}, "chunking_strategy: give auto"),
     "range": ({"start": "9", "end": "3"}, "end must be after start"),
     "speakers": ({"num_speakers": "0"}, "num_speakers: "),
+    "output": ({"output_url": "https://a.b/c"}, "output_url: is for jobs"),
     "two sources": ({"audio_url": "https://a.b/c"}, "a file and audio_url were given"),
 }
 
