@@ -140,6 +140,9 @@ def _add_transcribe(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--jobs", type=jobs, metavar="N", help="recordings at a time; default: 1, or 4 elsewhere"
     )
+    to.add_argument(
+        "--replace", action="store_true", help="replace files that were made or changed by others"
+    )
     to.add_argument("--json", action="store_true", help="print a line of JSON for each recording")
     _add_ways(to.add_argument_group("where the work is done").add_mutually_exclusive_group())
 

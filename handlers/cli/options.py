@@ -35,6 +35,8 @@ class Options:
     out: Path
     question: Question
     jobs: int
+    replace: bool = False
+    """Replace files that this command did not make, or that were changed since."""
     as_json: bool = False
     endpoint: str | None = None
     server: str | None = None
@@ -49,6 +51,7 @@ class Options:
             out=given.out,
             question=Question(given.language, given.speakers, Channels(given.channels)),
             jobs=given.jobs or (4 if is_elsewhere else 1),
+            replace=given.replace,
             as_json=given.json,
             endpoint=given.endpoint,
             server=given.server,

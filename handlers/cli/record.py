@@ -32,20 +32,29 @@ class Record:
 
     def is_done(self, item: Item, formats: Sequence[str]) -> bool:
         """Tell whether a recording has whole files of all formats, of the same settings."""
-        entry = self._read().get(str(item.place))
-        if entry is None or entry.get("made") != self._made(item):
+        entry = self._entry(item)
+        if entry.get("made") != self._made(item) or not set(formats) <= _files(entry).keys():
             return False
-        stem = self.folder / item.place
-        has_all = set(formats) <= set(entry.get("formats", ()))
-        return has_all and all(file_of(stem, name).is_file() for name in formats)
+        return all(file_of(self.folder / item.place, name).is_file() for name in formats)
+
+    def foreign(self, item: Item, formats: Sequence[str]) -> list[Path]:
+        """Return the files that would be replaced and are not as this command left them."""
+        known = _files(self._entry(item))
+        paths = {name: file_of(self.folder / item.place, name) for name in formats}
+        return [
+            path
+            for name, path in paths.items()
+            if path.exists() and _state(path) != known.get(name)
+        ]
 
     def note(self, item: Item, formats: Sequence[str]) -> None:
         """Note that a recording has its files. One process at a time writes into a folder."""
         entries = self._read()
-        before = entries.get(str(item.place), {})
         made = self._made(item)
-        earlier = before.get("formats", ()) if before.get("made") == made else ()
-        entries[str(item.place)] = {"made": made, "formats": sorted({*earlier, *formats})}
+        before = self._entry(item)
+        files = dict(_files(before)) if before.get("made") == made else {}
+        files |= {name: _state(file_of(self.folder / item.place, name)) for name in formats}
+        entries[str(item.place)] = {"made": made, "files": files}
         half = self.folder / f"{FILE}.{os.getpid()}.part"
         try:
             half.write_text(json.dumps(entries, indent=1, sort_keys=True), encoding="utf-8")
@@ -58,12 +67,26 @@ class Record:
         parts = [_content(item), asdict(self.question), self.way]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
+    def _entry(self, item: Item) -> Entry:
+        return self._read().get(str(item.place), {})
+
     def _read(self) -> dict[str, Entry]:
         with contextlib.suppress(OSError, ValueError):
             entries = json.loads((self.folder / FILE).read_text(encoding="utf-8"))
             if isinstance(entries, dict):
                 return {name: one for name, one in entries.items() if isinstance(one, dict)}
         return {}
+
+
+def _files(entry: Entry) -> dict[str, object]:
+    """Return the files of an entry: for each format, how it was left."""
+    files = entry.get("files")
+    return files if isinstance(files, dict) else {}
+
+
+def _state(path: Path) -> list[int]:
+    about = path.stat()
+    return [about.st_size, about.st_mtime_ns]
 
 
 def _content(item: Item) -> list[object]:

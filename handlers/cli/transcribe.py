@@ -61,8 +61,11 @@ class _Batch:
         """Work on several at a time until all are done, or until Ctrl-C."""
         stopped = threading.Event()
         missing = [item for item in found if not self._is_done(item)]
+        kept = [item for item in missing if self._would_replace(item)]
         with ThreadPoolExecutor(self.options.jobs) as pool, _interruptible(stopped):
-            working = {pool.submit(self._work, item, stopped): item for item in missing}
+            working = {
+                pool.submit(self._work, item, stopped): item for item in missing if item not in kept
+            }
             try:
                 outcomes = self._collect(working)
             except KeyboardInterrupt:
@@ -72,7 +75,7 @@ class _Batch:
                 self.display.say("interrupted; what is being worked on is given up")
                 return INTERRUPTED
         self.display.end()
-        return int(any(outcome.error for outcome in outcomes))
+        return int(bool(kept) or any(outcome.error for outcome in outcomes))
 
     def _is_done(self, item: Item) -> bool:
         if not self.record.is_done(item, self.options.formats):
@@ -81,6 +84,15 @@ class _Batch:
         files = [file_of(stem, name) for name in self.options.formats]
         self.display.tell(Outcome(item, files=files, is_skipped=True))
         return True
+
+    def _would_replace(self, item: Item) -> bool:
+        """Tell of files that somebody else made or changed, which are kept."""
+        found = [] if self.options.replace else self.record.foreign(item, self.options.formats)
+        if found:
+            names = " and ".join(str(path) for path in found)
+            sentence = f"{names} would be replaced; move it, name another --out, or say --replace"
+            self.display.tell(Outcome(item, error=("file_exists", sentence)))
+        return bool(found)
 
     def _work(self, item: Item, stopped: threading.Event) -> Transcript:
         if stopped.is_set():

@@ -119,13 +119,34 @@ def test_other_settings_or_another_content_are_done_anew(
     assert len(endpoint.asked) == 5
 
 
+def test_files_of_somebody_else_are_kept(
+    command: Command, endpoint: Worker, tmp_path: Path
+) -> None:
+    """So are those that were changed by hand, until they may be replaced; no job is started."""
+    (tmp_path / "call.txt").write_text("my notes")
+    asked = ("transcribe", URL, "--endpoint", endpoint.name)
+    ended = command(*asked)
+    assert ended.code == 1
+    assert "file_exists: call.txt would be replaced; move it, name another --out" in ended.err
+    assert (tmp_path / "call.txt").read_text() == "my notes"
+    assert endpoint.asked == []
+    assert command(*asked, "--replace").code == 0
+    assert command(*asked, "--language", "en").code == 0
+
+    (tmp_path / "call.srt").write_text("corrected by hand")
+    assert command(*asked, "--language", "en").code == 0
+    assert command(*asked, "--speakers", "2").code == 1
+    assert (tmp_path / "call.srt").read_text() == "corrected by hand"
+    assert len(endpoint.asked) == 2
+
+
 def test_a_damaged_record_costs_work_and_nothing_else(
     command: Command, endpoint: Worker, tmp_path: Path
 ) -> None:
     """Whatever is in the file."""
-    for content in ("", "[]", '{"call": 1}', "\x00"):
+    for content in ("", "[]", '{"call": 1}', '{"call": {"files": 1}}'):
         (tmp_path / FILE).write_text(content)
-        assert command("transcribe", URL, "--endpoint", endpoint.name).code == 0
+        assert command("transcribe", URL, "--endpoint", endpoint.name, "--replace").code == 0
     assert len(endpoint.asked) == 4
 
 
