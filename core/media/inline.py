@@ -56,7 +56,8 @@ class Inline:
 
 def _unescaped(text: str) -> str:
     """Decode percent-escapes, a stretch at a time: `unquote` holds a list of all of them."""
-    found, start = [], 0
+    found: list[str] = []
+    start = 0
     while start < len(text):
         end = start + _STRETCH
         escape = text.rfind("%", end - 2, end)  # one that would be cut
