@@ -11,6 +11,9 @@ from core.errors import InvalidBase64
 from core.media.origin import too_large
 
 _NOT_A_CHARACTER = re.compile("[^A-Za-z0-9+/]")
+_HALF_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_STRETCH = 65_536
+"""Characters looked at in one go: meanwhile no other thread has a turn."""
 _SURELY_BASE64 = 64
 """Text this long is base64 even without its padding; a word or a path may look like it."""
 _ADVICE = "give an http(s):// or s3:// URL, a data: URI or the whole file as base64 text"
@@ -45,10 +48,25 @@ class Inline:
             raise InvalidBase64(
                 "the data: URI is not base64; it must look like data:audio/wav;base64,…"
             )
-        return unquote(text)
+        return _unescaped(text)
 
     def cut(self) -> None:
         """Do nothing: there is nothing to wait for."""
+
+
+def _unescaped(text: str) -> str:
+    """Decode percent-escapes, a stretch at a time: `unquote` holds a list of all of them."""
+    found: list[str] = []
+    start = 0
+    while start < len(text):
+        end = start + _STRETCH
+        escape = text.rfind("%", end - 2, end)  # one that would be cut
+        end = escape if escape >= 0 else end
+        if _HALF_ESCAPE.search(text, start, end):
+            return "".join(found) + text[start:]  # no base64, whatever follows
+        found.append(unquote(text[start:end]))
+        start = end
+    return "".join(found)
 
 
 def _unquoted(value: str) -> str:
@@ -83,7 +101,7 @@ def _is_wrapped(pieces: Sequence[str]) -> bool:
 def _padded(text: str) -> str:
     """Return base64 with its padding. Raise InvalidBase64 that says what is wrong."""
     body = text.rstrip("=")
-    if odd := _NOT_A_CHARACTER.search(body):
+    if odd := _first_odd(body):
         place = f"as character {odd.start() + 1} of {len(text)}"
         if odd[0] == "=":
             raise _refusal(f"text follows its padding, which stands {place}")
@@ -94,6 +112,14 @@ def _padded(text: str) -> str:
     if len(text) - len(body) != len(padding) and len(body) < _SURELY_BASE64:
         raise _refusal("its padding is missing or too long")
     return body + padding
+
+
+def _first_odd(body: str) -> re.Match[str] | None:
+    """Find the first character that is not base64."""
+    for start in range(0, len(body), _STRETCH):
+        if odd := _NOT_A_CHARACTER.search(body, start, start + _STRETCH):
+            return odd
+    return None
 
 
 def _refusal(reason: str) -> InvalidBase64:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,3 +161,33 @@ def test_long_nonsense_is_read_in_linear_time(text: str, tmp_path: Path) -> None
     with contextlib.suppress(InvalidBase64, EmptyAudio):
         get(text, tmp_path)
     assert time.perf_counter() - started < 3
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_escapes_of_a_long_data_uri_are_decoded(shift: int, tmp_path: Path) -> None:
+    """Wherever they stand: it is decoded a stretch at a time."""
+    body = b"\0" * shift + BODY
+    text = base64.b64encode(body).decode()
+    escaped = "".join(f"%{ord(char):02X}" if char in "+/=A" else char for char in text)
+    assert get(f"data:audio/wav;base64,{escaped}", tmp_path) == body
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data:a;base64," + "%41" * 300_000 + "!",
+        "data:a;base64," + "%4" * 450_000,
+        "A" * 900_000 + "!",
+        "A " * 450_000 + "!",
+        "'" * 900_000,
+    ],
+    ids=["escapes", "half escapes", "letters", "blanks", "quotes"],
+)
+def test_a_recording_that_is_refused_costs_little(text: str, tmp_path: Path) -> None:
+    """A few times its own size, and not a list of all its parts."""
+    tracemalloc.start()
+    try:
+        refused(InvalidBase64, text, tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 13_500_000
+    finally:
+        tracemalloc.stop()
