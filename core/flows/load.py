@@ -55,10 +55,21 @@ def _load_transcriber(settings: Settings) -> Transcriber:
     load = _ENGINES[location.kind]
     with modelstore.verified(location):
         return BatchTranscriber(
-            lambda: load(location.path, eager_imports=settings.eager_imports),
+            lambda: load(
+                location.path,
+                eager_imports=settings.eager_imports,
+                **_options(location.kind, settings),
+            ),
             name=name,
             languages=languages_of(name),
         )
+
+
+def _options(kind: str, settings: Settings) -> dict[str, str]:
+    """Return what only one engine knows."""
+    if kind != "nemo":
+        return {}
+    return {"cuda_graphs": settings.cuda_graphs, "precision": settings.speech_precision}
 
 
 def _load_diarizer(settings: Settings) -> Diarizer:
