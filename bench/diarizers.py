@@ -115,6 +115,8 @@ def _watch(diarizer: PyannoteDiarizer, spent: Spent) -> None:
 
     pipeline.run = run
     network = pipeline._network
+    if network is None:  # pyannote's own way
+        return
     shares = pipeline._is_fast and hasattr(network, "trunk")
     for name in ("features", "trunk") if shares else ("frames",):
         _note(network, name, "frames", spent)

@@ -32,6 +32,10 @@ USUAL_PORTS = (80, 443)
 Failures = Literal["error", "output"]
 """How a failed job answers."""
 
+CudaGraphs = Literal["off", "on"]
+"""Whether a TDT or RNNT decoder runs as CUDA graphs."""
+SpeechPrecision = Literal["auto", "float32", "bfloat16"]
+"""The precision of the speech model's weights; `auto` is bfloat16 on GPUs that compute in it."""
 DiarizationSpeed = Literal["exact", "fast"]
 """Whether turns are pyannote's own, or found several times faster."""
 
@@ -126,6 +130,10 @@ class Settings(Environment):
     """Speech model: a Hugging Face id, a folder, a `.nemo` file, or `embedded`."""
     diarization_model_id: _Name = "pyannote/speaker-diarization-community-1"
     """Speaker model: a Hugging Face id, a folder, or `embedded`."""
+    speech_precision: Annotated[SpeechPrecision, BeforeValidator(_lower)] = "auto"
+    """The precision of Parakeet's weights."""
+    cuda_graphs: Annotated[CudaGraphs, BeforeValidator(_lower)] = "off"
+    """`on` decodes faster on a GPU, and can end the process on some recordings."""
     diarization_speed: Annotated[DiarizationSpeed, BeforeValidator(_lower)] = "exact"
     """`fast` finds speakers several times faster, and nearly as well."""
     huggingface_access_token: SecretStr | None = Field(

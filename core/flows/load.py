@@ -62,7 +62,11 @@ def _load_transcriber(settings: Settings) -> Transcriber:
     load = _engine(location.kind, name)
     with modelstore.verified(location):
         return BatchTranscriber(
-            lambda: load(location.path, eager_imports=settings.eager_imports),
+            lambda: load(
+                location.path,
+                eager_imports=settings.eager_imports,
+                **_options(location.kind, settings),
+            ),
             name=name,
         )
 
@@ -75,6 +79,13 @@ def _engine(kind: str, model: str) -> Callable[..., SpeechEngine]:
             f"MODEL_ID to another model, or build the image with --build-arg {other}"
         )
     return _ENGINES[kind]
+
+
+def _options(kind: str, settings: Settings) -> dict[str, str]:
+    """Return what only one engine knows."""
+    if kind != "nemo":
+        return {}
+    return {"cuda_graphs": settings.cuda_graphs, "precision": settings.speech_precision}
 
 
 def _load_diarizer(settings: Settings) -> Diarizer:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from core.domain.request import SpeakerCount
+
+MOST_SPEAKERS = 100
+"""The most speakers that are told apart, as many as `diarization_segments` may have.
+
+pyannote fails on more than 128: it numbers them in eight bits.
+"""
 
 
 class Clustering:
     """A clustering of pyannote that applies bounds only if its own count lies outside them.
 
-    The results are pyannote's, with two differences. `overruled` records that the model's own count
-    was replaced: pyannote then clusters anew with plain k-means, which is less certain, and does
-    not say so. And k-means is never asked for more speakers than there are pieces of clean speech,
-    on which it would fail.
+    The results are pyannote's, with three differences. There are at most `MOST_SPEAKERS`.
+    `overruled` records that the model's own count was replaced: pyannote then clusters anew with
+    plain k-means, which is less certain, and does not say so. And k-means is never asked for more
+    speakers than there are pieces of clean speech, on which it would fail.
     """
 
     def __init__(self, clustering: Any) -> None:
@@ -38,12 +42,14 @@ class Clustering:
                 max_clusters=max_clusters,
                 **inputs,
             )
-        free = self._clustering(num_clusters=None, min_clusters=1, max_clusters=np.inf, **inputs)
+        free = self._clustering(
+            num_clusters=None, min_clusters=1, max_clusters=MOST_SPEAKERS, **inputs
+        )
         count = len(free[2])
         if min_clusters <= count <= max_clusters:
             return free
         self.overruled = count
-        asked = min_clusters if count < min_clusters else int(max_clusters)
+        asked = min(MOST_SPEAKERS, min_clusters if count < min_clusters else int(max_clusters))
         return self._force(min(self._usable(inputs), asked), inputs, free)
 
     def _usable(self, inputs: dict[str, Any]) -> int:
@@ -68,6 +74,8 @@ def count_warnings(asked: SpeakerCount, count: int, overruled: int | None) -> It
     if count and not at_least <= count <= at_most:
         wanted = at_least if count < at_least else at_most
         yield f"{_speakers(count)} could be told apart, although {wanted} were asked for"
+    elif count == MOST_SPEAKERS and overruled is None:
+        yield f"the model tells at most {_speakers(count)} apart, and may have heard more"
     elif count and overruled is not None and overruled != count:
         yield (
             f"the model finds {_speakers(overruled)} by itself and was made to find {count}, "

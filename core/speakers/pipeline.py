@@ -112,7 +112,6 @@ class SpeakerPipeline:
         )
         grid = Grid.of(segmentation)
         counts = speaker_counts(segmentation, grid)
-        watch("speaker_counting")
         if not counts.any():
             return Found([], [])
         embeddings = self._embed(samples, segmentation, sizes, _step(watch, "embeddings"))

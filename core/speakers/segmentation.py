@@ -59,13 +59,17 @@ class Segmenter:
     def run(self, samples: Samples, *, batch_size: int, done: Done) -> Segmentation:
         """Segment a recording that is not empty. Raises what torch raises, and what `done` does."""
         windows = Windows.over(samples, self._duration_s, self._step_s)
-        outputs = []
+        # One array from the start: small pieces among large ones that are given back would keep
+        # the memory of these.
+        outputs: npt.NDArray[Any] | None = None
         done(0, windows.count)
         for indices in batches(np.arange(windows.count), batch_size):
-            batch = windows.cut(indices, min(batch_size, windows.count))
-            outputs.append(self._infer(batch)[: len(indices)])
+            found = self._infer(windows.cut(indices, min(batch_size, windows.count)))
+            if outputs is None:
+                outputs = np.empty((windows.count, *found.shape[1:]), found.dtype)
+            outputs[indices] = found[: len(indices)]
             done(int(indices[-1]) + 1, windows.count)
-        return self._segmentation(windows, np.concatenate(outputs))
+        return self._segmentation(windows, outputs)
 
     def _infer(self, batch: Any) -> npt.NDArray[Any]:
         """Return a powerset model's classes (batch, frames), or the activations."""
@@ -78,7 +82,7 @@ class Segmenter:
             found: npt.NDArray[Any] = output.cpu().numpy()
         return found
 
-    def _segmentation(self, windows: Windows, outputs: npt.NDArray[Any]) -> Segmentation:
+    def _segmentation(self, windows: Windows, outputs: Any) -> Segmentation:
         frames = self._model.receptive_field
         if self._speakers_of is not None:
             active = self._speakers_of[outputs]

@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 WEIGHTS = "model_weights.ckpt"
+_FEATURES = "preprocessor."
+"""Names of the filterbank and the window begin so; NeMo computes features in float32."""
 _FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 """Python has filters since 3.11.4, and NeMo wants them; Debian 12's Python is older."""
 
 
-def read_weights(path: Path, device: str) -> dict[str, Any]:
+def read_weights(path: Path, device: str, dtype: Any = None) -> dict[str, Any]:
     """Read the weights of an uncompressed archive into tensors on the device.
 
-    Raise what tarfile and torch raise if the file is anything else.
+    If there is a `dtype`, weights go to the device in it, one after the other, apart from those
+    of the features. Raise what tarfile and torch raise if the file is anything else.
     """
     import torch
 
@@ -35,31 +38,43 @@ def read_weights(path: Path, device: str) -> dict[str, Any]:
         member = next(member for member in archive if _is_weights(member))
         weights: dict[str, Any] = torch.load(
             _Window(file.fileno(), member.offset_data, member.size),
-            map_location=device,
+            map_location=device if dtype is None else "cpu",
             weights_only=True,
         )
-    return weights
+    return weights if dtype is None else _cast(weights, device, dtype)
 
 
-def connector(weights: Future[dict[str, Any]]) -> Any:
+def _cast(weights: dict[str, Any], device: str, dtype: Any) -> dict[str, Any]:
+    """Move weights to a device and a dtype, and let each go once it is moved."""
+    cast = {}
+    for name in list(weights):
+        value = weights.pop(name)
+        changes = value.is_floating_point() and not name.startswith(_FEATURES)
+        cast[name] = value.to(device, dtype if changes else value.dtype)
+    return cast
+
+
+def connector(weights: Future[dict[str, Any]], dtype: Any = None) -> Any:
     """Return NeMo's hook into restoring a model, one that uses these weights.
 
-    It unpacks the rest of the archive.
+    Weights in `dtype` stay in it, others get that of the model. The hook unpacks the rest of the
+    archive.
     """
     from nemo.core.connectors.save_restore_connector import SaveRestoreConnector
 
     class _Connector(_GivenWeights, SaveRestoreConnector):  # type: ignore[misc]
         pass
 
-    return _Connector(weights)
+    return _Connector(weights, dtype)
 
 
 class _GivenWeights:
     """The methods of NeMo's `SaveRestoreConnector` that deal with weights."""
 
-    def __init__(self, weights: Future[dict[str, Any]]) -> None:
+    def __init__(self, weights: Future[dict[str, Any]], dtype: Any) -> None:
         super().__init__()
         self._weights = weights
+        self._dtype = dtype
 
     def _filtered_tar_info(
         self, tar_path: str, filter_fn: Callable[[str], bool] | None = None
@@ -89,7 +104,10 @@ class _GivenWeights:
         self, instance: Any, state_dict: dict[str, Any], strict: bool
     ) -> None:
         own = instance.state_dict()
-        values = {name: _laid_out_like(own.get(name), value) for name, value in state_dict.items()}
+        values = {
+            name: _laid_out_like(own.get(name), value, self._dtype)
+            for name, value in state_dict.items()
+        }
         instance.load_state_dict(values, strict=strict, assign=True)
         instance._set_model_restore_state(is_being_restored=False)
 
@@ -98,8 +116,9 @@ def _is_weights(member: tarfile.TarInfo) -> bool:
     return PurePosixPath(member.name).name == WEIGHTS
 
 
-def _laid_out_like(own: Any, value: Any) -> Any:
-    """Return the value in the dtype and memory layout of the model's own parameter.
+def _laid_out_like(own: Any, value: Any, dtype: Any) -> Any:
+    """Return the value in the memory layout of the model's own parameter, and in its dtype unless
+    the value is in `dtype`.
 
     Return it unchanged if both match, or if there is no such parameter. The layout decides which
     kernels run, and so the last digits of the answer.
@@ -108,9 +127,10 @@ def _laid_out_like(own: Any, value: Any) -> Any:
 
     if own is None or own.shape != value.shape:
         return value
-    if (own.dtype, own.stride()) == (value.dtype, value.stride()):
+    wanted = dtype if value.dtype == dtype else own.dtype
+    if (wanted, own.stride()) == (value.dtype, value.stride()):
         return value
-    return torch.empty_like(own, device=value.device).copy_(value)
+    return torch.empty_like(own, dtype=wanted, device=value.device).copy_(value)
 
 
 def _without_random_values() -> Any:
