@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ROLES := single diarization transcription orchestrator dev
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed and this is %s; name another one: make PYTHON=python3.12" % sys.version.split()[0])
 
-.PHONY: help demo serve test test-slow images test-images check fix lock clean
+.PHONY: help demo serve serve-openai test test-slow images test-images check fix lock clean
 
 help:  ## print this list
 	@echo "make TARGET; the first one installs what it needs into $(VENV) (4.6 GB to download, 8.9 GB on disk)"
@@ -18,6 +18,9 @@ demo: $(STAMP)  ## transcribe a dialogue on the embedded models; answers in demo
 # exec: no shell between a signal and the emulator, which then ends its workers.
 serve: $(STAMP)  ## run all four roles behind the emulator until Ctrl-C; print a curl to try
 	exec $(BIN)/python -m emulator --config emulator/demo.toml --port $(PORT)
+
+serve-openai: $(STAMP)  ## serve OpenAI's transcription API on the embedded models until Ctrl-C
+	MODEL_ID=embedded DIARIZATION_MODEL_ID=embedded exec $(BIN)/python -m handlers.openai --port $(PORT)
 
 ifdef ONE
 test: $(STAMP)

@@ -63,7 +63,7 @@ class App:
         self.on_broken: Callable[[], None] = lambda: None
         """Called when the process can no longer be trusted."""
         self._is_broken = False
-        self._paths: dict[str, dict[str, Act]] = {
+        self.paths: dict[str, dict[str, Act]] = {
             "/v1/audio/transcriptions": {"POST": self._transcribe},
             "/v1/audio/translations": {"POST": self._translate},
             "/v1/models": {"GET": self._list_models},
@@ -71,6 +71,7 @@ class App:
             "/ping": {"GET": self._pong},
             "/metrics": {"GET": self._tell_metrics},
         }
+        """What answers each method of each path."""
 
     def use(self, flow: Flow[Any]) -> None:
         """Answer with this flow from now on."""
@@ -87,11 +88,11 @@ class App:
         path, method = exchange.request.url.path, exchange.request.method
         if path not in _OPEN:
             self._door.check(exchange.request.headers)
-        methods = self._paths.get(path) or (
+        methods = self.paths.get(path) or (
             {"GET": self._tell_model} if _MODEL.fullmatch(path) else None
         )
         if methods is None:
-            raise NoSuchPath(f"there is nothing here; known are {', '.join(self._paths)}")
+            raise NoSuchPath(f"there is nothing here; known are {', '.join(self.paths)}")
         if method not in methods:
             raise WrongMethod(f"this path takes {', '.join(methods)}")
         await methods[method](exchange)
