@@ -191,11 +191,13 @@ def form(fields: Iterable[tuple[str, str | bytes]]) -> tuple[bytes, str]:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *, is_loaded: bool = True, **settings: Any) -> Iterator[Served]:
-    """Run a server; settings are those of both kinds."""
+def served(
+    folder: Path, *, is_loaded: bool = True, role: Any = "single", **settings: Any
+) -> Iterator[Served]:
+    """Run a server around a flow that obeys; settings are those of both kinds."""
     own = {name: settings.pop(name) for name in [*settings] if name in ServerSettings.model_fields}
     flow_settings = Settings(temp_dir=folder / "jobs", model_id="embedded", **settings)
-    server_settings = ServerSettings(**own)
+    server_settings = ServerSettings(flow=role, **own)
     app = App(flow_settings, server_settings)
     flow = Obedient()
     if is_loaded:
