@@ -82,6 +82,7 @@ build_command() { # fills command
   command=("$docker" build --platform "$platform" --file "$file" --tag "$username/parakeet-$1:$tag"
     --build-arg "VERSION=$tag" --build-arg "REVISION=$revision")
   [[ ! ${BASE_IMAGE:-} ]] || command+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
+  [[ ! ${FRONT:-} ]] || command+=(--build-arg "FRONT=$FRONT")
   [[ $bake == true && $1 != orchestrator ]] || { command+=(.) && return; }
   local baked
   baked=$(weights "$1") || exit
