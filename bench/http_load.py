@@ -243,7 +243,7 @@ async def report_hanging_up(url: str, count: int, folder: Path) -> float:
     recording = long_recording(folder, 1800)
     chance = random.Random(1)
     times = [await hung_up(url, recording, chance) for _ in range(count)]
-    free, others = zip(*times, strict=True)
+    free, others = [one[0] for one in times], [one[1] for one in times]
     print(
         f"{count} hung up: the thread was free after {statistics.median(free):.2f} s, at most "
         f"{max(free):.2f} s; another request of 1 s was answered after "

@@ -29,7 +29,7 @@ from handlers.openai.errors import (
     WrongMethod,
 )
 from handlers.openai.metrics import CONTENT_TYPE, Metrics
-from handlers.openai.responding import Exchange, answered
+from handlers.openai.responding import Exchange, Told, answered
 from handlers.openai.roles import ALIASES, ROLES
 from handlers.openai.seats import Seats
 from handlers.openai.settings import ServerSettings
@@ -80,9 +80,8 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         exchange = Exchange(scope, receive, send)
-        await answered(
-            exchange, self._answer, known=self._known, failed=self._failed, gone=self._metrics.gone
-        )
+        told = Told(failed=self._failed, gone=self._metrics.gone)
+        await answered(exchange, self._answer, told, known=self._known)
 
     async def _answer(self, exchange: Exchange) -> None:
         path, method = exchange.request.url.path, exchange.request.method

@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
@@ -113,36 +114,44 @@ class Exchange:
         await self.respond(Body(as_json(errors.body(error, known)), headers=headers), status)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told how requests end."""
+
+    failed: Callable[[WorkerError | Refusal], None]
+    gone: Callable[[], None]
+
+
 async def answered(
-    exchange: Exchange,
-    endpoint: Endpoint,
-    *,
-    known: Iterable[str] = (),
-    failed: Callable[[WorkerError | Refusal], None],
-    gone: Callable[[], None],
+    exchange: Exchange, endpoint: Endpoint, told: Told, *, known: Iterable[str] = ()
 ) -> None:
-    """Run an endpoint, and answer with its error if it has one.
+    """Run an endpoint, and answer with its error if it has one."""
+    try:
+        if (error := await _error(exchange, endpoint)) is not None:
+            told.failed(error)
+            await exchange.refuse(error, known)
+    except Gone:
+        log.info("%s | the caller hung up", exchange.id)
+        told.gone()
+
+
+async def _error(exchange: Exchange, endpoint: Endpoint) -> WorkerError | Refusal | None:
+    """Run an endpoint and return its error. Raise Gone.
 
     Nobody but a server that ends cancels this.
     """
     try:
-        try:
-            await endpoint(exchange)
-        except (WorkerError, Refusal) as error:
-            failed(error)
-            log.warning("%s | %s", exchange.id, error.code)
-            await exchange.refuse(error, known)
-        except asyncio.CancelledError:
-            log.warning("%s | the server ends", exchange.id)
-            await exchange.refuse(Ending("the server ends; try again soon"), known)
-        except Gone:
-            raise
-        except Exception as error:
-            # A traceback can contain paths and texts.
-            log.error("%s | %s", exchange.id, where(error))  # noqa: TRY400
-            unexpected = internal_error(error)
-            failed(unexpected)
-            await exchange.refuse(unexpected, known)
+        await endpoint(exchange)
+    except (WorkerError, Refusal) as error:
+        log.warning("%s | %s", exchange.id, error.code)
+        return error
+    except asyncio.CancelledError:
+        log.warning("%s | the server ends", exchange.id)
+        return Ending("the server ends; try again soon")
     except Gone:
-        log.info("%s | the caller hung up", exchange.id)
-        gone()
+        raise
+    except Exception as error:
+        # A traceback can contain paths and texts.
+        log.error("%s | %s", exchange.id, where(error))  # noqa: TRY400
+        return internal_error(error)
+    return None

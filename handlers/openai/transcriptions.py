@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.domain.timeline import Transcript, Word
 from core.domain.watch import Heard
-from core.errors import WorkerError
+from core.errors import InvalidRequest, WorkerError
 from core.media.job_folder import job_folder
 from core.settings import Settings
 from handlers.faults import internal_error
@@ -62,7 +62,7 @@ class Transcriptions:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Task:
     """The work for one question, and its answer."""
 
@@ -131,6 +131,16 @@ class _Task:
         await self.exchange.write(line, more=True)
 
     async def _work(self, heard: Heard | None = None) -> Transcript:
+        """Work; if the flow refuses the hints, work without them."""
+        try:
+            return await self._attempt(heard)
+        except WorkerError as error:
+            if self.question.without_hints is None or error.code != InvalidRequest.code:
+                raise
+            self.question = self.question.without_hints
+            return await self._attempt(heard)
+
+    async def _attempt(self, heard: Heard | None) -> Transcript:
         async with self.owner.seats.turn():
             began = time.monotonic()
             transcript = await self.worker.run(self.question.request, heard)
