@@ -21,6 +21,8 @@ from handlers.openai.errors import Ending, Gone, Refusal
 
 IDLE_S = 30.0
 """Seconds that a caller may let pass without sending or taking anything."""
+_PIECE_BYTES = 65_536
+"""Bytes that are sent at a time: the next wait until the caller has taken most of them."""
 _LINGER_S = 2.0
 """Seconds in which the rest of a refused body is still read: its sender may not read before."""
 
@@ -38,6 +40,12 @@ class Exchange:
         self.is_started = self._is_ended = False
         self._receive, self._send = receive, send
         self._is_read = scope["method"] in ("GET", "HEAD")
+
+    @property
+    def declared_bytes(self) -> int:
+        """The length that the request says its body has; 0 if it does not say."""
+        declared = self.request.headers.get("content-length", "")
+        return int(declared) if declared.isdecimal() else 0
 
     async def chunks(self, timeout_s: float) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raise DownloadTimedOut, Gone."""
@@ -91,13 +99,13 @@ class Exchange:
         """Send a whole response. Close the connection if the request was not read to its end."""
         length = {} if status == 204 else {"Content-Length": str(len(body.content))}
         headers = {**length, **body.headers}
-        if self._is_read:
-            await self.start(status, body.media_type, headers)
-            await self.write(body.content, more=False)
-            return
-        await self.start(status, body.media_type, headers | {"Connection": "close"})
-        await self.write(body.content, more=True)
-        await self._linger()
+        if not self._is_read:
+            headers["Connection"] = "close"
+        await self.start(status, body.media_type, headers)
+        for begin in range(0, len(body.content), _PIECE_BYTES):
+            await self.write(body.content[begin : begin + _PIECE_BYTES], more=True)
+        if not self._is_read:
+            await self._linger()
         await self.write(b"", more=False)
 
     async def _linger(self) -> None:

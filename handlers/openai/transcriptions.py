@@ -20,7 +20,7 @@ from handlers.openai.asking import Question
 from handlers.openai.errors import Gone
 from handlers.openai.events import Events, failed
 from handlers.openai.metrics import Metrics
-from handlers.openai.multipart import receive
+from handlers.openai.multipart import check_length, receive
 from handlers.openai.responding import Exchange
 from handlers.openai.roles import Role
 from handlers.openai.seats import Seats
@@ -48,13 +48,11 @@ class Transcriptions:
     async def answer(self, exchange: Exchange, worker: Worker, *, translate: bool = False) -> None:
         """Answer one request."""
         with self.seats.place(), job_folder(self.settings.temp_dir) as folder:
+            max_bytes = self.settings.max_audio_bytes
+            check_length(exchange.declared_bytes, max_bytes)
             chunks = exchange.chunks(self.settings.download_timeout)
-            upload = await receive(
-                exchange.request.headers.get("content-type", ""),
-                chunks,
-                folder,
-                max_bytes=self.settings.max_audio_bytes,
-            )
+            content_type = exchange.request.headers.get("content-type", "")
+            upload = await receive(content_type, chunks, folder, max_bytes=max_bytes)
             question = asking.read(upload, self.role.kind, self.models, translate=translate)
             task = _Task(self, exchange, worker, question)
             await while_wanted(

@@ -297,6 +297,32 @@ def test_one_who_stops_sending_loses_the_place(
     server.until("parakeet_queue ", 0)
 
 
+def test_one_who_does_not_read_loses_the_place(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large answer is not kept for him."""
+    monkeypatch.setattr(responding, "IDLE_S", 0.2)
+    body, content_type = form([("file", "large")])
+    connection = server.connect()
+    connection.request("POST", TRANSCRIPTIONS, body, {"Content-Type": content_type})
+    server.until("parakeet_disconnects_total", 1)
+    server.until("parakeet_queue ", 0)
+    connection.close()
+
+
+def test_a_body_that_says_how_large_it_is_need_not_be_sent(tmp_path: Path) -> None:
+    """It is refused before it, as `Expect: 100-continue` has it."""
+    with served(tmp_path, max_audio_bytes=100_000) as server:
+        connection = server.connect()
+        connection.putrequest("POST", TRANSCRIPTIONS)
+        connection.putheader("Content-Length", "9000000")
+        connection.putheader("Expect", "100-continue")
+        connection.endheaders()
+        response = connection.getresponse()
+        assert response.status == 413
+        assert json.loads(response.read())["error"]["code"] == "source_too_large"
+
+
 @pytest.mark.parametrize(
     "sent", [b"", b"POST /v1/audio/tran", b"GET /ping HTTP/1.1\r\nHost: x\r\n"]
 )
