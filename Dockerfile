@@ -1,6 +1,8 @@
 # The single worker: Parakeet for words, pyannote for speakers. What is in it and how it is built: docs/images.md.
 # Down to the mark, the three GPU images have the same steps, word for word: engines and registries then keep these layers once.
 ARG BASE_IMAGE=python:3.12-slim-bookworm
+# What is in front: worker takes RunPod's jobs, openai serves OpenAI's API (docs/OPENAI.md).
+ARG FRONT=worker
 
 FROM ${BASE_IMAGE} AS uv
 COPY requirements/uv.txt /requirements/
@@ -65,7 +67,7 @@ COPY core core
 COPY handlers handlers
 RUN python -m compileall -q core handlers
 
-FROM dependencies
+FROM dependencies AS worker
 WORKDIR /app
 COPY LICENSE .
 COPY models/embedded models/embedded
@@ -81,3 +83,9 @@ LABEL org.opencontainers.image.title="parakeet-single" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+
+FROM worker AS openai
+EXPOSE 8000
+CMD ["python", "-m", "handlers.openai", "--host", "0.0.0.0"]
+
+FROM ${FRONT}

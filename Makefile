@@ -8,7 +8,7 @@ IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or
 
 PEOPLE := .people
 
-.PHONY: help demo demo-people serve test test-slow test-page people test-people images test-images check fix lock clean
+.PHONY: help demo demo-people serve serve-openai test test-slow test-page people test-people images test-images check fix lock clean
 
 help:  ## print this list
 	@echo "make TARGET; the first one installs what it needs into $(VENV) (4.6 GB to download, 8.9 GB on disk)"
@@ -23,6 +23,9 @@ demo-people: $(PEOPLE)/.made  ## transcribe a telephone call of two women on mod
 # exec: no shell between a signal and the emulator, which then ends its workers.
 serve: $(STAMP)  ## run all four roles behind the emulator until Ctrl-C; print a curl to try
 	exec $(BIN)/python -m emulator --config emulator/demo.toml --port $(PORT)
+
+serve-openai: $(STAMP)  ## serve OpenAI's transcription API on the embedded models until Ctrl-C
+	MODEL_ID=embedded DIARIZATION_MODEL_ID=embedded exec $(BIN)/python -m handlers.openai --port $(PORT)
 
 ifdef ONE
 test: $(STAMP)

@@ -98,6 +98,7 @@ build_command() { # fills command
     --build-arg "VERSION=$tag" --build-arg "REVISION=$revision")
   ! is_whisper "$1" || command+=(--build-arg SPEECH=whisper)
   [[ ! ${BASE_IMAGE:-} ]] || command+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
+  [[ ! ${FRONT:-} ]] || command+=(--build-arg "FRONT=$FRONT")
   [[ $bake == true && $1 != orchestrator ]] || { command+=(.) && return; }
   local baked
   baked=$(weights "$1") || exit

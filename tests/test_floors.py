@@ -50,6 +50,20 @@ load(Settings(transcription_endpoint_id="a", diarization_endpoint_id="b", runpod
     assert _loaded(code) == set()
 
 
+def test_a_server_in_front_of_endpoints_loads_nothing_heavy() -> None:
+    """With FLOW=orchestrated it runs on a small CPU."""
+    code = """
+from handlers.openai import __main__
+from handlers.openai.app import App
+from handlers.openai.roles import ROLES
+from handlers.openai.settings import ServerSettings
+from core.settings import Settings
+settings = Settings(transcription_endpoint_id="a", diarization_endpoint_id="b", runpod_api_key="k")
+App(settings, ServerSettings(flow="orchestrated")).use(ROLES["orchestrated"].load(settings))
+"""
+    assert _loaded(code) == set()
+
+
 def test_a_role_loads_no_model_library_before_its_model() -> None:
     """NeMo, pyannote and torch wait until `load` is called: a wrong setting fails at once."""
     code = "import handlers.single, core.flows.load"

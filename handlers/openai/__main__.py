@@ -28,7 +28,8 @@ def main() -> None:
     try:
         settings, server = Settings.from_environment(), ServerSettings.from_environment()
         server.check_host(arguments.host)
-        listening = listen(arguments.host, arguments.port)
+        port = server.port if arguments.port is None else arguments.port
+        listening = listen(arguments.host, port)
     except WorkerError as error:
         sys.exit(f"{error.code}: {error}")
     host, port = listening.getsockname()[:2]
@@ -42,7 +43,7 @@ def _parse() -> argparse.Namespace:
         description="Serve OpenAI's transcription API; docs/OPENAI.md has the settings.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 needs a key")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one; default 8000")
+    parser.add_argument("--port", type=int, help="default: PORT, else 8000")
     return parser.parse_args()
 
 

@@ -29,7 +29,7 @@ from handlers.openai.errors import (
     WrongMethod,
 )
 from handlers.openai.metrics import CONTENT_TYPE, Metrics
-from handlers.openai.responding import Exchange, answered
+from handlers.openai.responding import Exchange, Told, answered
 from handlers.openai.roles import ALIASES, ROLES
 from handlers.openai.seats import Seats
 from handlers.openai.settings import ServerSettings
@@ -63,7 +63,7 @@ class App:
         self.on_broken: Callable[[], None] = lambda: None
         """Called when the process can no longer be trusted."""
         self._is_broken = False
-        self._paths: dict[str, dict[str, Act]] = {
+        self.paths: dict[str, dict[str, Act]] = {
             "/v1/audio/transcriptions": {"POST": self._transcribe},
             "/v1/audio/translations": {"POST": self._translate},
             "/v1/models": {"GET": self._list_models},
@@ -71,6 +71,7 @@ class App:
             "/ping": {"GET": self._pong},
             "/metrics": {"GET": self._tell_metrics},
         }
+        """What answers each method of each path."""
 
     def use(self, flow: Flow[Any]) -> None:
         """Answer with this flow from now on."""
@@ -79,19 +80,18 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         exchange = Exchange(scope, receive, send)
-        await answered(
-            exchange, self._answer, known=self._known, failed=self._failed, gone=self._metrics.gone
-        )
+        told = Told(failed=self._failed, gone=self._metrics.gone)
+        await answered(exchange, self._answer, told, known=self._known)
 
     async def _answer(self, exchange: Exchange) -> None:
         path, method = exchange.request.url.path, exchange.request.method
         if path not in _OPEN:
             self._door.check(exchange.request.headers)
-        methods = self._paths.get(path) or (
+        methods = self.paths.get(path) or (
             {"GET": self._tell_model} if _MODEL.fullmatch(path) else None
         )
         if methods is None:
-            raise NoSuchPath(f"there is nothing here; known are {', '.join(self._paths)}")
+            raise NoSuchPath(f"there is nothing here; known are {', '.join(self.paths)}")
         if method not in methods:
             raise WrongMethod(f"this path takes {', '.join(methods)}")
         await methods[method](exchange)

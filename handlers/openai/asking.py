@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,10 @@ _OPENAI = (
 _SOURCES = ("audio", "audio_url", "audio_base64")
 _NESTED = ("diarization_segments", "part")
 """Fields that hold JSON."""
+_MOST_HINTS = 100
+_LONGEST_HINT = 200
+"""The most terms that a prompt is taken for, and the most characters of one."""
+_NO_HINTS = "prompt has no effect: the speech model takes no hints"
 _GRANULARITIES = {"word": "words", "segment": "segments"}
 """OpenAI's words for the lists of `verbose_json`."""
 
@@ -41,6 +45,8 @@ class Question:
     left_out: frozenset[str] = frozenset()
     """Lists of `verbose_json` that the caller does not want."""
     warnings: tuple[str, ...] = ()
+    without_hints: Question | None = None
+    """What to ask instead if the flow refuses this one, as a model that takes no hints does."""
 
 
 def known_fields(kind: Kind) -> set[str]:
@@ -57,12 +63,21 @@ def read(upload: Upload, kind: Kind, models: Iterable[str], *, translate: bool =
     model = _model(fields.one("model"), models)
     left_out = _left_out(fields.many("timestamp_granularities"))
     is_streamed = _boolean("stream", fields.one("stream"))
-    warnings = [*_without_effect(fields)]
-    own, more = _own(fields, kind, is_diarizing=model == DIARIZING)
+    warnings = (*_without_effect(fields),)
+    hints = [*fields.many("keywords"), *_terms(fields.one("prompt"))][:_MOST_HINTS]
+    own = _own(fields, kind, is_diarizing=model == DIARIZING)
     if translate:
         own["task"] = _translation(kind)
-    asked = parse(kind, own, uploaded=_uploaded(upload.file, own))
-    return Question(asked.request, asked.form, is_streamed, left_out, (*warnings, *more))
+    file = _uploaded(upload.file, own)
+    asked = parse(kind, own, uploaded=file)
+    plain = Question(asked.request, asked.form, is_streamed, left_out, warnings)
+    if not hints or "keyterms" in own:
+        return plain
+    plain = replace(plain, warnings=(*warnings, _NO_HINTS))
+    if "keyterms" not in kind.model_fields:
+        return plain
+    hinted = parse(kind, {**own, "keyterms": hints}, uploaded=file)
+    return replace(plain, request=hinted.request, warnings=warnings, without_hints=plain)
 
 
 class _Fields:
@@ -147,31 +162,32 @@ def _check_strategy(text: str | None) -> None:
         raise InvalidRequest("chunking_strategy: give auto or an object of the type server_vad")
 
 
-def _own(
-    fields: _Fields, kind: Kind, *, is_diarizing: bool
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the fields of the flow's input, and what has no effect there."""
-    prompt, keywords = fields.one("prompt"), fields.many("keywords")
-    own = fields.rest()
+def _own(fields: _Fields, kind: Kind, *, is_diarizing: bool) -> dict[str, Any]:
+    """Return the fields of the flow's input."""
+    keyterms = fields.many("keyterms")
+    own: dict[str, Any] = fields.rest()
     if "output_url" in own:
         raise InvalidRequest("output_url: is for jobs; here the answer is the response's body")
+    if keyterms:
+        is_json = keyterms[0].startswith("[")
+        own["keyterms"] = _json("keyterms", keyterms[0]) if is_json else keyterms
     for name in {*_NESTED} & {*own}:
         own[name] = _json(name, own[name])
     if "diarize" in kind.model_fields and "diarize" not in own:
         wanted = spellings.choice(own.get("response_format")) == TranscriptFormat.DIARIZED_JSON
         own["diarize"] = wanted or is_diarizing
-    terms = [*keywords, *_terms(prompt)]
-    if not terms:
-        return own, ()
-    if "keyterms" not in kind.model_fields:
-        return own, ("prompt has no effect: the speech model takes no hints",)
-    return {"keyterms": terms} | own, ()
+    return own
 
 
-def _terms(prompt: str | None) -> list[str]:
-    """Return the terms of a prompt: what stands between its commas, full stops and line ends."""
+def _terms(prompt: str | None) -> Iterable[str]:
+    """Yield the terms of a prompt: what is between its commas, full stops and line ends.
+
+    What is too long for a term is left out: it is a sentence, and hints at nothing.
+    """
     text = (prompt or "").translate(dict.fromkeys(map(ord, ".;\n"), ","))
-    return [term for part in text.split(",") if (term := part.strip())]
+    for part in text.split(","):
+        if 0 < len(term := part.strip()) <= _LONGEST_HINT:
+            yield term
 
 
 def _translation(kind: Kind) -> str:

@@ -40,6 +40,12 @@ class Upload:
     file: Path | None = None
 
 
+def check_length(length: int, max_bytes: int) -> None:
+    """Raise SourceTooLarge if a body of this length cannot be a form with a file of `max_bytes`."""
+    if length > max_bytes + MAX_FIELD_BYTES + _ENVELOPE_BYTES:
+        raise too_large(max_bytes)
+
+
 async def receive(
     content_type: str, chunks: AsyncIterator[bytes], folder: Path, *, max_bytes: int
 ) -> Upload:
@@ -98,8 +104,7 @@ class _Reader:
     def count(self, received: int) -> None:
         """Count what came, whatever it is."""
         self._received += received
-        if self._received > self._max_bytes + MAX_FIELD_BYTES + _ENVELOPE_BYTES:
-            raise too_large(self._max_bytes)
+        check_length(self._received, self._max_bytes)
 
     def close(self) -> None:
         """Close the file, if there is one."""

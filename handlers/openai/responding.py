@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
@@ -20,6 +21,8 @@ from handlers.openai.errors import Ending, Gone, Refusal
 
 IDLE_S = 30.0
 """Seconds that a caller may let pass without sending or taking anything."""
+_PIECE_BYTES = 65_536
+"""Bytes that are sent at a time: the next wait until the caller has taken most of them."""
 _LINGER_S = 2.0
 """Seconds in which the rest of a refused body is still read: its sender may not read before."""
 
@@ -37,6 +40,12 @@ class Exchange:
         self.is_started = self._is_ended = False
         self._receive, self._send = receive, send
         self._is_read = scope["method"] in ("GET", "HEAD")
+
+    @property
+    def declared_bytes(self) -> int:
+        """The length that the request says its body has; 0 if it does not say."""
+        declared = self.request.headers.get("content-length", "")
+        return int(declared) if declared.isdecimal() else 0
 
     async def chunks(self, timeout_s: float) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raise DownloadTimedOut, Gone."""
@@ -90,13 +99,13 @@ class Exchange:
         """Send a whole response. Close the connection if the request was not read to its end."""
         length = {} if status == 204 else {"Content-Length": str(len(body.content))}
         headers = {**length, **body.headers}
-        if self._is_read:
-            await self.start(status, body.media_type, headers)
-            await self.write(body.content, more=False)
-            return
-        await self.start(status, body.media_type, headers | {"Connection": "close"})
-        await self.write(body.content, more=True)
-        await self._linger()
+        if not self._is_read:
+            headers["Connection"] = "close"
+        await self.start(status, body.media_type, headers)
+        for begin in range(0, len(body.content), _PIECE_BYTES):
+            await self.write(body.content[begin : begin + _PIECE_BYTES], more=True)
+        if not self._is_read:
+            await self._linger()
         await self.write(b"", more=False)
 
     async def _linger(self) -> None:
@@ -113,36 +122,44 @@ class Exchange:
         await self.respond(Body(as_json(errors.body(error, known)), headers=headers), status)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told how requests end."""
+
+    failed: Callable[[WorkerError | Refusal], None]
+    gone: Callable[[], None]
+
+
 async def answered(
-    exchange: Exchange,
-    endpoint: Endpoint,
-    *,
-    known: Iterable[str] = (),
-    failed: Callable[[WorkerError | Refusal], None],
-    gone: Callable[[], None],
+    exchange: Exchange, endpoint: Endpoint, told: Told, *, known: Iterable[str] = ()
 ) -> None:
-    """Run an endpoint, and answer with its error if it has one.
+    """Run an endpoint, and answer with its error if it has one."""
+    try:
+        if (error := await _error(exchange, endpoint)) is not None:
+            told.failed(error)
+            await exchange.refuse(error, known)
+    except Gone:
+        log.info("%s | the caller hung up", exchange.id)
+        told.gone()
+
+
+async def _error(exchange: Exchange, endpoint: Endpoint) -> WorkerError | Refusal | None:
+    """Run an endpoint and return its error. Raise Gone.
 
     Nobody but a server that ends cancels this.
     """
     try:
-        try:
-            await endpoint(exchange)
-        except (WorkerError, Refusal) as error:
-            failed(error)
-            log.warning("%s | %s", exchange.id, error.code)
-            await exchange.refuse(error, known)
-        except asyncio.CancelledError:
-            log.warning("%s | the server ends", exchange.id)
-            await exchange.refuse(Ending("the server ends; try again soon"), known)
-        except Gone:
-            raise
-        except Exception as error:
-            # A traceback can contain paths and texts.
-            log.error("%s | %s", exchange.id, where(error))  # noqa: TRY400
-            unexpected = internal_error(error)
-            failed(unexpected)
-            await exchange.refuse(unexpected, known)
+        await endpoint(exchange)
+    except (WorkerError, Refusal) as error:
+        log.warning("%s | %s", exchange.id, error.code)
+        return error
+    except asyncio.CancelledError:
+        log.warning("%s | the server ends", exchange.id)
+        return Ending("the server ends; try again soon")
     except Gone:
-        log.info("%s | the caller hung up", exchange.id)
-        gone()
+        raise
+    except Exception as error:
+        # A traceback can contain paths and texts.
+        log.error("%s | %s", exchange.id, where(error))  # noqa: TRY400
+        return internal_error(error)
+    return None

@@ -31,6 +31,8 @@ REHEARSAL = Path(__file__).parents[1] / "fitness.flac"
 HEAD_S = 15.0
 """Seconds that a caller gets for the head of a request."""
 MAX_HEAD_BYTES = 65_536
+UNTAKEN_MS = 60_000
+"""Milliseconds that a caller may leave the end of a response untaken."""
 CANCEL_S = 5.0
 """Seconds for cancelled requests to end: a flow looks every half second."""
 MAX_CONNECTIONS = 1000
@@ -48,6 +50,9 @@ class Bounded(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
         super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
             return
@@ -109,6 +114,8 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then cancel what is left and wait until no thread works for it."""
         await super().shutdown(sockets)
+        for task in self.server_state.tasks:
+            task.cancel()
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=CANCEL_S)
 

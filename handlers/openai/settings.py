@@ -28,6 +28,8 @@ class ServerSettings(Environment):
     """The key that callers must send; without one only this machine is answered."""
     allow_anonymous: bool = False
     """Answer everybody who can reach the server if there is no key."""
+    port: int = Field(default=8000, ge=0, le=65_535)
+    """RunPod's name for the port of a load-balancing endpoint; 0 takes a free one."""
     max_queue: int = Field(default=16, ge=0, le=10_000)
     """Requests that may be received or wait, besides those that are worked on."""
     drain_timeout: float = Field(default=120, ge=0, le=604_800, allow_inf_nan=False)

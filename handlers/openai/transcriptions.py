@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.domain.timeline import Transcript, Word
 from core.domain.watch import Heard
-from core.errors import WorkerError
+from core.errors import InvalidRequest, WorkerError
 from core.media.job_folder import job_folder
 from core.settings import Settings
 from handlers.faults import internal_error
@@ -20,7 +20,7 @@ from handlers.openai.asking import Question
 from handlers.openai.errors import Gone
 from handlers.openai.events import Events, failed
 from handlers.openai.metrics import Metrics
-from handlers.openai.multipart import receive
+from handlers.openai.multipart import check_length, receive
 from handlers.openai.responding import Exchange
 from handlers.openai.roles import Role
 from handlers.openai.seats import Seats
@@ -48,13 +48,11 @@ class Transcriptions:
     async def answer(self, exchange: Exchange, worker: Worker, *, translate: bool = False) -> None:
         """Answer one request."""
         with self.seats.place(), job_folder(self.settings.temp_dir) as folder:
+            max_bytes = self.settings.max_audio_bytes
+            check_length(exchange.declared_bytes, max_bytes)
             chunks = exchange.chunks(self.settings.download_timeout)
-            upload = await receive(
-                exchange.request.headers.get("content-type", ""),
-                chunks,
-                folder,
-                max_bytes=self.settings.max_audio_bytes,
-            )
+            content_type = exchange.request.headers.get("content-type", "")
+            upload = await receive(content_type, chunks, folder, max_bytes=max_bytes)
             question = asking.read(upload, self.role.kind, self.models, translate=translate)
             task = _Task(self, exchange, worker, question)
             await while_wanted(
@@ -62,7 +60,7 @@ class Transcriptions:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Task:
     """The work for one question, and its answer."""
 
@@ -131,6 +129,16 @@ class _Task:
         await self.exchange.write(line, more=True)
 
     async def _work(self, heard: Heard | None = None) -> Transcript:
+        """Work; if the flow refuses the hints, work without them."""
+        try:
+            return await self._attempt(heard)
+        except WorkerError as error:
+            if self.question.without_hints is None or error.code != InvalidRequest.code:
+                raise
+            self.question = self.question.without_hints
+            return await self._attempt(heard)
+
+    async def _attempt(self, heard: Heard | None) -> Transcript:
         async with self.owner.seats.turn():
             began = time.monotonic()
             transcript = await self.worker.run(self.question.request, heard)

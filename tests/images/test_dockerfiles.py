@@ -11,6 +11,7 @@ import runpy
 
 import pytest
 
+from handlers.openai.settings import ServerSettings
 from tests.images.build import GPU_ROLES, ROLES, dockerfile
 from tests.images.engine import ROOT
 
@@ -43,12 +44,14 @@ def test_python_is_process_1_and_the_user_is_nobody_special(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_base_can_be_exchanged_and_nothing_else_comes_from_a_registry(role: str) -> None:
-    """No frontend, no second base: `FROM` names the base or a stage."""
+    """No frontend, no second base: `FROM` names the base, a stage, or the stage in front."""
     assert "ARG BASE_IMAGE=python:3.12-slim-bookworm" in TEXTS[role]
     assert "# syntax=" not in TEXTS[role]
     assert set(re.findall(r"^FROM (\S+)", TEXTS[role], re.MULTILINE)) <= {
         "${BASE_IMAGE}",
         "dependencies",
+        "worker",
+        "${FRONT}",
     }
 
 
@@ -64,9 +67,26 @@ def test_the_code_comes_last() -> None:
     """So that a change of it leaves all layers that weigh anything."""
     for text in TEXTS.values():
         layers = re.findall(
-            r"^(?:RUN|COPY) .*$", text.rpartition("FROM dependencies\n")[2], re.MULTILINE
+            r"^(?:RUN|COPY) .*$", text.rpartition("FROM dependencies AS worker\n")[2], re.MULTILINE
         )
         assert layers[-1] == "COPY --from=code /app ."
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_worker_is_in_front_unless_somebody_asks_for_the_server(role: str) -> None:
+    """The last stage adds nothing to the one that FRONT names; the role whose flow has no words
+    has no server.
+    """
+    text = TEXTS[role]
+    assert "ARG FRONT=worker\n" in text.partition("FROM ")[0]
+    assert text.endswith("\nFROM ${FRONT}\n")
+    server = text.partition("FROM worker AS openai\n")[2].splitlines()
+    assert bool(server) == (role != "diarization")
+    flows = {"single": "single", "transcription": "transcription", "orchestrator": "orchestrated"}
+    if server:
+        flow = "".join(line.removeprefix("ENV FLOW=") for line in server if "FLOW" in line)
+        assert (flow or ServerSettings().flow) == flows[role]
+        assert 'CMD ["python", "-m", "handlers.openai", "--host", "0.0.0.0"]' in server
 
 
 def test_the_shared_locks_are_what_all_locks_have() -> None:

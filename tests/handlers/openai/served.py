@@ -51,7 +51,8 @@ class Obedient:
         order = source.path.read_text() if isinstance(source, LocalFile) else "answer"
         act = getattr(self, f"_{order}", self._answer)
         act(watch)
-        return Transcript(3.0, WORDS, split_segments(WORDS), language="en")
+        words = (Word(0.0, 1.0, "x" * 30_000_000),) if order == "large" else WORDS
+        return Transcript(3.0, words, split_segments(words), language="en")
 
     def rehearse(self, recording: Path) -> None:
         """Check that the recording is there."""
@@ -101,19 +102,13 @@ class Served:
 
     def connect(self) -> http.client.HTTPConnection:
         """Open a connection."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        return connect(self.port)
 
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> Reply:
         """Send a request and read the whole response."""
-        connection = self.connect()
-        try:
-            connection.request(method, path, body or None, headers or {})
-            response = connection.getresponse()
-            return Reply(response.status, dict(response.getheaders()), response.read())
-        finally:
-            connection.close()
+        return ask(self.port, method, path, body, headers)
 
     def transcribe(self, order: str = "answer", **fields: Any) -> Reply:
         """POST a recording."""
@@ -172,6 +167,24 @@ class Reply:
         return [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
 
 
+def connect(port: int) -> http.client.HTTPConnection:
+    """Open a connection."""
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+
+def ask(
+    port: int, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+) -> Reply:
+    """Send a request and read the whole response."""
+    connection = connect(port)
+    try:
+        connection.request(method, path, body or None, headers or {})
+        response = connection.getresponse()
+        return Reply(response.status, dict(response.getheaders()), response.read())
+    finally:
+        connection.close()
+
+
 def listed(fields: dict[str, Any]) -> Iterable[tuple[str, str]]:
     """Fields one by one; of a list, each element."""
     for name, value in fields.items():
@@ -191,11 +204,13 @@ def form(fields: Iterable[tuple[str, str | bytes]]) -> tuple[bytes, str]:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *, is_loaded: bool = True, **settings: Any) -> Iterator[Served]:
-    """Run a server; settings are those of both kinds."""
+def served(
+    folder: Path, *, is_loaded: bool = True, role: Any = "single", **settings: Any
+) -> Iterator[Served]:
+    """Run a server around a flow that obeys; settings are those of both kinds."""
     own = {name: settings.pop(name) for name in [*settings] if name in ServerSettings.model_fields}
     flow_settings = Settings(temp_dir=folder / "jobs", model_id="embedded", **settings)
-    server_settings = ServerSettings(**own)
+    server_settings = ServerSettings(flow=role, **own)
     app = App(flow_settings, server_settings)
     flow = Obedient()
     if is_loaded:

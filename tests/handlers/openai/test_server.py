@@ -30,6 +30,13 @@ def server(tmp_path: Path) -> Iterator[Served]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server for all tests that leave it as they find it."""
+    with served(tmp_path_factory.mktemp("shared")) as running:
+        yield running
+
+
 def test_a_recording_becomes_text_and_its_file_is_removed(server: Served) -> None:
     """The flow sees a file with the bytes that were sent; afterwards nothing is left of it."""
     reply = server.transcribe(model="whisper-1")
@@ -50,28 +57,28 @@ def test_a_recording_becomes_text_and_its_file_is_removed(server: Served) -> Non
     ],
 )
 def test_each_format_is_what_clients_expect_of_it(
-    server: Served, response_format: str, media_type: str, begins: str
+    shared: Served, response_format: str, media_type: str, begins: str
 ) -> None:
     """Text formats are text, not text in JSON."""
-    reply = server.transcribe(response_format=response_format)
+    reply = shared.transcribe(response_format=response_format)
     assert reply.headers["content-type"] == media_type
     assert reply.content.decode().startswith(begins)
 
 
-def test_what_has_no_effect_is_told(server: Served) -> None:
+def test_what_has_no_effect_is_told(shared: Served) -> None:
     """In the warnings of JSON, in a header of text; nothing is told of what is as it should be."""
     sentence = "temperature has no effect: of all words the likeliest are taken"
-    assert server.transcribe(temperature="0.7").json["warnings"] == [sentence]
-    text = server.transcribe(temperature="0.7", response_format="text")
+    assert shared.transcribe(temperature="0.7").json["warnings"] == [sentence]
+    text = shared.transcribe(temperature="0.7", response_format="text")
     assert text.headers["x-warnings"] == sentence
-    assert server.transcribe(temperature="0.0", chunking_strategy="auto").json["warnings"] == []
+    assert shared.transcribe(temperature="0.0", chunking_strategy="auto").json["warnings"] == []
 
 
-def test_granularities_choose_the_lists(server: Served) -> None:
+def test_granularities_choose_the_lists(shared: Served) -> None:
     """Without the field both are there."""
 
     def lists(**fields: object) -> set[str]:
-        answer = server.transcribe(response_format="verbose_json", **fields).json
+        answer = shared.transcribe(response_format="verbose_json", **fields).json
         return {"words", "segments"} & answer.keys()
 
     assert lists() == {"words", "segments"}
@@ -83,26 +90,26 @@ def test_granularities_choose_the_lists(server: Served) -> None:
 # --- paths ---
 
 
-def test_the_model_and_openais_names_for_it_are_listed(server: Served) -> None:
+def test_the_model_and_openais_names_for_it_are_listed(shared: Served) -> None:
     """Clients that look for `whisper` or `transcribe` find something to choose."""
-    names = [model["id"] for model in server.ask("GET", "/v1/models").json["data"]]
+    names = [model["id"] for model in shared.ask("GET", "/v1/models").json["data"]]
     assert names[0] == "embedded"
     assert {"whisper-1", "gpt-4o-transcribe-diarize"} < {*names}
-    assert server.ask("GET", "/v1/models/embedded").json["object"] == "model"
-    assert server.ask("GET", "/v1/models/other").error["code"] == "unknown_model"
+    assert shared.ask("GET", "/v1/models/embedded").json["object"] == "model"
+    assert shared.ask("GET", "/v1/models/other").error["code"] == "unknown_model"
 
 
-def test_errors_have_openais_shape(server: Served) -> None:
+def test_errors_have_openais_shape(shared: Served) -> None:
     """With our code, the sentence, and the field if the sentence names one."""
-    assert server.ask("GET", "/nothing").status == 404
-    assert server.ask("GET", TRANSCRIPTIONS).status == 405
-    reply = server.transcribe(response_format="docx")
+    assert shared.ask("GET", "/nothing").status == 404
+    assert shared.ask("GET", TRANSCRIPTIONS).status == 405
+    reply = shared.transcribe(response_format="docx")
     assert reply.status == 400
     assert reply.error.keys() == {"message", "type", "param", "code"}
     assert reply.error["param"] == "response_format"
     assert reply.error["code"] == "invalid_request"
     assert reply.error["type"] == "invalid_request_error"
-    assert server.transcribe(model="other").error["code"] == "unknown_model"
+    assert shared.transcribe(model="other").error["code"] == "unknown_model"
 
 
 def test_translation_is_refused_by_a_model_that_cannot(server: Served) -> None:
@@ -112,10 +119,10 @@ def test_translation_is_refused_by_a_model_that_cannot(server: Served) -> None:
 
 
 def test_a_bug_is_an_internal_error_without_its_text(
-    server: Served, caplog: pytest.LogCaptureFixture
+    shared: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither the answer nor the log has the exception's message."""
-    reply = server.transcribe("bug")
+    reply = shared.transcribe("bug")
     assert (reply.status, reply.error["code"]) == (500, "internal_error")
     assert SECRET not in reply.error["message"]
     assert SECRET not in caplog.text
@@ -196,17 +203,18 @@ def test_a_key_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
         {"Host": "127.0.0.1.evil.example.com:8000"},
     ],
 )
-def test_without_a_key_a_web_page_is_not_answered(server: Served, headers: dict[str, str]) -> None:
+def test_without_a_key_a_web_page_is_not_answered(shared: Served, headers: dict[str, str]) -> None:
     """Not even through the browser of somebody on this machine."""
-    reply = server.post(form([("file", "answer")]), **headers)
+    before = [*shared.flow.requests]
+    reply = shared.post(form([("file", "answer")]), **headers)
     assert (reply.status, reply.error["code"]) == (403, "host_not_allowed")
-    assert server.flow.requests == []
+    assert shared.flow.requests == before
 
 
 @pytest.mark.parametrize("host", ["localhost:9", "127.0.0.1", "[::1]:8000", "LOCALHOST"])
-def test_without_a_key_this_machine_is_answered(server: Served, host: str) -> None:
+def test_without_a_key_this_machine_is_answered(shared: Served, host: str) -> None:
     """By each of its names."""
-    assert server.ask("GET", "/v1/models", headers={"Host": host}).status == 200
+    assert shared.ask("GET", "/v1/models", headers={"Host": host}).status == 200
 
 
 def test_whoever_allows_it_is_open_to_all(tmp_path: Path) -> None:
@@ -215,9 +223,9 @@ def test_whoever_allows_it_is_open_to_all(tmp_path: Path) -> None:
         assert server.ask("GET", "/v1/models", headers={"Host": "pod.example.com"}).status == 200
 
 
-def test_no_browser_is_invited(server: Served) -> None:
+def test_no_browser_is_invited(shared: Served) -> None:
     """There is no CORS header, and OPTIONS is refused."""
-    reply = server.ask("OPTIONS", TRANSCRIPTIONS)
+    reply = shared.ask("OPTIONS", TRANSCRIPTIONS)
     assert reply.status == 405
     assert not [name for name in reply.headers if name.startswith("access-control")]
 
@@ -287,22 +295,48 @@ def test_one_who_stops_sending_loses_the_place(
     server.until("parakeet_queue ", 0)
 
 
+def test_one_who_does_not_read_loses_the_place(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large answer is not kept for him."""
+    monkeypatch.setattr(responding, "IDLE_S", 0.2)
+    body, content_type = form([("file", "large")])
+    connection = server.connect()
+    connection.request("POST", TRANSCRIPTIONS, body, {"Content-Type": content_type})
+    server.until("parakeet_disconnects_total", 1)
+    server.until("parakeet_queue ", 0)
+    connection.close()
+
+
+def test_a_body_that_says_how_large_it_is_need_not_be_sent(tmp_path: Path) -> None:
+    """It is refused before it, as `Expect: 100-continue` has it."""
+    with served(tmp_path, max_audio_bytes=100_000) as server:
+        connection = server.connect()
+        connection.putrequest("POST", TRANSCRIPTIONS)
+        connection.putheader("Content-Length", "9000000")
+        connection.putheader("Expect", "100-continue")
+        connection.endheaders()
+        response = connection.getresponse()
+        assert response.status == 413
+        assert json.loads(response.read())["error"]["code"] == "source_too_large"
+
+
 @pytest.mark.parametrize(
     "sent", [b"", b"POST /v1/audio/tran", b"GET /ping HTTP/1.1\r\nHost: x\r\n"]
 )
 def test_a_head_that_does_not_come_ends_the_connection(
-    server: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes
+    shared: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     """Whether nothing, half a line or half a head was sent."""
     monkeypatch.setattr(serving, "HEAD_S", 0.2)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as silent:
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=30) as silent:
         silent.sendall(sent)
         assert _rest(silent) == b""
 
 
-def test_an_endless_head_ends_the_connection(server: Served) -> None:
+def test_an_endless_head_ends_the_connection(shared: Served) -> None:
     """Before it fills the memory."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as endless:
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=30) as endless:
         lines = (f"x-{number}: {'y' * 1000}\r\n".encode() for number in range(10_000))
         with pytest.raises(OSError):  # noqa: PT011  which one, the system says
             endless.sendall(b"GET /ping HTTP/1.1\r\n" + b"".join(lines))
