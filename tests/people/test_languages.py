@@ -53,12 +53,12 @@ def test_a_language_is_detected(language: str, single: Worker, spoken: Say) -> N
 def test_two_languages_in_one_recording_are_both_written(
     single: Worker, spoken: Say, tmp_path: Path
 ) -> None:
-    """A quarter of a minute of German and as much of Spanish, with a pause between: neither is
+    """More than 30 s, so that the cut lies in the pause between German and Spanish: neither is
     translated or left out.
     """
     parts = [spoken(language, f"{SENTENCES[language]} {MORE[language]}") for language in MORE]
     both = tmp_path / "both.wav"
-    pause = "[0]apad=pad_dur=2[a];[a][1]concat=n=2:v=0:a=1"
+    pause = "[0]apad=pad_dur=6[a];[a][1]concat=n=2:v=0:a=1"
     ffmpeg("-i", parts[0], "-i", parts[1], "-filter_complex", pause, both)
     text = single.output(both)["text"]
     for language in MORE:
