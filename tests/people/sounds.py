@@ -9,6 +9,7 @@ import io
 import subprocess
 import wave
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -83,6 +84,14 @@ def laughter(seconds: float = 20.0) -> Sound:
     at = _time(seconds)
     bursts = (np.sin(2 * np.pi * 5 * at) > 0) * np.clip(np.sin(2 * np.pi * 0.25 * at), 0, 1)
     return 0.15 * _filtered(seconds, 500, 2500) * bursts
+
+
+def read(path: Path) -> Sound:
+    """Return a wav of 16 bit, 16 kHz mono."""
+    with wave.open(str(path)) as file:
+        assert (file.getframerate(), file.getnchannels()) == (SAMPLE_RATE, 1)
+        data = file.readframes(file.getnframes())
+    return np.frombuffer(data, "<i2").astype(np.float64) / 32_768
 
 
 def said(text: str, voice: str = "en-us") -> Sound:

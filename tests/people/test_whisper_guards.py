@@ -18,7 +18,6 @@ from core.speech.drafts import loop_start
 from core.speech.engine import Recognition
 from core.speech.whisper import WhisperModel
 from tests.people import sounds
-from tests.people.clips import read_wav
 
 pytestmark = pytest.mark.people
 
@@ -77,7 +76,7 @@ def test_word_cut_off_at_the_end_brings_no_sentence(heard):
 @pytest.mark.parametrize("after", [sounds.silence, sounds.noise, sounds.music])
 def test_no_text_is_written_past_the_end_of_the_speech(whisper, reading, after):
     """Twelve seconds of quiet, noise or music follow a sentence that somebody reads."""
-    speech = read_wav(reading)
+    speech = sounds.read(reading)
     level = 0.1 if after is sounds.noise else 1.0
     sound = np.concatenate([speech, level * after(12.0)])
     (found,) = whisper.recognise([sounds.samples(sound)], Decoding())
