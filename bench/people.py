@@ -1,7 +1,7 @@
 """Words and speakers of people's speech: ours beside the tools that it is compared with.
 
     make people
-    python -m bench.people [--only call]
+    python -m bench.people [--only call] [--keep build/answers]
 
 On the call of two women and on conversations made of single readers (`tests.people.conversations`),
 with Whisper base and the speaker models of `make people`. The rules of the measures:
@@ -14,7 +14,8 @@ with Whisper base and the speaker models of `make people`. The rules of the meas
   word without a speaker counts as one of a speaker of its own.
 - whisperX's rule labels our words with our turns; so does ours. Its segments are sentences, as it
   has them after its alignment, or chunks of 30 s, as it has them without.
-- Seconds by the clock and the peak of memory are those of a process that does nothing else.
+- Seconds by the clock and of the processor, and the peak of memory, are those of a process that
+  does nothing else; loading is not counted. With --keep, answers that are there are not made anew.
 """
 
 from __future__ import annotations
@@ -86,8 +87,11 @@ class Truth:
 # --- running ---
 
 
-def answers_of(name: str, recordings: Sequence[Path], own: People) -> dict[str, Any]:
-    """Run one of `rivals.RUNS` in a process of its own."""
+def answers_of(name: str, recordings: Sequence[Path], own: People, kept: Path) -> dict[str, Any]:
+    """Run one of `rivals.RUNS` in a process of its own, unless its answers are there."""
+    answers = kept / f"{name}.json"
+    if answers.exists():
+        return dict(json.loads(answers.read_text()))
     environment = {
         **os.environ,
         "MODEL_ID": str(own.speech),
@@ -96,11 +100,9 @@ def answers_of(name: str, recordings: Sequence[Path], own: People) -> dict[str, 
         "HF_HUB_OFFLINE": "1",
         "PYTHONPATH": os.pathsep.join([str(ROOT), own.python_path]),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        answers = Path(folder) / "answers.json"
-        command = (sys.executable, "-m", "bench.people", "--run", name, "--answers", str(answers))
-        subprocess.run([*command, *map(str, recordings)], env=environment, check=True)
-        return dict(json.loads(answers.read_text()))
+    command = (sys.executable, "-m", "bench.people", "--run", name, "--answers", str(answers))
+    subprocess.run([*command, *map(str, recordings)], env=environment, check=True)
+    return dict(json.loads(answers.read_text()))
 
 
 # --- scoring ---
@@ -194,9 +196,10 @@ LABELS: dict[str, Labels] = {
 }
 
 
-def measured(truths: Sequence[Truth], own: People) -> dict[str, dict[str, Scores]]:
+def measured(truths: Sequence[Truth], own: People, kept: Path) -> dict[str, dict[str, Scores]]:
     """Run and score everything; by system and recording."""
-    ran = {name: answers_of(name, [one.recording for one in truths], own) for name in rivals.RUNS}
+    recordings = [truth.recording for truth in truths]
+    ran = {name: answers_of(name, recordings, own, kept) for name in rivals.RUNS}
     rows: dict[str, dict[str, Scores]] = {}
     for truth in truths:
         name = truth.recording.stem
@@ -213,14 +216,20 @@ def measured(truths: Sequence[Truth], own: People) -> dict[str, dict[str, Scores
             labelled = label(found["our words"], found["our turns"], own)
             rows.setdefault(rule, {})[name] = score_speakers(truth, labelled)
     for run, answers in ran.items():
-        wall = sum(one["wall_s"] for one in answers["answers"].values())
-        rows[run]["cost"] = {"wall s": Count(wall, 100), "peak MB": Count(answers["peak_mb"], 100)}
+        costs = {
+            kind: sum(one[kind] for one in answers["answers"].values())
+            for kind in ("wall_s", "processor_s")
+        }
+        rows[run]["cost"] = {
+            kind: Count(cost, 100)
+            for kind, cost in {**costs, "peak_mb": answers["peak_mb"]}.items()
+        }
     return rows
 
 
 # --- the table ---
 
-MEASURES = ("WER", "deleted", "DER", "cpWER", "tcpWER", "wall s", "peak MB")
+MEASURES = ("WER", "deleted", "DER", "cpWER", "tcpWER", "wall_s", "processor_s", "peak_mb")
 
 
 def show(rows: dict[str, dict[str, Scores]], names: Sequence[str]) -> None:
@@ -248,6 +257,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", help="names of recordings, such as call")
+    parser.add_argument("--keep", type=Path, help="a folder for answers")
     parser.add_argument("--run", choices=rivals.RUNS, help=argparse.SUPPRESS)
     parser.add_argument("--answers", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("recordings", nargs="*", type=Path, help=argparse.SUPPRESS)
@@ -259,7 +269,11 @@ def main() -> None:
         return
     paths = [own.recording("call"), *write_all(ROOT / "build/conversations")]
     chosen = [path for path in paths if not options.only or path.stem in options.only]
-    show(measured([Truth.of(path) for path in chosen], own), [path.stem for path in chosen])
+    with tempfile.TemporaryDirectory() as folder:
+        kept = options.keep or Path(folder)
+        kept.mkdir(parents=True, exist_ok=True)
+        rows = measured([Truth.of(path) for path in chosen], own, kept)
+    show(rows, [path.stem for path in chosen])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.domain.writing import joined
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -92,8 +94,8 @@ class Segment(Span):
 
     @property
     def text(self) -> str:
-        """The words, separated by blanks."""
-        return " ".join(word.text for word in self.words)
+        """The words as they are written one after the other."""
+        return joined(word.text for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,5 +151,5 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """All words, segment by segment, separated by blanks."""
-        return " ".join(segment.text for segment in self.segments)
+        """All words, segment by segment, as they are written one after the other."""
+        return joined(segment.text for segment in self.segments)

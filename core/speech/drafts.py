@@ -57,8 +57,8 @@ class Draft:
 
     @property
     def is_invented(self) -> bool:
-        """Tell whether too little speaks for the text."""
-        return self.evidence < LEAST_EVIDENCE
+        """Tell whether too little speaks for the text, or there is none."""
+        return self.evidence < LEAST_EVIDENCE or not any(map(str.isalnum, self.text))
 
 
 def better(one: Draft, other: Draft) -> Draft:

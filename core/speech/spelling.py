@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from core.domain.timeline import Character, Word
 from core.speech.engine import Recognition
 
-_MARKS = frozenset(".,?!;:…")
+_MARKS = frozenset(".,?!;:…。，、？！")
 """Models may emit these into silence: alone they are no word."""
 
 

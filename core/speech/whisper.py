@@ -28,7 +28,7 @@ from core.speech.whisper_network import WINDOW_S, Network, Windows
 _RETRIES = (0.2, 0.4, 0.6, 0.8, 1.0)
 """Temperatures of further attempts (openai/whisper).
 
-Only a loop has them: no attempt at random finds a likelier text than the search did.
+Only a likely loop has them: no attempt at random finds a likelier text than the search did.
 """
 _FRAME_S = 0.02
 
@@ -91,7 +91,11 @@ class WhisperModel:
         drafts = self._network.write(windows, decoding)
         alone = replace(decoding, keyterms=())
         for temperature in _RETRIES:
-            loops = [index for index, draft in enumerate(drafts) if draft.is_loop]
+            loops = [
+                index
+                for index, draft in enumerate(drafts)
+                if draft.is_loop and not draft.is_invented
+            ]
             if not loops:
                 break
             others = self._network.write(windows.pick(loops), alone, temperature=temperature)

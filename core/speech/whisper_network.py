@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.domain.request import Decoding
+from core.domain.writing import meet
 from core.engine.accelerator import is_device_fault, is_out_of_memory
 from core.engine.cuda_libraries import load_cublas
 from core.errors import ModelNotFound
@@ -160,10 +162,21 @@ def _draft(no_speech: float, tokens: Sequence[int], alignment: Any, tokenizer: A
     for piece, group in zip(pieces, groups, strict=True):
         last = first + len(group)
         confidence = min(1.0, max(0.0, float(min(probabilities[first:last]))))
-        text = "".join(piece.split())
-        letters.append(Token(text, edges[first], edges[last], confidence))
+        letter = "".join(piece.split())
+        letters.append(Token(letter, edges[first], edges[last], confidence))
         first = last
-    return Draft("".join(pieces), tuple(letters), tuple(map(float, probabilities)), no_speech)
+    return Draft(
+        "".join(_divided(pieces)), tuple(letters), tuple(map(float, probabilities)), no_speech
+    )
+
+
+def _divided(pieces: Sequence[str]) -> Iterator[str]:
+    """Put blanks between the pieces of scripts that have none.
+
+    So a word is as long as a piece, and not as a sentence.
+    """
+    for before, piece in itertools.pairwise(("", *pieces)):
+        yield f" {piece}" if meet(before, piece) and piece[0].isalnum() else piece
 
 
 def _edges_s(alignment: Sequence[tuple[int, int]], tokens: int) -> list[float]:

@@ -25,7 +25,7 @@ def ends_sentence(word: Word, following: Word) -> bool:
     """Tell the end of a sentence from an abbreviation, an initial and half a number."""
     text = word.text.rstrip(_CLOSING)
     if not text.endswith("."):
-        return text.endswith(("?", "!", "…"))
+        return text.endswith(("?", "!", "…", "。", "？", "！"))
     stem = text.rstrip(".").lstrip(_OPENING).lower()
     begin = following.text.lstrip(_OPENING)[:1]
     if _BEFORE_A_NUMBER.fullmatch(stem):

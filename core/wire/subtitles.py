@@ -12,6 +12,7 @@ from enum import IntEnum
 from itertools import accumulate, groupby
 
 from core.domain.timeline import Transcript, Word
+from core.domain.writing import spaced
 from core.wire.cues import LONGEST_CUE_MS, Cue, join_short, timed
 from core.wire.fields import Answer, one_line
 
@@ -77,12 +78,16 @@ def _labelled(words: Sequence[Word]) -> list[str]:
 
 def _lines(texts: Sequence[str]) -> tuple[str, ...]:
     """Return one line, or two of lengths as equal as possible, broken only between texts."""
-    line = " ".join(texts)
+    parts = list(spaced(texts))
+    line = "".join(parts)
     if len(line) <= LINE_CHARACTERS or len(texts) < 2:
         return (line,)
-    second_lines = accumulate(len(text) + 1 for text in texts[:-1])
-    begin = min(second_lines, key=lambda begin: max(begin - 1, len(line) - begin))
-    return line[: begin - 1], line[begin:]
+    ends = accumulate(map(len, parts[:-1]))
+    blanks = (part.startswith(" ") for part in parts[1:])
+    _, end = min(
+        (max(end, len(line) - end - blank), end) for end, blank in zip(ends, blanks, strict=True)
+    )
+    return line[:end], line[end:].lstrip(" ")
 
 
 def _cues(transcript: Transcript, texts: Texts) -> list[Cue]:

@@ -222,10 +222,12 @@ def test_secrets_have_no_default_and_are_told_how_to_be_kept() -> None:
 
 
 def test_presets_set_what_the_form_asks_for() -> None:
-    """One for each Parakeet whose languages are known."""
+    """One for each Parakeet whose languages are known, and for the two best of Whisper's sizes."""
     assert [preset.defaults for preset in LISTING.config.presets] == [
         {"MODEL_ID": "nvidia/parakeet-tdt-0.6b-v2"},
         {"MODEL_ID": "nvidia/parakeet-tdt-0.6b-v3"},
+        {"MODEL_ID": "openai/whisper-large-v3-turbo"},
+        {"MODEL_ID": "openai/whisper-large-v3"},
     ]
     assert all(set(preset.defaults) <= set(INPUTS) for preset in LISTING.config.presets)
 

@@ -18,6 +18,7 @@ GUIDES = (
     "RUNPOD_FILES_OVERVIEW",
     "RUNPOD_SUMMARY",
     "SPLIT_ARCHITECTURE",
+    "WHISPER",
 )
 """Whose blocks are run or validated by tests/docs/test_guides.py.
 

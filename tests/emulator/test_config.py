@@ -37,6 +37,17 @@ def test_the_demo_has_all_four_roles_always_on() -> None:
     } <= demo.endpoints.keys()
 
 
+def test_the_models_for_people_are_behind_three_roles() -> None:
+    """The orchestrator and the two that it asks, whose paths are those of `make people`."""
+    own = config.read(DEMO.with_name("people.toml")).endpoints
+    assert set(own) == {"diarization", "transcription", "orchestrator"}
+    assert all(table.min_workers == 1 for table in own.values())
+    assert own["transcription"].environment["MODEL_ID"] == ".people/speech"
+    paths = own["diarization"].environment["PYTHONPATH"].split(":")
+    assert [path for path in paths if path.startswith("tests")] == ["tests/people/path"]
+    assert (DEMO.parents[1] / "tests/people/path/sitecustomize.py").exists()
+
+
 def test_the_demo_s_workers_fetch_from_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A newcomer's recording has no public URL."""
     endpoints = config.read(DEMO).endpoints

@@ -116,7 +116,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Pat
 
     def say(voice: str, text: str) -> Path:
         path = folder / f"{voice}-{abs(hash(text))}.wav"
-        subprocess.run(["espeak-ng", "-v", voice, "-s", "145", "-w", path, text], check=True)
+        subprocess.run(["espeak-ng", "-v", voice, "-s", "165", "-w", path, text], check=True)
         return path
 
     return say

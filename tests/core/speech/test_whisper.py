@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from core.domain.request import Decoding, Task
+from core.domain.writing import joined
 from core.errors import InvalidRequest, ModelNotFound, UnsupportedLanguage
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import Utterance
@@ -129,6 +130,16 @@ def test_loop_is_decoded_again_at_a_higher_temperature(tmp_path, monkeypatch):
     monkeypatch.setattr(model._network, "write", watched)
     model.recognise([noise(9)], Decoding("fr", keyterms=("la",)))
     assert temperatures == [(0.0, ("la",)), (0.2, ()), (0.4, ()), (0.6, ())]
+
+
+def test_words_of_a_script_without_blanks_are_its_tokens(tmp_path):
+    """Marks belong to the word before them, and the text has no blanks either."""
+    sentence = ["今日", "は", "晴", "れ", "。", "OK"]
+    model = WhisperModel(scripted(tmp_path, sentence, language="zh"), device="cpu")
+    (found,) = model.recognise([noise(9)], Decoding())
+    texts = [word.text for word in found.words]
+    assert texts == ["今日", "は", "晴", "れ。OK"]
+    assert joined(texts) == "今日は晴れ。OK"
 
 
 def test_key_terms_come_before_the_text(whisper):
