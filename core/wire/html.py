@@ -38,14 +38,28 @@ def page(transcript: Transcript, *, title: str = "", recording: str = "") -> Ans
     return {"html": f"{head}{_json(told | _data(transcript))}{tail}"}
 
 
+def sums() -> tuple[str, str]:
+    """Return the sums of a page's script and style, for the policy of a page that shows it."""
+    return sum_of(_script()), sum_of(_read("page.css"))
+
+
+def sum_of(text: str) -> str:
+    """Return the sum by which a Content-Security-Policy names a script or a style."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
 @functools.cache
 def _template() -> tuple[str, str]:
     """Return what precedes the transcript and what follows it."""
     style = _read("page.css")
-    script = "".join(_read(f"{name}.js") for name in _SCRIPTS)
+    script = _script()
     head, tail = _read("page.html").removesuffix("\n").split("%data%")
     head = head.replace("%policy%", _policy(script, style)).replace("%style%", style)
     return head, tail.replace("%script%", script)
+
+
+def _script() -> str:
+    return "".join(_read(f"{name}.js") for name in _SCRIPTS)
 
 
 def _read(name: str) -> str:
@@ -56,8 +70,8 @@ def _policy(script: str, style: str) -> str:
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src '{_sum(script)}'",
-            f"style-src '{_sum(style)}'",
+            f"script-src '{sum_of(script)}'",
+            f"style-src '{sum_of(style)}'",
             "img-src data:",  # the empty icon, so that no browser asks a server for one
             "media-src blob: https: http: file:",
             "base-uri 'none'",
@@ -66,10 +80,6 @@ def _policy(script: str, style: str) -> str:
             "trusted-types 'none'",
         )
     )
-
-
-def _sum(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _json(data: Answer) -> str:

@@ -1,6 +1,7 @@
 """The server's paths.
 
 POST /v1/audio/transcriptions, /v1/audio/translations
+GET  /
 GET  /v1/models, /v1/models/{id}
 GET  /health, /ping, /metrics
 """
@@ -33,10 +34,11 @@ from handlers.openai.responding import Exchange, Told, answered
 from handlers.openai.roles import ALIASES, ROLES
 from handlers.openai.seats import Seats
 from handlers.openai.settings import ServerSettings
+from handlers.openai.start_page import start_page
 from handlers.openai.transcriptions import Transcriptions
 from handlers.openai.work import Worker
 
-_OPEN = ("/health", "/ping")
+_OPEN = ("/", "/health", "/ping")
 """Paths that need no key: whoever asks them only learns whether the server is ready."""
 _MODEL = re.compile(r"/v1/models/(.{1,200})")
 
@@ -64,6 +66,7 @@ class App:
         """Called when the process can no longer be trusted."""
         self._is_broken = False
         self.paths: dict[str, dict[str, Act]] = {
+            "/": {"GET": self._show_start},
             "/v1/audio/transcriptions": {"POST": self._transcribe},
             "/v1/audio/translations": {"POST": self._translate},
             "/v1/models": {"GET": self._list_models},
@@ -101,6 +104,9 @@ class App:
         if isinstance(error, WorkerError) and error.refresh_worker:
             self._is_broken = True
             self.on_broken()
+
+    async def _show_start(self, exchange: Exchange) -> None:
+        await exchange.respond(start_page())
 
     async def _transcribe(self, exchange: Exchange) -> None:
         await self._transcriptions.answer(exchange, self._ready())

@@ -23,6 +23,8 @@ _OPENAI = (
     ("timestamp_granularities", "include", "languages", "keywords"),
 )
 """Fields that only OpenAI's API has: with one value, and with any number."""
+_WITH_SPEAKERS = (TranscriptFormat.DIARIZED_JSON, TranscriptFormat.HTML)
+"""The formats that are about speakers."""
 _SOURCES = ("audio", "audio_url", "audio_base64")
 _NESTED = ("diarization_segments", "part")
 """Fields that hold JSON."""
@@ -174,8 +176,8 @@ def _own(fields: _Fields, kind: Kind, *, is_diarizing: bool) -> dict[str, Any]:
     for name in {*_NESTED} & {*own}:
         own[name] = _json(name, own[name])
     if "diarize" in kind.model_fields and "diarize" not in own:
-        wanted = spellings.choice(own.get("response_format")) == TranscriptFormat.DIARIZED_JSON
-        own["diarize"] = wanted or is_diarizing
+        shown = spellings.choice(own.get("response_format"))
+        own["diarize"] = is_diarizing or shown in _WITH_SPEAKERS
     return own
 
 

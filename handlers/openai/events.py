@@ -8,6 +8,7 @@ from core.domain.rounding import seconds
 from core.domain.timeline import Segment, Transcript, Word
 from core.transcript.assembly import shown_word
 from core.transcript.segments import finished_segments, split_segments
+from core.wire import html
 from core.wire.fields import Answer
 from core.wire.form import TranscriptFormat
 from core.wire.openai import UNKNOWN_SPEAKER
@@ -27,6 +28,7 @@ class Events:
 
     def __init__(self, question: Question) -> None:
         self._has_segments = question.form.response_format in _TIMED
+        self._has_page = question.form.response_format is TranscriptFormat.HTML
         self._waits_for_speakers = any(
             getattr(question.request, name, None) is not None for name in ("speakers", "turns")
         )
@@ -53,7 +55,8 @@ class Events:
         if self._has_segments:
             late = transcript.segments if self._waits_for_speakers else split_segments(self._open)
             yield from map(self._segment, late)
-        yield _line({"type": "transcript.text.done", "text": transcript.text})
+        end: Answer = {"type": "transcript.text.done", "text": transcript.text}
+        yield _line(end | (html.page(transcript) if self._has_page else {}))
 
     def _segment(self, segment: Segment) -> bytes:
         self._segments += 1
