@@ -202,6 +202,8 @@ def test_a_key_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
         {"Host": "evil.example.com"},
         {"Origin": "https://evil.example.com"},
         {"Origin": "null"},
+        {"Host": "["},
+        {"Host": "127.0.0.1@evil.example.com"},
         {"Host": "127.0.0.1.evil.example.com:8000"},
     ],
 )
@@ -334,7 +336,7 @@ def test_one_who_does_not_read_loses_the_place(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A large answer is not kept for him."""
-    monkeypatch.setattr(responding, "IDLE_S", 0.2)
+    monkeypatch.setattr(responding, "IDLE_S", 1.0)
     body, content_type = form([("file", "large")])
     connection = server.connect()
     connection.request("POST", TRANSCRIPTIONS, body, {"Content-Type": content_type})
