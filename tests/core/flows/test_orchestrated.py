@@ -85,6 +85,7 @@ class Speech:
         progress: Any,
         cancelled: Any,
         duration_s: float | None = None,
+        heard: Any = None,
     ) -> Transcription:
         """Words that lie in one of the utterances."""
         spans = [utterance.span for utterance in utterances if isinstance(utterance, Utterance)]
