@@ -25,7 +25,7 @@ serve: $(STAMP)  ## run all four roles behind the emulator until Ctrl-C; print a
 	exec $(BIN)/python -m emulator --config emulator/demo.toml --port $(PORT)
 
 serve-openai: $(STAMP)  ## serve OpenAI's transcription API on the embedded models until Ctrl-C
-	MODEL_ID=embedded DIARIZATION_MODEL_ID=embedded exec $(BIN)/python -m handlers.openai --port $(PORT)
+	exec env MODEL_ID=embedded DIARIZATION_MODEL_ID=embedded $(BIN)/python -m handlers.openai --port $(PORT)
 
 ifdef ONE
 test: $(STAMP)

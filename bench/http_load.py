@@ -1,6 +1,7 @@
 """The server of OpenAI's API under load: is a request lost, does it grow, is it free soon?
 
     python -m bench.http_load [--seconds 60] [--clients 50] [--disconnects 20] [--minutes 5]
+        [--mb 800]
 
 A real server process runs on the embedded models, with two requests worked on at a time and eight
 that wait.
@@ -11,6 +12,8 @@ that wait.
    transcript or a 429. The server's memory is read every second.
 3. Callers hang up at a random moment of a long recording: how long until its place and its thread
    are free, and how long until somebody else has an answer?
+
+4. A file of hundreds of megabytes, which is no recording, is sent: how much memory does that take?
 
 Exit with code 1 if a request is lost, if memory grows by more than `MOST_MB`, or if a thread is
 free later than `MOST_S`.
@@ -252,15 +255,40 @@ async def report_hanging_up(url: str, count: int, folder: Path) -> float:
     return max(free)
 
 
+# --- a large upload ---
+
+
+async def report_upload(url: str, server: psutil.Process, megabytes: int, folder: Path) -> float:
+    """Print how much memory an upload takes, and return it in MB."""
+    path = folder / "large"
+    with path.open("wb") as file:
+        file.truncate(megabytes * 1_000_000)
+    before: float = server.memory_info().rss / 1e6
+    most = before
+    with path.open("rb") as file:
+        async with httpx2.AsyncClient(timeout=None) as client:
+            sending = asyncio.create_task(
+                client.post(f"{url}/v1/audio/transcriptions", files={"file": ("large", file)})
+            )
+            while not sending.done():
+                most = max(most, server.memory_info().rss / 1e6)
+                await asyncio.sleep(0.02)
+    code = sending.result().json()["error"]["code"]
+    print(f"an upload of {megabytes} MB: {code}, and {most - before:.1f} MB of memory")
+    return most - before
+
+
 async def measure(
     url: str, server: psutil.Process, options: argparse.Namespace, folder: Path
 ) -> int:
-    """Run all three and return the exit code."""
+    """Measure all of it and return the exit code."""
     await report_streams(url, options.minutes, folder)
     load = await run_load(url, server, options.clients, options.seconds)
     report_load(load, options.clients, options.seconds)
     longest_s = await report_hanging_up(url, options.disconnects, folder)
-    return int(load.lost > 0 or load.growth_mb > MOST_MB or longest_s > MOST_S)
+    taken_mb = await report_upload(url, server, options.mb, folder)
+    grown_mb = max(load.growth_mb, taken_mb)
+    return int(load.lost > 0 or grown_mb > MOST_MB or longest_s > MOST_S)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -270,6 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--disconnects", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--mb", type=int, default=800)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (url, server):
         return asyncio.run(measure(url, server, options, Path(folder)))

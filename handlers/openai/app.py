@@ -87,7 +87,7 @@ class App:
         await answered(exchange, self._answer, told, known=self._known)
 
     async def _answer(self, exchange: Exchange) -> None:
-        path, method = exchange.request.url.path, exchange.request.method
+        path, method = exchange.path, exchange.request.method
         if path not in _OPEN:
             self._door.check(exchange.request.headers)
         methods = self.paths.get(path) or (
@@ -124,7 +124,7 @@ class App:
         await exchange.respond(Body(as_json({"object": "list", "data": models})))
 
     async def _tell_model(self, exchange: Exchange) -> None:
-        match = _MODEL.fullmatch(exchange.request.url.path)
+        match = _MODEL.fullmatch(exchange.path)
         name = match[1] if match else ""
         if name not in (*self._models, *ALIASES):
             raise NoSuchModel(f"model: {name[:80]!r} is not here; GET /v1/models lists all")

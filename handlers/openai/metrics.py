@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from core.domain.request import Recording
 from core.domain.timeline import Transcript
@@ -16,7 +24,9 @@ class Metrics:
     """The figures of one server."""
 
     def __init__(self, seats: Seats) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self._registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
         self._jobs = Counter("parakeet_jobs", "Transcripts made", registry=registry)
         self._audio = Counter("parakeet_audio_seconds", "Sound transcribed", registry=registry)
         self._work = Counter(

@@ -38,6 +38,7 @@ class Exchange:
         self.request = Request(scope, receive)
         self.id = f"req_{uuid.uuid4().hex}"
         self.is_started = self._is_ended = False
+        self.path: str = scope["path"]
         self._receive, self._send = receive, send
         self._is_read = scope["method"] in ("GET", "HEAD")
 

@@ -23,7 +23,10 @@ from core.errors import SettingsError, WorkerError
 from core.flows.flow import Flow
 from core.settings import Settings
 from handlers.faults import internal_error, where
+from handlers.openai import errors
+from handlers.openai.answering import as_json
 from handlers.openai.app import App
+from handlers.openai.errors import Refusal
 from handlers.openai.roles import ROLES
 from handlers.openai.settings import ServerSettings
 
@@ -70,6 +73,17 @@ class Bounded(HttpToolsProtocol):
             self.transport.abort()
         elif self._timer is None:
             self._wait()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, in OpenAI's shape, and end the connection."""
+        content = as_json(errors.body(Refusal(msg)))
+        head = (
+            f"HTTP/1.1 {Refusal.status} Bad Request\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(content)}\r\n"
+            "connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + content)
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""

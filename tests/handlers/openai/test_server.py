@@ -200,6 +200,8 @@ def test_a_key_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
         {"Host": "evil.example.com"},
         {"Origin": "https://evil.example.com"},
         {"Origin": "null"},
+        {"Host": "["},
+        {"Host": "127.0.0.1@evil.example.com"},
         {"Host": "127.0.0.1.evil.example.com:8000"},
     ],
 )
@@ -295,11 +297,44 @@ def test_one_who_stops_sending_loses_the_place(
     server.until("parakeet_queue ", 0)
 
 
+def test_a_body_may_come_in_chunks(server: Served) -> None:
+    """Of any size, without its length before it."""
+    body, content_type = form([("file", "answer"), ("model", "whisper-1")])
+    connection = server.connect()
+    pieces = (body[begin : begin + 7] for begin in range(0, len(body), 7))
+    headers = {"Content-Type": content_type}
+    connection.request("POST", TRANSCRIPTIONS, pieces, headers, encode_chunked=True)
+    response = connection.getresponse()
+    assert (response.status, json.loads(response.read())["text"]) == (200, TEXT)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01",
+        b"hello\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+        b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    ],
+    ids=["TLS", "words", "another version", "a length that is none", "a chunk that is none"],
+)
+def test_what_is_no_http_is_a_typed_error(shared: Served, sent: bytes) -> None:
+    """And the end of the connection."""
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=30) as odd:
+        odd.sendall(sent)
+        answer = b"".join(iter(lambda: odd.recv(10_000), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "invalid_request"
+    shared.until("parakeet_queue ", 0)
+
+
 def test_one_who_does_not_read_loses_the_place(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A large answer is not kept for him."""
-    monkeypatch.setattr(responding, "IDLE_S", 0.2)
+    monkeypatch.setattr(responding, "IDLE_S", 1.0)
     body, content_type = form([("file", "large")])
     connection = server.connect()
     connection.request("POST", TRANSCRIPTIONS, body, {"Content-Type": content_type})
