@@ -34,8 +34,8 @@ _PAUSE_S = 0.2
 """No word has so long a pause in it."""
 _HASTE_S = 0.06
 """Nobody says a word in less, but the attention gives short ones no more at times."""
-_HASTY = 3
-"""So many such words at the end are text past the end."""
+_HASTY = 4
+"""So many such words in a row were not all said."""
 
 Levels = NDArray[np.float64]
 """Decibels of full scale by frames of 10 ms; float64, shape (frames,)."""
@@ -76,13 +76,24 @@ def heard_words(found: Recognition, samples: Samples) -> Recognition:
 
 
 def _unsaid(words: Sequence[Word]) -> set[int]:
-    """Return the words that take no time: those that repeat others, and a whole end."""
-    hasty = {index for index, word in enumerate(words) if word.duration < _HASTE_S}
-    repeats = {
-        index for index in hasty if index and words[index].letters == words[index - 1].letters
-    }
-    tail = set(itertools.takewhile(hasty.__contains__, range(len(words) - 1, -1, -1)))
-    return repeats | (tail if len(tail) >= _HASTY else set())
+    """Return the words of hasty runs that repeat others, and all of a run at the end."""
+    unsaid: set[int] = set()
+    for run in _hasty_runs(words):
+        is_last = run[-1] == len(words) - 1
+        unsaid |= {index for index in run if is_last or _repeats(words, index)}
+    return unsaid
+
+
+def _hasty_runs(words: Sequence[Word]) -> list[list[int]]:
+    groups = itertools.groupby(
+        range(len(words)), key=lambda index: words[index].duration < _HASTE_S
+    )
+    runs = (list(indices) for is_hasty, indices in groups if is_hasty)
+    return [run for run in runs if len(run) >= _HASTY]
+
+
+def _repeats(words: Sequence[Word], index: int) -> bool:
+    return index > 0 and words[index].letters == words[index - 1].letters
 
 
 def _within(characters: Sequence[Character], word: Word) -> tuple[Character, ...]:

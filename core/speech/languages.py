@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.errors import UnsupportedLanguage
+from core.speech.language_names import CODES
 
 ENGLISH = frozenset({"en"})
 EUROPEAN = frozenset(
@@ -38,41 +39,10 @@ def language_code(language: str | None, known: frozenset[str] | None, model: str
     if language is None:
         return next(iter(known)) if known is not None and len(known) == 1 else None
     code = language.strip().lower().replace("_", "-").partition("-")[0].strip()
-    code = _CODES.get(code, code)
+    code = CODES.get(code, code)
     if known is not None and code not in known:
         raise UnsupportedLanguage(
             f"language {language[:20]!r} is not known to {model}: "
             f"leave it out, or give one of {', '.join(sorted(known))}"
         )
     return code
-
-
-_NAMES = {
-    "bg": "bul bulgarian български",
-    "cs": "ces cze czech čeština",
-    "da": "dan danish dansk",
-    "de": "deu ger german deutsch",
-    "el": "ell gre greek ελληνικά",
-    "en": "eng english",
-    "es": "spa spanish español",
-    "et": "est estonian eesti",
-    "fi": "fin finnish suomi",
-    "fr": "fra fre french français",
-    "hr": "hrv croatian hrvatski",
-    "hu": "hun hungarian magyar",
-    "it": "ita italian italiano",
-    "lt": "lit lithuanian lietuvių",
-    "lv": "lav latvian latviešu",
-    "mt": "mlt maltese malti",
-    "nl": "nld dut dutch nederlands",
-    "pl": "pol polish polski",
-    "pt": "por portuguese português",
-    "ro": "ron rum romanian română",
-    "ru": "rus russian русский",
-    "sk": "slk slo slovak slovenčina",
-    "sl": "slv slovenian slovene slovenščina",
-    "sv": "swe swedish svenska",
-    "uk": "ukr ukrainian українська",
-}
-"""The codes of ISO 639-2 and the names of each language, in English and in itself."""
-_CODES = {name: code for code, names in _NAMES.items() for name in names.split()}

@@ -52,17 +52,19 @@ def test_word_of_ordinary_length_keeps_its_times():
     assert (found.words[0].start, found.words[0].end) == (0.9, 1.25)
 
 
-def test_words_that_take_no_time_are_dropped_at_the_end_and_as_repetitions():
-    """A short word between others stays: the attention gives some no time."""
+def test_run_of_words_that_take_no_time_is_dropped_at_the_end_and_where_it_repeats():
+    """A few short words between others stay: the attention gives some no time."""
     samples = sound((5, -20))
+    run = ["no", "no", "no", "but"]
     words = [
-        Word(0.0, 0.5, "Hello."),
-        Word(0.5, 0.52, "hello"),
-        Word(0.5, 0.52, "I"),
-        Word(0.6, 1.0, "know"),
-        *(Word(4.98, 5.0, text) for text in ("thanks", "for", "watching")),
+        Word(0.0, 0.5, "No."),
+        *(Word(0.5, 0.52, text) for text in run),
+        Word(0.6, 1.0, "I"),
+        *(Word(1.0, 1.02, text) for text in ("do", "do")),
+        Word(1.1, 1.5, "know."),
+        *(Word(4.98, 5.0, text) for text in ("thanks", "so", "much", "for", "watching")),
     ]
-    assert left(samples, *words) == ["Hello.", "I", "know"]
+    assert left(samples, *words) == ["No.", "but", "I", "do", "do", "know."]
 
 
 @pytest.mark.parametrize(("level", "is_loud"), [(-60, True), (-90, False)])

@@ -21,7 +21,8 @@ from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import Utterance, utterances
 from core.modelstore import display_name, find_speech_model
 from core.speech.engine import Abilities, Guess, Recognition, SpeechEngine
-from core.speech.languages import _NAMES, EUROPEAN, language_code
+from core.speech.language_names import NAMES
+from core.speech.languages import EUROPEAN, language_code
 from core.speech.parakeet import ParakeetModel
 from core.speech.transcriber import WINDOW_BATCHES, BatchTranscriber
 from tests import golden
@@ -503,11 +504,18 @@ def test_path_of_the_model_is_not_in_the_message():
 
 def test_every_language_is_known_by_its_names():
     """Each has codes and names of its own; no name is another language's."""
-    names = [name for group in _NAMES.values() for name in group.split()]
-    assert set(_NAMES) == EUROPEAN
-    assert len(set(names)) == len(names)
-    for code, group in _NAMES.items():
-        assert {language_code(name, EUROPEAN, "v3") for name in group.split()} == {code}
+    names = [name for group in NAMES.values() for name in group.split()]
+    assert len({*names, *NAMES}) == len(names) + len(NAMES)
+    for code, group in NAMES.items():
+        assert {language_code(name, frozenset(NAMES), "v3") for name in group.split()} == {code}
+
+
+def test_languages_of_all_models_have_names():
+    """Those of Parakeet and of Whisper, and no other."""
+    from faster_whisper.tokenizer import _LANGUAGE_CODES
+
+    whisper = {"jv" if code == "jw" else code for code in _LANGUAGE_CODES}
+    assert set(NAMES) == EUROPEAN | whisper
 
 
 def test_european_model_has_25_languages():
