@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -51,6 +52,7 @@ APART_S = 2.0
 THREADS = 1
 """Of each library, in every process: more of them fight for the cores of a shared machine."""
 _spelled = EnglishTextNormalizer()
+logging.getLogger("preprocess").setLevel(logging.ERROR)  # meeteval, of segments that last long
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ def measured(truths: Sequence[Truth], own: People, kept: Path) -> dict[str, dict
             rows.setdefault(rule, {})[name] = score_speakers(truth, labelled)
     for run, answers in ran.items():
         costs = {
-            kind: sum(one[kind] for one in answers["answers"].values())
+            kind: sum(answers["answers"][path.stem][kind] for path in recordings)
             for kind in ("wall_s", "processor_s")
         }
         rows[run]["cost"] = {
