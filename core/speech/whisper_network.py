@@ -194,7 +194,7 @@ def _edges_s(alignment: Sequence[tuple[int, int]], tokens: int) -> list[float]:
     edges_s = [0.0] * (tokens + 1)
     for token, step in reversed(alignment):
         if token <= tokens:
-            edges_s[token] = step * _STEP_S
+            edges_s[token] = round(step * _STEP_S, 2)
     return edges_s
 
 
