@@ -8,13 +8,13 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect
 
 from emulator.endpoint import Endpoint
 from emulator.job import Job, Policy, Status
 from emulator.rules import Rules
+from emulator.written import Written
 
 Range = tuple[float, float]
 
@@ -64,14 +64,14 @@ Found = Annotated[Endpoint, Depends(find)]
 
 
 @router.post("/run")
-async def run(endpoint: Found, request: Request) -> JSONResponse:
+async def run(endpoint: Found, request: Request) -> Written:
     """Queue a job."""
     job = await _submit(endpoint, request, sync=False)
-    return JSONResponse({"id": job.id, "status": Status.IN_QUEUE.value})
+    return Written({"id": job.id, "status": Status.IN_QUEUE.value})
 
 
 @router.post("/runsync")
-async def runsync(endpoint: Found, request: Request, wait: float | None = None) -> JSONResponse:
+async def runsync(endpoint: Found, request: Request, wait: float | None = None) -> Written:
     """Queue a job and wait for its end, at most for `wait` milliseconds.
 
     If it has not ended by then, answer with its status.
@@ -80,34 +80,34 @@ async def runsync(endpoint: Found, request: Request, wait: float | None = None) 
     least, most = endpoint.rules.sync_wait_range_s
     wait_s = endpoint.rules.sync_wait_s if wait is None else min(most, max(least, wait / 1000))
     await endpoint.final(job, wait_s)
-    return JSONResponse(job.wire())
+    return Written(job.wire())
 
 
 @router.api_route("/status/{job_id}", methods=["GET", "POST"])
-async def status(endpoint: Found, job_id: str) -> JSONResponse:
+async def status(endpoint: Found, job_id: str) -> Written:
     """Show a job."""
-    return JSONResponse(_known(endpoint, job_id).wire())
+    return Written(_known(endpoint, job_id).wire())
 
 
 @router.api_route("/stream/{job_id}", methods=["GET", "POST"])
-async def stream(endpoint: Found, job_id: str) -> JSONResponse:
+async def stream(endpoint: Found, job_id: str) -> Written:
     """Answer with what was streamed since the last call."""
     job = _known(endpoint, job_id)
     chunks = [{"output": chunk} for chunk in endpoint.queue.clients.drain_chunks(job)]
-    return JSONResponse({"status": job.status.value, "stream": chunks})
+    return Written({"status": job.status.value, "stream": chunks})
 
 
 @router.post("/cancel/{job_id}")
-async def cancel(endpoint: Found, job_id: str) -> JSONResponse:
+async def cancel(endpoint: Found, job_id: str) -> Written:
     """End a job."""
     job = endpoint.cancel(job_id)
     if job is None:
         raise HTTPException(404, "job not found")
-    return JSONResponse({"id": job.id, "status": job.status.value})
+    return Written({"id": job.id, "status": job.status.value})
 
 
 @router.post("/retry/{job_id}")
-async def retry(endpoint: Found, job_id: str) -> JSONResponse:
+async def retry(endpoint: Found, job_id: str) -> Written:
     """Queue a failed job again."""
     job = _known(endpoint, job_id)
     if endpoint.retry(job_id) is None:
@@ -115,19 +115,19 @@ async def retry(endpoint: Found, job_id: str) -> JSONResponse:
             400,
             f"only a job that FAILED or TIMED_OUT can be retried; this one is {job.status.value}",
         )
-    return JSONResponse({"id": job.id, "status": job.status.value})
+    return Written({"id": job.id, "status": job.status.value})
 
 
 @router.post("/purge-queue")
-async def purge(endpoint: Found) -> JSONResponse:
+async def purge(endpoint: Found) -> Written:
     """Drop all queued jobs."""
-    return JSONResponse({"removed": endpoint.purge(), "status": "completed"})
+    return Written({"removed": endpoint.purge(), "status": "completed"})
 
 
 @router.get("/health")
-async def health(endpoint: Found) -> JSONResponse:
+async def health(endpoint: Found) -> Written:
     """Count jobs and workers."""
-    return JSONResponse(_health(endpoint))
+    return Written(_health(endpoint))
 
 
 def _known(endpoint: Endpoint, job_id: str) -> Job:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import logging
 import ssl
 
@@ -12,6 +11,7 @@ import httpx2
 
 from emulator.job import Job
 from emulator.rules import Rules
+from emulator.written import written
 
 log = logging.getLogger("emulator.webhooks")
 
@@ -21,7 +21,7 @@ async def send(url: str, job: Job, rules: Rules) -> bool:
 
     Try again after each delay until the receiver says 2xx. Nothing that it does affects the job.
     """
-    body = json.dumps(job.webhook_body(), ensure_ascii=False).encode()
+    body = written(job.webhook_body())
     async with _client() as client:
         for delay in (0.0, *rules.webhook_delays_s):
             await asyncio.sleep(delay)

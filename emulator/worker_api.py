@@ -7,10 +7,11 @@ from collections.abc import Coroutine, Mapping
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from emulator.endpoint import Endpoint
 from emulator.rules import Rules
+from emulator.written import Written
 
 _Answer = TypeVar("_Answer")
 
@@ -54,7 +55,7 @@ Found = Annotated[Endpoint, Depends(find)]
 async def take(endpoint: Found, worker_id: str, request: Request) -> Response:
     """Hand out one job."""
     jobs = await _while_connected(request, endpoint.worker_side.take(worker_id))
-    return JSONResponse(jobs[0].payload()) if jobs else Response(status_code=204)
+    return Written(jobs[0].payload()) if jobs else Response(status_code=204)
 
 
 @router.get("/job-take-batch/{worker_id}")
@@ -64,14 +65,14 @@ async def take_batch(
     """Hand out as many jobs as the worker has room for."""
     work = endpoint.worker_side.take(worker_id, max(1, batch_size))
     jobs = await _while_connected(request, work)
-    return JSONResponse([job.payload() for job in jobs]) if jobs else Response(status_code=204)
+    return Written([job.payload() for job in jobs]) if jobs else Response(status_code=204)
 
 
 @router.get("/job-stop/{worker_id}")
 async def stop(endpoint: Found, worker_id: str, request: Request) -> Response:
     """Name the jobs that the worker must stop."""
     job_ids = await _while_connected(request, endpoint.worker_side.stops(worker_id))
-    return JSONResponse({"jobsToStop": job_ids}) if job_ids else Response(status_code=204)
+    return Written({"jobsToStop": job_ids}) if job_ids else Response(status_code=204)
 
 
 @router.post("/job-done/{worker_id}/{job_id}")

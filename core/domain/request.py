@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from core.domain.timeline import Turn
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,63}):")
+"""RFC 3986, 3.1; bounded, for 20 MB of base64 may begin like one."""
 
 
 def _scheme_of(text: str) -> str | None:

@@ -329,3 +329,16 @@ def test_requests_are_counted_by_route(opened: Open) -> None:
     client.status(job_id)
     client.post(f"cancel/{job_id}")
     assert endpoint.requests == {"run": 1, "status": 2, "cancel": 1}
+
+
+def test_half_a_character_reaches_the_worker_and_comes_back(
+    opened: Open, http: httpx2.Client
+) -> None:
+    """A lone surrogate, which UTF-8 does not have, travels as its escape."""
+    client, _ = opened(workers=0)
+    half = b'{"input": {"text": "\\ud800 \\u00e9"}}'
+    job_id = http.post(f"{client.url}/run", content=half).json()["id"]
+    taken = http.get(f"{client.url}/job-take/me").json()
+    assert taken == {"id": job_id, "input": {"text": "\ud800 \u00e9"}}
+    http.post(f"{client.url}/job-done/me/{job_id}", content=half.replace(b"input", b"output"))
+    assert client.status(job_id)["output"] == {"text": "\ud800 \u00e9"}

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.domain.request import Source
 from core.errors import EmptyAudio, InvalidBase64, SourceTooLarge
 from tests.core.media.sources import BODY, get, refused
 
@@ -191,3 +192,10 @@ def test_a_recording_that_is_refused_costs_little(text: str, tmp_path: Path) -> 
         assert tracemalloc.get_traced_memory()[1] < 13_500_000
     finally:
         tracemalloc.stop()
+
+
+def test_a_long_text_before_a_colon_is_no_scheme(tmp_path: Path) -> None:
+    """Base64 of letters alone is not read to its end to find out."""
+    assert Source("a" * 64 + ":b").scheme == "a" * 64
+    assert Source("a" * 65 + ":b").scheme is None
+    assert "':' stands as character 66" in refused(InvalidBase64, "a" * 65 + ":b", tmp_path)
