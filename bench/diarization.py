@@ -14,8 +14,8 @@ turns    held-out dialogues, those of `bench.accuracy`, through a whole pipeline
          embedded one: whether the turns of stock and exact are equal, and the error rates of all.
          `--step` changes the pipeline's `segmentation_step`: the embedded one's is fast's already.
          Other recordings need their references beside them, as `.json`
-memory   hours of dialogues through a whole pipeline, in this process: the peak of its resident
-         memory after each step, beyond the models and the samples
+memory   hours of dialogues through a whole pipeline, in this process: after each step, the
+         processor time and the peak of the resident memory beyond the models and the samples
 """
 
 from __future__ import annotations
@@ -154,14 +154,14 @@ def show_memory(diarizer: PyannoteDiarizer, waveform: Waveform) -> None:
     """Print the peak of the resident memory after each step, beyond what was there before."""
     pipeline: Any = diarizer._pipeline
     plain = pipeline.run
-    before_mb, began_s = _peak_mb(), time.perf_counter()
+    before_mb, began_s = _peak_mb(), time.process_time()
 
     def run(*arguments: Any, watch: Any, **options: Any) -> Any:
         def both(step: str, completed: int = 1, total: int = 1) -> None:
             watch(step, completed, total)
             if completed >= total:
-                spent_s = time.perf_counter() - began_s
-                print(f"{step:<18}{spent_s:8.0f} s{_peak_mb() - before_mb:8.0f} MB", flush=True)
+                cpu_s = time.process_time() - began_s
+                print(f"{step:<18}{cpu_s:8.0f} s{_peak_mb() - before_mb:8.0f} MB", flush=True)
 
         return plain(*arguments, watch=both, **options)
 

@@ -117,8 +117,7 @@ def _watch(diarizer: PyannoteDiarizer, spent: Spent) -> None:
     network = pipeline._network
     if network is None:  # pyannote's own way
         return
-    shares = pipeline._is_fast and hasattr(network, "trunk")
-    for name in ("features", "trunk") if shares else ("frames",):
+    for name in ("features", "trunk") if hasattr(network, "trunk") else ("frames",):
         _note(network, name, "frames", spent)
     _note(network, "embed", "pooling", spent)
 
