@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from core.domain.request import SpeakerCount
 from core.domain.timeline import Diarization
@@ -16,6 +16,7 @@ from core.speakers.loading import load_pipeline
 from core.speakers.pyannote import PyannoteDiarizer
 from tests.core.speakers.stock import stock_answer
 
+WAYS = ("stock", "exact", "fast")
 STEPS = ("segmentation", "frames", "pooling", "clustering", "rest")
 
 
@@ -117,8 +118,7 @@ def _watch(diarizer: PyannoteDiarizer, spent: Spent) -> None:
     network = pipeline._network
     if network is None:  # pyannote's own way
         return
-    shares = pipeline._is_fast and hasattr(network, "trunk")
-    for name in ("features", "trunk") if shares else ("frames",):
+    for name in ("features", "trunk") if hasattr(network, "trunk") else ("frames",):
         _note(network, name, "frames", spent)
     _note(network, "embed", "pooling", spent)
 
@@ -136,6 +136,11 @@ def _note(network: Any, name: str, step: str, spent: Spent) -> None:
     setattr(network, name, noted)
 
 
-def load_ways(location: ModelLocation) -> tuple[Way, Way, Way]:
-    """Load stock, exact and fast."""
-    return stock_way(location), our_way(location, "exact"), our_way(location, "fast")
+def load_ways(location: ModelLocation, names: Sequence[str] = WAYS) -> list[Way]:
+    """Load a pipeline for each way."""
+    return [
+        stock_way(location)
+        if name == "stock"
+        else our_way(location, cast("DiarizationSpeed", name))
+        for name in names
+    ]

@@ -34,6 +34,29 @@ def speech_model(kind: str, folder: Path, sample_rate: int = 16_000) -> Path:
     return path
 
 
+def parakeet_tdt_0_6b_v2(folder: Path) -> Path:
+    """FastConformer XL with a TDT decoder, random weights.
+
+    The sizes are the row «XLarge» of NeMo's
+    `examples/asr/conf/fastconformer/fast-conformer_transducer_bpe.yaml`; 128 mel features, the
+    durations 0 to 4 and 1024 tokens are those of the model card.
+    """
+    import torch
+    from nemo.collections.asr.models import EncDecRNNTBPEModel
+    from omegaconf import OmegaConf
+
+    tokenizer = train_tokenizer(folder / "tokenizer", 1024)
+    config = speech_config(
+        "tdt", tokenizer, width=1024, layers=24, heads=8, channels=256, features=128, predictor=640
+    )
+    torch.manual_seed(0)
+    model = EncDecRNNTBPEModel(OmegaConf.create(config))
+    assert abs(sum(each.numel() for each in model.parameters()) / 616e6 - 1) < 0.01
+    path = folder / "parakeet-tdt-0.6b-v2.nemo"
+    model.save_to(str(path))
+    return path
+
+
 def train_tokenizer(folder: Path, pieces: int) -> Path:
     """Train a sentencepiece tokenizer on the words of the embedded model and lay it out as NeMo
     wants it.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from core.media.audio import SAMPLE_RATE
 from core.speakers.networks import FrameNetwork
-from core.speakers.recording_frames import RecordingFrames
+from core.speakers.recording_frames import RecordingFrames, window_frames
 from core.speakers.segmentation import Done, Segmentation
 from core.speakers.windows import Indices, Windows, batches
 
@@ -79,14 +79,14 @@ def embed_windows(
 
     nobody, spoken = network.of_nobody(), masks.spoken()
     found = np.tile(nobody, (windows.count, masks.speakers, 1))
-    device = network.device
+    frames_of = window_frames(network, windows)
     done(0, len(spoken))
     for number, indices in enumerate(batches(spoken, batch_size)):
         weights = np.zeros((batch_size, masks.speakers, masks.frames), np.float32)
         weights[: len(indices)] = masks.of(indices)
         with torch.inference_mode():
-            frames = network.frames(windows.cut(indices, batch_size).to(device))
-            vectors = network.embed(frames, torch.from_numpy(weights).to(device))
+            frames = frames_of(indices, batch_size)
+            vectors = network.embed(frames, torch.from_numpy(weights).to(network.device))
         found[indices] = vectors[: len(indices)].cpu().numpy()
         done(number * batch_size + len(indices), len(spoken))
     return found

@@ -116,7 +116,7 @@ class _Watch:
         """See `core.speakers.pipeline.Watch`."""
         if self._cancelled():
             raise Cancelled("the job was cancelled while its speakers were looked for")
-        done = self._starts[step] + self._shares[step] * completed / total
+        done = self._starts[step] + self._shares[step] * (completed / total)
         self._progress(min(1.0, done))
 
 

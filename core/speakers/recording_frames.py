@@ -7,13 +7,17 @@ a frame, and there are no edges but the recording's own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
 from core.media.audio import SAMPLE_RATE
 from core.speakers.networks import FrameNetwork, ResNet, XVector
-from core.speakers.windows import Windows
+from core.speakers.windows import Indices, Windows
+
+_AHEAD = 3000
+"""Features that are computed at once, at least: 30 s of them."""
 
 
 class RecordingFrames(Protocol):
@@ -84,6 +88,66 @@ class ResNetFrames:
         return found[0, ..., before : before + count]
 
 
+class Features:
+    """Filterbank features of a recording, not centred, read in order and each computed once."""
+
+    def __init__(self, network: ResNet, windows: Windows) -> None:
+        import torch
+
+        parameters = network.model.hparams
+        self.hop = round(parameters.frame_shift * SAMPLE_RATE / 1000)
+        self._width = round(parameters.frame_length * SAMPLE_RATE / 1000)
+        self.per_window = 1 + (windows.size - self._width) // self.hop
+        self.starts = np.array([windows.start(i) // self.hop for i in range(windows.count)])
+        """The first features of the windows."""
+        self.count = int(self.starts[-1]) + self.per_window
+        self._network, self._windows = network, windows
+        self._first = 0
+        self._held = torch.zeros(0, parameters.num_mel_bins, device=network.device)
+
+    def read(self, start: int, stop: int, *, keep: int | None = None) -> Any:
+        """Return the features [start, stop): (frames, mels). Those before `keep` are let go."""
+        import torch
+
+        first = start if keep is None else min(keep, start)
+        self._held, self._first = self._held[max(0, first - self._first) :], first
+        begin = self._first + len(self._held)
+        if begin < stop:
+            end = min(self.count, max(stop, begin + _AHEAD))
+            size = (end - begin - 1) * self.hop + self._width
+            piece = self._windows.piece(begin * self.hop, size).to(self._network.device)
+            self._held = torch.cat([self._held, self._network.features(piece)])
+        return self._held[start - self._first : stop - self._first]
+
+
+class WindowFrames:
+    """Frames of single windows, each centred by its own mean, from features computed once."""
+
+    def __init__(self, network: ResNet, windows: Windows) -> None:
+        self._network, self._features = network, Features(network, windows)
+
+    def of(self, indices: Indices, batch: int) -> Any:
+        """Return the frames of windows in order: (batch, …, frames); rows without one are empty."""
+        import torch
+
+        starts = self._features.starts[indices]
+        length = self._features.per_window
+        rows = [self._features.read(int(start), int(start) + length) for start in starts]
+        features = torch.stack(rows)
+        features -= features.mean(dim=1, keepdim=True)
+        missing = batch - len(rows)
+        return self._network.trunk(torch.nn.functional.pad(features, (0, 0, 0, 0, 0, missing)))
+
+
+def window_frames(network: FrameNetwork, windows: Windows) -> Callable[[Indices, int], Any]:
+    """Return what makes frames of some windows, given their numbers and the size of the batch."""
+    if isinstance(network, ResNet) and network.model.hparams.fbank_centering_span is None:
+        hop = Features(network, windows).hop
+        if all(windows.start(index) % hop == 0 for index in range(windows.count)):
+            return WindowFrames(network, windows).of
+    return lambda indices, batch: network.frames(windows.cut(indices, batch).to(network.device))
+
+
 class CentredFeatures:
     """Filterbank features, less the mean of the windows around each.
 
@@ -95,30 +159,27 @@ class CentredFeatures:
     def __init__(self, network: ResNet, windows: Windows) -> None:
         import torch
 
-        self.hop = round(network.model.hparams.frame_shift * SAMPLE_RATE / 1000)
-        self._width = round(network.model.hparams.frame_length * SAMPLE_RATE / 1000)
-        self._network, self._windows = network, windows
-        self._length = 1 + (windows.size - self._width) // self.hop
-        self._starts = np.array([windows.start(i) // self.hop for i in range(windows.count)])
-        self.count = int(self._starts[-1]) + self._length
+        self._features = features = Features(network, windows)
+        self.hop, self.count = features.hop, features.count
         mels = network.model.hparams.num_mel_bins
         self._sums = [torch.zeros(mels, dtype=torch.float64, device=network.device)]
         """The sum of the means of the first n windows, for each n."""
-        self._first, self._raw = 0, self._sums[0].new_zeros(0, mels, dtype=torch.float32)
 
     def read(self, start: int, stop: int) -> Any:
         """Return the frames [start, stop), those of them that the windows reach: (frames, mels)."""
+        starts, length = self._features.starts, self._features.per_window
         stop = min(stop, self.count)
-        seen_by = int(np.searchsorted(self._starts, stop - 1, "right"))
-        self._extend(start, int(self._starts[seen_by - 1]) + self._length)
-        for window in range(len(self._sums) - 1, seen_by):
-            self._add_mean(window)
+        for window in range(len(self._sums) - 1, int(np.searchsorted(starts, stop - 1, "right"))):
+            first = int(starts[window])
+            mean = self._features.read(first, first + length, keep=start).mean(dim=0)
+            self._sums.append(self._sums[-1] + mean)
         places = np.arange(start, stop)
-        after = np.searchsorted(self._starts, places, "right")
-        before = np.searchsorted(self._starts + self._length, places, "right")
+        after = np.searchsorted(starts, places, "right")
+        before = np.searchsorted(starts + length, places, "right")
         before = np.minimum(before, after - 1)  # between two windows that do not meet
-        raw = self._raw[start - self._first : stop - self._first]
-        return raw - self._offsets(before, after)
+        next_window = min(len(self._sums), len(starts)) - 1
+        keep = min(start, int(starts[next_window]))
+        return self._features.read(start, stop, keep=keep) - self._offsets(before, after)
 
     def _offsets(self, before: Any, after: Any) -> Any:
         import torch
@@ -128,20 +189,3 @@ class CentredFeatures:
             torch.from_numpy(ends - before.min()).to(sums.device) for ends in (before, after)
         )
         return ((sums[last] - sums[first]) / (last - first)[:, None]).float()
-
-    def _extend(self, start: int, stop: int) -> None:
-        """Hold the raw features from `start`, or from the next window's mean on, to `stop`."""
-        import torch
-
-        keep = min(start, int(self._starts[min(len(self._sums), len(self._starts)) - 1]))
-        self._raw, self._first = self._raw[keep - self._first :], keep
-        begin = self._first + len(self._raw)
-        if begin < stop:
-            size = (stop - begin - 1) * self.hop + self._width
-            piece = self._windows.piece(begin * self.hop, size).to(self._network.device)
-            self._raw = torch.cat([self._raw, self._network.features(piece)])
-
-    def _add_mean(self, window: int) -> None:
-        start = int(self._starts[window]) - self._first
-        mean = self._raw[start : start + self._length].mean(dim=0)
-        self._sums.append(self._sums[-1] + mean)

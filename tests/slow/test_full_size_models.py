@@ -11,7 +11,6 @@ import contextlib
 import resource
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,35 +46,10 @@ def minute() -> Waveform:
     return Waveform(np.resize(samples, DURATION_S * SAMPLE_RATE), 0.0)
 
 
-def parakeet_tdt_0_6b_v2(folder: Path) -> Path:
-    """FastConformer XL with a TDT decoder, random weights.
-
-    The sizes are the row «XLarge» of NeMo's
-    `examples/asr/conf/fastconformer/fast-conformer_transducer_bpe.yaml`; 128 mel features, the
-    durations 0 to 4 and 1024 tokens are those of the model card.
-    """
-    import torch
-    from nemo.collections.asr.models import EncDecRNNTBPEModel
-    from omegaconf import OmegaConf
-
-    tokenizer = models.train_tokenizer(folder / "tokenizer", 1024)
-    config = models.speech_config(
-        "tdt", tokenizer, width=1024, layers=24, heads=8, channels=256, features=128, predictor=640
-    )
-    torch.manual_seed(0)
-    model = EncDecRNNTBPEModel(OmegaConf.create(config))
-    assert sum(parameter.numel() for parameter in model.parameters()) == pytest.approx(
-        616e6, rel=0.01
-    )
-    path = folder / "parakeet-tdt-0.6b-v2.nemo"
-    model.save_to(str(path))
-    return path
-
-
 def test_speech_model_of_full_size_transcribes_a_minute(tmp_path, minute):
     """All utterances pass through 616 million parameters, on the device that the machine has."""
     with measured("building parakeet-tdt-0.6b-v2"):
-        path = parakeet_tdt_0_6b_v2(tmp_path)
+        path = models.parakeet_tdt_0_6b_v2(tmp_path)
     with measured("loading it and trying it out"):
         file = find_speech_model(str(path)).path
         transcriber = BatchTranscriber(lambda: ParakeetModel(file), name=file.name)

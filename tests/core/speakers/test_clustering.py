@@ -170,9 +170,8 @@ def test_number_that_was_not_asked_for_or_not_found_freely_is_warned_of(
 
 def test_a_crowd_is_a_hundred_speakers(agglomerative):
     """pyannote fails on more than 128 of them, for it numbers them in eight bits."""
-    crowd = voices(speakers=8, chunks=20)
-    rng = np.random.default_rng(0)
-    crowd["embeddings"] = rng.normal(size=(20, 8, 64))
+    crowd = voices(speakers=5, chunks=30)
+    crowd["embeddings"] = np.random.default_rng(0).normal(size=(30, 5, 256))
     assert count_of(agglomerative, 1, np.inf, **crowd) == 100
     assert list(count_warnings(SpeakerCount(), 100, agglomerative.overruled)) == [
         "the model tells at most 100 speakers apart, and may have heard more"

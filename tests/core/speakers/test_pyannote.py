@@ -161,7 +161,7 @@ def test_out_of_memory_halves_the_batches_until_they_fit(exchange, brief_answer)
     )
     found = diarize(hungry, exchange)
     assert [turn.speaker for turn in found.turns] == [turn.speaker for turn in brief_answer.turns]
-    assert hungry._sizes == BatchSizes(4, 4)
+    assert hungry._sizes.embedding == 4
 
 
 def test_out_of_memory_on_the_smallest_batch_is_an_error(diarizer):
@@ -170,7 +170,7 @@ def test_out_of_memory_on_the_smallest_batch_is_an_error(diarizer):
     hungry.capacity = 0
     with pytest.raises(OutOfMemory, match="smallest batch"):
         diarize(hungry, golden.load("sentences").waveform)
-    assert hungry._sizes == BatchSizes(1, 1)
+    assert hungry._sizes.segmentation == hungry._sizes.embedding == 1
 
 
 def test_failing_gpu_replaces_the_worker(diarizer):
