@@ -17,6 +17,18 @@ settings.register_profile("reproducible", derandomize=True, deadline=None, max_e
 settings.load_profile("reproducible")
 
 
+LOGGERS = ("", "parakeet", "httpx2", "stamina")
+
+
+@pytest.fixture(autouse=True)
+def _levels_of_logs_end_with_the_test() -> Iterator[None]:
+    """A command that runs in this process makes them quiet."""
+    before = {name: logging.getLogger(name).level for name in LOGGERS}
+    yield
+    for name, level in before.items():
+        logging.getLogger(name).setLevel(level)
+
+
 def pytest_report_header() -> str:
     """Say which versions were tested."""
     packages = ("torch", "nemo_toolkit", "pyannote.audio", "runpod", "numpy")

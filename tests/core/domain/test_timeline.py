@@ -53,7 +53,8 @@ def test_values_do_not_change() -> None:
 def test_text_is_the_words_with_blanks_between() -> None:
     """Of a segment and of a transcript."""
     words = (Word(0, 1, "Hello"), Word(1, 2, "there."))
-    assert Segment(0, 2, words).text == Transcript(2, words, ()).text == "Hello there."
+    segment = Segment(0, 2, words)
+    assert segment.text == Transcript(2, words, (segment,)).text == "Hello there."
 
 
 def test_speakers_are_those_of_the_exclusive_turns() -> None:
