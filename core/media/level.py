@@ -74,7 +74,9 @@ def _measure(samples: Mono) -> _Measured:
         highest = float(np.abs(samples).max())
     speech = _speech_level(samples)
     if highest > _OVER or 0 < speech < _FAINT:
-        highest = min(highest, _CLICK * float(np.percentile(np.abs(samples), _PEAK_SHARE)))
+        usual = float(np.percentile(np.abs(samples), _PEAK_SHARE))
+        # Nearly all samples are zero in what is left of channels that cancel each other.
+        highest = min(highest, _CLICK * usual) if usual else highest
     return _Measured(samples, speech, highest)
 
 

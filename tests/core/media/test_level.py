@@ -77,3 +77,13 @@ def test_numbers_that_are_none_are_silence() -> None:
     out = np.concatenate(list(levelled([broken])))
     assert np.isfinite(out).all()
     assert level(out) == pytest.approx(level(speech(5)), rel=0.01)
+
+
+def test_a_sample_here_and_there_is_no_trouble() -> None:
+    """What is left of channels that cancel each other: all but one sample in 200 are zero."""
+    sparse = np.zeros(2 * BLOCK, np.float32)
+    sparse[: BLOCK // 3 : 200] = 1 / 32_768
+    out = np.concatenate(list(levelled([sparse])))
+    assert len(out) == len(sparse)
+    assert np.isfinite(out).all()
+    assert np.abs(out).max() <= 1
