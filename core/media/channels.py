@@ -32,7 +32,7 @@ _LEAST_RUN = 4
 """Windows for which a polarity must hold, so that room and music do not switch it."""
 _CORRELATED = 0.5
 _MASK_LIES = 0.03
-"""A mean that has less than this share of a channel leaves out a voice where no film has one."""
+"""If the mean has less than this share of a channel, the names of loudspeakers are not true."""
 _NOTHING = 1e-20
 
 _WEIGHTS = {"FC": 1.0, "FL": 0.707, "FR": 0.707, "LFE": 0.0, "LFE2": 0.0}

@@ -8,10 +8,17 @@ from dataclasses import dataclass, replace
 from core.errors import DamagedAudio, NoAudioTrack, UnsupportedAudio, WorkerError
 from core.media.decoder.codecs import is_allowed
 from core.media.decoder.process import DAMAGED
-from core.media.decoder.protocol import Event, Happening, Header, Refused, Summary, Track
+from core.media.decoder.protocol import (
+    SAMPLE_RATES_HZ,
+    Event,
+    Happening,
+    Header,
+    Refused,
+    Summary,
+    Track,
+)
 
 _FORMATS = "wav, mp3, flac, ogg, opus, m4a, aac, webm, mp4, mov, mkv, wma, amr, aiff"
-_SAMPLE_RATES_HZ = range(4_000, 192_001)
 _SHORTFALL = (1.0, 0.01)
 """A recording is called cut short if this many seconds, and this share of what the header says, are
 missing.
@@ -52,7 +59,7 @@ def chosen_track(header: Header) -> Track:
     track = next((track for track in header.tracks if track.index == header.chosen), None)
     if track is None:
         raise _without_track(header)
-    if track.rate_hz not in _SAMPLE_RATES_HZ:
+    if track.rate_hz not in SAMPLE_RATES_HZ:
         raise UnsupportedAudio(
             f"a sample rate of {track.rate_hz} Hz is not supported; send 8,000 to 48,000 Hz"
         )
@@ -82,7 +89,7 @@ def companions(header: Header) -> list[Track]:
 
 def _belongs(track: Track, main: Track) -> bool:
     is_translated = track.language and main.language and track.language != main.language
-    is_usable = track.is_readable and track.rate_hz in _SAMPLE_RATES_HZ
+    is_usable = track.is_readable and track.rate_hz in SAMPLE_RATES_HZ
     return is_usable and not track.is_alternative and not is_translated
 
 

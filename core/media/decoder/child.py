@@ -39,12 +39,17 @@ def main() -> None:
     file = Window(0, 0, os.fstat(0).st_size)
     with os.fdopen(1, "wb", buffering=_PIPE_BYTES, closefd=False) as pipe:
         jail.enter(look_cpu_s=asked.look_cpu_s, cpu_s=asked.cpu_s)
-        try:
-            refused = _work(file, asked, pipe)
-        except Exception:
-            refused = Refused.DAMAGED
-        if refused:
-            protocol.write(pipe, Refusal(refused))
+        decode(file, asked, pipe)
+
+
+def decode(file: Window, asked: Asked, pipe: BinaryIO) -> None:
+    """Write the messages about a file: its sound, or why there is none."""
+    try:
+        refused = _work(file, asked, pipe)
+    except Exception:
+        refused = Refused.DAMAGED
+    if refused:
+        protocol.write(pipe, Refusal(refused))
 
 
 def _work(file: Window, asked: Asked, pipe: BinaryIO) -> Refused | None:

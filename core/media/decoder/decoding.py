@@ -14,13 +14,9 @@ from core.media.decoder import junk
 from core.media.decoder.clock import Clock
 from core.media.decoder.opened import Opened
 from core.media.decoder.output import Output
-from core.media.decoder.protocol import Happening, Track
+from core.media.decoder.protocol import SAMPLE_RATES_HZ, Happening, Track
 from core.media.decoder.report import Report
 
-SAMPLE_RATES_HZ = range(4_000, 192_001)
-"""Nobody records speech outside of it, but a small file becomes hours: one byte at 1 Hz is a
-second.
-"""
 _FRAMED = {"mp3", "ac3"}
 """Formats whose packets are cut out of the file by what a frame looks like."""
 _NAMELESS = {"flac", "alac"}

@@ -16,7 +16,8 @@ def enter(*, look_cpu_s: int, cpu_s: int) -> None:
     With no descriptor left to open, nothing can be read but what is open already: no file, no
     socket, no `/proc` of the worker. Another user cannot look into the worker's memory either.
     """
-    _limit(resource.RLIMIT_CPU, cpu_s)
+    # Beyond the soft limit a process gets SIGXCPU, so SIGKILL never means processor time.
+    _limit(resource.RLIMIT_CPU, cpu_s + 1)
     _limit_cpu(min(look_cpu_s, cpu_s))
     _limit(resource.RLIMIT_DATA, _MAX_MEMORY_BYTES)
     for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NOFILE):

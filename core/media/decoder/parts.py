@@ -1,6 +1,6 @@
 """What a file's own structure says: recordings in a row, and sound that is declared but not there.
 
-ffmpeg stops at the end of the first recording, and says nothing of what stands behind it.
+ffmpeg stops at the end of the first recording, and says nothing of what follows it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from core.media.decoder.window import Window
 
 _UNKNOWN_SIZE = 0x7FFF_0000
-"""A size from here on in a wav file is a stand-in, from a program that wrote to a pipe."""
+"""A size from here on in a wav file is a placeholder, from a program that wrote to a pipe."""
 _MORE_BYTES = 4_000
 """Less than this behind the sound is filling."""
 _PRINTABLE = re.compile(rb"[ -~]{4}")
@@ -123,7 +123,7 @@ def _boxes(file: Window) -> Iterator[tuple[bytes, int]]:
 def _matroska(file: Window) -> Plan:
     begins, missing, known_end = [], 0, 0
     for at in _find(file, _EBML):
-        # Behind the magic stands the kind of document, but not in what merely looks like it.
+        # A real header names the kind of document soon after the magic.
         if at < known_end or not re.search(rb"webm|matroska", file.peek(at, 64)):
             continue
         begins.append(at)

@@ -138,13 +138,15 @@ class Decoder:
 
     def _judge_end(self) -> None:
         status = self._child.wait(timeout=10)
-        if status in (-signal.SIGXCPU, -signal.SIGKILL):
+        if status == -signal.SIGXCPU:
             raise DecodingTimedOut(
                 "the recording takes more processor time than a recording of its size may; send "
                 "wav or flac",
                 retryable=False,
             )
-        if status > 0:  # the file has no part in it: the child catches everything
+        if status == -signal.SIGKILL:  # the file has no part in it: memory has a limit of its own
+            raise InternalError("the decoder was killed, perhaps as memory ran out; try again")
+        if status > 0:  # nor in this: the child catches everything
             raise InternalError("the decoder did not start; see the worker's log")
         if status:
             raise DamagedAudio(DAMAGED)

@@ -16,6 +16,9 @@ from typing import Any, BinaryIO
 OUTPUT_RATE = 16_000
 """Samples per second of everything that is sent."""
 
+SAMPLE_RATES_HZ = range(4_000, 192_001)
+"""Nobody records speech at other rates; at 1 Hz, a second per byte, small files become hours."""
+
 PREFIX = struct.Struct("<cI")
 """Kind and length of a frame."""
 PLACE = struct.Struct("<qHH")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -14,9 +15,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import AudioTooLong, DamagedAudio, DecodingTimedOut, UnsupportedAudio, WorkerError
+from core.errors import (
+    AudioTooLong,
+    DamagedAudio,
+    DecodingTimedOut,
+    InternalError,
+    UnsupportedAudio,
+    WorkerError,
+)
 from core.media.audio import Stream
 from core.media.decoder import jail
+from core.media.decoder.process import Decoder, Limits, asked_of
 from tests import media
 from tests.hearing import read
 
@@ -123,6 +132,18 @@ def test_a_header_that_takes_ages_is_given_up(
         read(path)
     assert not caught.value.retryable
     assert time.monotonic() - began < 20
+
+
+def test_a_decoder_that_is_killed_is_no_fault_of_the_recording(tmp_path: Path) -> None:
+    """As by a system that runs out of memory: the recording is not blamed."""
+    path = media.write_wav(tmp_path / "a.wav", media.tone(60))
+    limits = Limits(sys.executable, 60, lambda: False)
+    with contextlib.closing(Decoder(path, asked_of(path, 0, 60, None), limits)) as decoder:
+        messages = decoder.messages()
+        next(messages)
+        decoder._child.kill()
+        with pytest.raises(InternalError, match="was killed"):
+            list(messages)
 
 
 @pytest.mark.parametrize("hours", [3, 24])
