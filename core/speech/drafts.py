@@ -9,17 +9,22 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.speech.spelling import Token
 
 LOOP_RATIO = 2.4
 """Text that `zlib` makes smaller by more than this repeats itself (openai/whisper)."""
-LEAST_EVIDENCE = -1.0
-"""Least sum of the text's mean log probability and of the log probability that there is speech.
+LEAST_EVIDENCE = -1.3
+"""What must speak for a text: see `Draft.evidence`.
 
-Ten kinds of noise and music have -1.1 or less, speech of the same two models -0.6 or more: see
-`tests/people/test_whisper_guards.py`.
+Of base and tiny.en, noise and music have -1.5 or less, speech in as much noise -1.1 or more:
+`python -m bench.whisper --sounds`.
+"""
+LEAST_WITH_TERMS = -3.0
+"""The same for a text with key terms, if the text without them has enough.
+
+Names are unlikely by themselves; for noise the model repeats the terms, with -4.5 or less.
 """
 _REPEATS = {1: 8, 2: 5, 3: 4, 4: 4, 5: 3, 6: 3, 7: 3, 8: 3}
 """How often in a row so many words make a loop: people do say "no, no, no, no"."""
@@ -36,17 +41,26 @@ class Draft:
     """Of each step of the decoder, given those before it; 0..1."""
     no_speech: float = 0.0
     """Probability that nobody speaks."""
+    clarity: float = 1.0
+    """Probability of the language that is likeliest, 1 for a model of one language."""
+    is_kept: bool = False
+    """Something else speaks for the text."""
 
     @property
     def log_probability(self) -> float:
         """Mean natural logarithm of the tokens' probabilities; 0 if there are none."""
-        logs = [math.log(max(one, 1e-9)) for one in self.probabilities]
+        logs = list(map(_log, self.probabilities))
         return sum(logs) / len(logs) if logs else 0.0
 
     @property
     def evidence(self) -> float:
-        """How much speaks for the text, at most 0."""
-        return self.log_probability + math.log(max(1.0 - self.no_speech, 1e-9))
+        """How much speaks for the text, at most 0.
+
+        The mean log probability of its tokens, plus the logarithms of the probability that somebody
+        speaks and of the likeliest language, half each: speech in noise has little of these, and
+        noise has little of all three.
+        """
+        return self.log_probability + 0.5 * (_log(1.0 - self.no_speech) + _log(self.clarity))
 
     @property
     def is_loop(self) -> bool:
@@ -58,7 +72,12 @@ class Draft:
     @property
     def is_invented(self) -> bool:
         """Tell whether too little speaks for the text, or there is none."""
-        return self.evidence < LEAST_EVIDENCE or not any(map(str.isalnum, self.text))
+        is_unlikely = self.evidence < LEAST_EVIDENCE and not self.is_kept
+        return is_unlikely or not any(map(str.isalnum, self.text))
+
+
+def _log(probability: float) -> float:
+    return math.log(max(probability, 1e-9))
 
 
 def better(one: Draft, other: Draft) -> Draft:
@@ -66,6 +85,12 @@ def better(one: Draft, other: Draft) -> Draft:
     if one.is_loop != other.is_loop:
         return other if one.is_loop else one
     return max(one, other, key=lambda draft: draft.log_probability)
+
+
+def with_terms(told: Draft, plain: Draft) -> Draft:
+    """Return the draft with key terms if they were said, else the one without."""
+    is_said = told.evidence > LEAST_WITH_TERMS and not plain.is_invented
+    return replace(told, is_kept=True) if is_said else plain
 
 
 def compression_ratio(text: str) -> float:

@@ -7,8 +7,9 @@ after a pause over all of it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,14 @@ _HASTE_S = 0.06
 _HASTY = 4
 """So many such words in a row were not all said."""
 
+_SKIPPED_S = 3.0
+"""Shortest stretch without words that is heard again: less is a pause, a sigh or a cough."""
+_SKIPPED_SOUND_S = 1.5
+"""Seconds of it that must be as loud as speech."""
+_BREAK_S = 1.0
+"""A longer pause divides what is heard again; half as much of it stays on either side."""
+
+_Timed = TypeVar("_Timed", Word, Character)
 Levels = NDArray[np.float64]
 """Decibels of full scale by frames of 10 ms; float64, shape (frames,)."""
 
@@ -73,6 +82,53 @@ def heard_words(found: Recognition, samples: Samples) -> Recognition:
         _within(found.characters[index], word) for index, word in zip(kept, words, strict=True)
     )
     return replace(found, words=words, characters=characters)
+
+
+def skipped(found: Recognition, samples: Samples) -> list[slice]:
+    """Return the stretches of sound in which no word was found, of an array with words elsewhere.
+
+    Models leave out what follows a pause, or is in another language.
+    """
+    if not found.words:
+        return []
+    sound = levels(samples)
+    loud = sound > max(_SILENCE_DBFS, float(np.percentile(sound, 95)) - _QUIET_DB)
+    edges = [0.0, *(time for word in found.words for time in (word.start, word.end))]
+    edges.append(len(samples) / SAMPLE_RATE)
+    gaps = zip(edges[::2], edges[1::2], strict=True)
+    return [
+        stretch
+        for start, end in gaps
+        if end - start >= _SKIPPED_S
+        for stretch in _stretches(loud, start, end)
+    ]
+
+
+def _stretches(loud: NDArray[np.bool_], start_s: float, end_s: float) -> Iterator[slice]:
+    """Yield the samples of each stretch of sound in a gap that is long enough."""
+    frames = _frames(start_s, end_s)
+    found = frames.start + np.flatnonzero(loud[frames])
+    for stretch in np.split(found, np.flatnonzero(np.diff(found) * _FRAME_S > _BREAK_S) + 1):
+        if len(stretch) * _FRAME_S >= _SKIPPED_SOUND_S:
+            first = max(start_s, float(stretch[0]) * _FRAME_S - _BREAK_S / 2)
+            last = min(end_s, float(stretch[-1] + 1) * _FRAME_S + _BREAK_S / 2)
+            yield slice(round(first * SAMPLE_RATE), round(last * SAMPLE_RATE))
+
+
+def filled(found: Recognition, start_s: float, more: Recognition) -> Recognition:
+    """Return a recognition with the words that were found in one of its gaps."""
+    at = sum(word.start < start_s for word in found.words)
+    words = tuple(_moved(word, start_s) for word in more.words)
+    characters = tuple(tuple(_moved(one, start_s) for one in word) for word in more.characters)
+    return replace(
+        found,
+        words=found.words[:at] + words + found.words[at:],
+        characters=found.characters[:at] + characters + found.characters[at:],
+    )
+
+
+def _moved(one: _Timed, by_s: float) -> _Timed:
+    return replace(one, start=round(one.start + by_s, 6), end=round(one.end + by_s, 6))
 
 
 def _unsaid(words: Sequence[Word]) -> set[int]:

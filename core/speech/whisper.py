@@ -19,9 +19,9 @@ import numpy as np
 
 from core.domain.request import Decoding
 from core.media.audio import SAMPLE_RATE, Samples
-from core.speech.drafts import Draft, better
+from core.speech.drafts import Draft, better, with_terms
 from core.speech.engine import Abilities, Guess, Recognition
-from core.speech.heard import has_sound, heard_words
+from core.speech.heard import filled, has_sound, heard_words, skipped
 from core.speech.spelling import recognition
 from core.speech.whisper_network import WINDOW_S, Network, Windows
 
@@ -65,18 +65,29 @@ class WhisperModel:
 
     def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
         """See `core.speech.engine.SpeechEngine`."""
+        found = self._loud(arrays, decoding)
+        gaps = [
+            (index, gap)
+            for index, (one, samples) in enumerate(zip(found, arrays, strict=True))
+            for gap in skipped(one, samples)
+        ]
+        stretches = [arrays[index][gap] for index, gap in gaps]
+        again = zip(gaps, self._loud(stretches, decoding), strict=True) if gaps else ()
+        for (index, gap), more in again:
+            found[index] = filled(found[index], gap.start / SAMPLE_RATE, more)
+        return found
+
+    def _loud(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
+        """Hear the arrays that are more than silence."""
         found = [Recognition()] * len(arrays)
         loud = [index for index, samples in enumerate(arrays) if has_sound(samples)]
-        if loud:
-            answers = self._hear([arrays[index] for index in loud], decoding)
-            found = _placed(found, loud, answers)
-        return found
+        if not loud:
+            return found
+        return _placed(found, loud, self._hear([arrays[index] for index in loud], decoding))
 
     def _hear(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
         windows = self._network.encode(arrays)
-        guesses: list[Guess | None] = [None] * len(arrays)
-        if decoding.language is None and self._network.is_multilingual:
-            guesses = list(self._network.detect(windows))
+        guesses = windows.guesses if decoding.language is None else (None,) * len(arrays)
         drafts = [Draft()] * len(arrays)
         for code, members in _by_language(guesses, decoding.language).items():
             written = self._write(windows.pick(members), replace(decoding, language=code))
@@ -90,6 +101,8 @@ class WhisperModel:
         """Write the text of windows of one language; try loops again."""
         drafts = self._network.write(windows, decoding)
         alone = replace(decoding, keyterms=())
+        if decoding.keyterms:
+            drafts = self._checked(drafts, windows, alone)
         for temperature in _RETRIES:
             loops = [
                 index
@@ -102,6 +115,20 @@ class WhisperModel:
             pairs = zip(loops, others, strict=True)
             drafts = _placed(drafts, loops, [better(drafts[index], new) for index, new in pairs])
         return drafts
+
+    def _checked(self, drafts: list[Draft], windows: Windows, alone: Decoding) -> list[Draft]:
+        """Return texts with key terms if there is speech without them too, else those without.
+
+        The key terms are likely after themselves, whatever is heard.
+        """
+        doubtful = [index for index, draft in enumerate(drafts) if draft.is_invented]
+        if not doubtful:
+            return drafts
+        plain = self._network.write(windows.pick(doubtful), alone)
+        chosen = [
+            with_terms(drafts[index], other) for index, other in zip(doubtful, plain, strict=True)
+        ]
+        return _placed(drafts, doubtful, chosen)
 
 
 def _by_language(guesses: Sequence[Guess | None], given: str | None) -> dict[str | None, list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Windows:
     """ctranslate2.StorageView, shape (windows, steps, width)."""
     durations_s: tuple[float, ...]
     """Without the padding."""
+    guesses: tuple[Guess | None, ...]
+    """The likeliest language of each; None if the model has only one."""
 
     def pick(self, indices: Sequence[int]) -> Windows:
         """Return some of the windows."""
@@ -58,7 +60,8 @@ class Windows:
         on_cpu = self.encoded.to_device(ctranslate2.Device.cpu)
         rows = np.ascontiguousarray(np.asarray(on_cpu)[list(indices)])
         durations_s = tuple(self.durations_s[index] for index in indices)
-        return Windows(ctranslate2.StorageView.from_array(rows), durations_s)
+        guesses = tuple(self.guesses[index] for index in indices)
+        return Windows(ctranslate2.StorageView.from_array(rows), durations_s, guesses)
 
 
 class Network:
@@ -89,12 +92,13 @@ class Network:
         padded = (np.pad(one, (0, max(0, _WINDOW_SAMPLES - len(one)))) for one in arrays)
         features = np.stack([extract(one[:_WINDOW_SAMPLES], padding=0) for one in padded])
         durations_s = tuple(min(WINDOW_S, len(one) / SAMPLE_RATE) for one in arrays)
-        return Windows(self._model.encode(features.astype(np.float32)), durations_s)
+        encoded = self._model.encode(features.astype(np.float32))
+        return Windows(encoded, durations_s, tuple(self._detect(encoded, len(durations_s))))
 
-    def detect(self, windows: Windows) -> list[Guess]:
-        """Return the likeliest language of each window; the model must be multilingual."""
-        found = self._model.model.detect_language(windows.encoded)
-        return [_guess(*ranked[0]) for ranked in found]
+    def _detect(self, encoded: Any, count: int) -> list[Guess | None]:
+        if not self.is_multilingual:
+            return [None] * count
+        return [_guess(*ranked[0]) for ranked in self._model.model.detect_language(encoded)]
 
     def write(
         self, windows: Windows, decoding: Decoding, *, temperature: float = 0.0
@@ -111,9 +115,17 @@ class Network:
         ]
         frames = [round(one * _FRAMES_PER_S) for one in windows.durations_s]
         aligned = self._model.model.align(windows.encoded, tokenizer.sot_sequence, texts, frames)
+        drafts = [
+            _draft(alignment, text, tokenizer)
+            for text, alignment in zip(texts, aligned, strict=True)
+        ]
         return [
-            _draft(result.no_speech_prob, text, alignment, tokenizer)
-            for result, text, alignment in zip(results, texts, aligned, strict=True)
+            replace(
+                draft,
+                no_speech=float(result.no_speech_prob),
+                clarity=guess.probability if guess else 1.0,
+            )
+            for draft, result, guess in zip(drafts, results, windows.guesses, strict=True)
         ]
 
     def _tokenizer(self, decoding: Decoding) -> Any:
@@ -154,7 +166,7 @@ def _guess(token: str, probability: float) -> Guess:
     return Guess(_CODES.get(name, name), float(probability))
 
 
-def _draft(no_speech: float, tokens: Sequence[int], alignment: Any, tokenizer: Any) -> Draft:
+def _draft(alignment: Any, tokens: Sequence[int], tokenizer: Any) -> Draft:
     pieces, groups = tokenizer.split_tokens_on_unicode(list(tokens))
     edges = _edges_s(alignment.alignments, len(tokens))
     probabilities = alignment.text_token_probs
@@ -165,9 +177,7 @@ def _draft(no_speech: float, tokens: Sequence[int], alignment: Any, tokenizer: A
         letter = "".join(piece.split())
         letters.append(Token(letter, edges[first], edges[last], confidence))
         first = last
-    return Draft(
-        "".join(_divided(pieces)), tuple(letters), tuple(map(float, probabilities)), no_speech
-    )
+    return Draft("".join(_divided(pieces)), tuple(letters), tuple(map(float, probabilities)))
 
 
 def _divided(pieces: Sequence[str]) -> Iterator[str]:
@@ -184,7 +194,7 @@ def _edges_s(alignment: Sequence[tuple[int, int]], tokens: int) -> list[float]:
     edges_s = [0.0] * (tokens + 1)
     for token, step in reversed(alignment):
         if token <= tokens:
-            edges_s[token] = step * _STEP_S
+            edges_s[token] = round(step * _STEP_S, 2)
     return edges_s
 
 

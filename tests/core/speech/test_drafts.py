@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from core.speech.drafts import Draft, better, compression_ratio, loop_start
+from core.speech.drafts import Draft, better, compression_ratio, loop_start, with_terms
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,26 @@ def test_compression_finds_a_loop_that_changes_its_words():
     assert compression_ratio("") == 0.0
 
 
-def test_evidence_falls_with_doubt_about_the_text_and_about_speech():
-    """Either is enough to drop a text."""
-    assert not Draft("Hello", probabilities=(0.7, 0.6), no_speech=0.2).is_invented
-    assert Draft("Thank you.", probabilities=(0.7, 0.6), no_speech=0.8).is_invented
-    assert Draft("I'm going to", probabilities=(0.2, 0.1), no_speech=0.0).is_invented
-    sure = Draft("Hello", probabilities=(0.5, 0.5))
-    assert math.isclose(sure.evidence, math.log(0.5))
+def test_evidence_falls_with_doubt_about_the_text_the_language_and_speech():
+    """Each counts, and together they drop a text that is likely by itself."""
+    assert not Draft("Hello", probabilities=(0.6, 0.5), no_speech=0.5, clarity=0.9).is_invented
+    assert Draft("Thank you.", probabilities=(0.6, 0.5), no_speech=0.8, clarity=0.5).is_invented
+    assert Draft("I'm going to", probabilities=(0.2, 0.1)).is_invented
+    assert Draft(". . .", probabilities=(0.9, 0.9)).is_invented
+    draft = Draft("Hello", probabilities=(0.5, 0.5), no_speech=0.75, clarity=0.25)
+    assert math.isclose(draft.evidence, math.log(0.5) + 0.5 * math.log(0.25 * 0.25))
+
+
+def test_key_terms_count_if_there_is_speech_without_them():
+    """Names are unlikely by themselves, and a mere repetition of the terms is more so."""
+    told = Draft("Dr. Osei", probabilities=(0.2, 0.15))
+    speech, noise = Draft("Doctor Rose", probabilities=(0.5,)), Draft("you", probabilities=(0.1,))
+    assert told.is_invented
+    assert with_terms(told, speech).text == "Dr. Osei"
+    assert not with_terms(told, speech).is_invented
+    assert with_terms(told, noise) is noise
+    echo = Draft("Dr. Osei", probabilities=(0.01, 0.01))
+    assert with_terms(echo, speech) is speech
 
 
 def test_no_loop_is_better_than_a_likelier_one():

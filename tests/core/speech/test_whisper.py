@@ -56,7 +56,7 @@ def english(tmp_path_factory) -> WhisperModel:
 def says(folder: Path, *sentence: str, certainty: float) -> str:
     """Return what is left of a sentence of this certainty."""
     model = WhisperModel(scripted(folder, sentence, certainty=certainty), device="cpu")
-    return " ".join(word.text for word in model.recognise([noise(9)], FRENCH)[0].words)
+    return " ".join(word.text for word in model.recognise([noise(2.9)], FRENCH)[0].words)
 
 
 def test_words_are_those_that_the_decoder_writes(whisper):
@@ -128,7 +128,7 @@ def test_loop_is_decoded_again_at_a_higher_temperature(tmp_path, monkeypatch):
         return [replace(one, text=" la la") for one in drafts] if temperature > 0.5 else drafts
 
     monkeypatch.setattr(model._network, "write", watched)
-    model.recognise([noise(9)], Decoding("fr", keyterms=("la",)))
+    model.recognise([noise(2.9)], Decoding("fr", keyterms=("la",)))
     assert temperatures == [(0.0, ("la",)), (0.2, ()), (0.4, ()), (0.6, ())]
 
 
@@ -136,7 +136,7 @@ def test_words_of_a_script_without_blanks_are_its_tokens(tmp_path):
     """Marks belong to the word before them, and the text has no blanks either."""
     sentence = ["今日", "は", "晴", "れ", "。", "OK"]
     model = WhisperModel(scripted(tmp_path, sentence, language="zh"), device="cpu")
-    (found,) = model.recognise([noise(9)], Decoding())
+    (found,) = model.recognise([noise(2.9)], Decoding())
     texts = [word.text for word in found.words]
     assert texts == ["今日", "は", "晴", "れ。OK"]
     assert joined(texts) == "今日は晴れ。OK"
