@@ -28,7 +28,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,16 @@ def _whisperx(rule: Callable[..., list[SpokenWord]]) -> Labels:
     return lambda said, spoken, own: rule(words_of(said), turns_of(spoken), own)
 
 
+ON_TRUTH = ", true turns"
+
+
+def true_answer(truth: Truth, found: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer of the diarization worker as it would be if it were right."""
+    turns = [asdict(turn) for turn in truth.turns]
+    count = len({turn.speaker for turn in truth.turns})
+    return {**found, "num_speakers": count, "segments": turns, "exclusive_segments": turns}
+
+
 LABELS: dict[str, Labels] = {
     "ours": lambda said, spoken, _: our_labels(said, spoken),
     "whisperX, by word": _whisperx(rivals.by_word),
@@ -214,9 +225,10 @@ def measured(truths: Sequence[Truth], own: People, kept: Path) -> dict[str, dict
                 else score_turns(truth, turns_of(answer))
             )
             rows.setdefault(run, {})[name] = scores
-        for rule, label in LABELS.items():
-            labelled = label(found["our words"], found["our turns"], own)
-            rows.setdefault(rule, {})[name] = score_speakers(truth, labelled)
+        told = {"": found["our turns"], ON_TRUTH: true_answer(truth, found["our turns"])}
+        for (rule, label), (which, turns) in product(LABELS.items(), told.items()):
+            labelled = label(found["our words"], turns, own)
+            rows.setdefault(rule + which, {})[name] = score_speakers(truth, labelled)
     for run, answers in ran.items():
         costs = {
             kind: sum(answers["answers"][path.stem][kind] for path in recordings)
@@ -243,9 +255,9 @@ def show(rows: dict[str, dict[str, Scores]], names: Sequence[str]) -> None:
         print(f"| {system} |" + "".join(f" {cell} |" for cell in cells))
     print("\n| cpWER |" + "".join(f" {name} |" for name in names))
     print("|---|" + "---|" * len(names))
-    for rule in LABELS:
-        cells = [str(rows[rule][name]["cpWER"]) for name in names]
-        print(f"| {rule} |" + "".join(f" {cell} |" for cell in cells))
+    for rule, which in product(LABELS, ("", ON_TRUTH)):
+        cells = [str(rows[rule + which][name]["cpWER"]) for name in names]
+        print(f"| {rule}{which} |" + "".join(f" {cell} |" for cell in cells))
 
 
 def _total(by_name: dict[str, Scores], measure: str, names: Sequence[str]) -> str:
