@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import signal
+from collections.abc import Iterator
 from importlib.metadata import version
 
 import pytest
@@ -15,7 +17,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 settings.register_profile("reproducible", derandomize=True, deadline=None, max_examples=200)
 settings.load_profile("reproducible")
-
 
 LOGGERS = ("", "parakeet", "httpx2", "stamina")
 

@@ -182,7 +182,7 @@ def _trimmed(word: Word, sound: Levels) -> Word:
         return word
     loud = np.flatnonzero(own > own.max() - _QUIET_DB)
     islands = np.split(loud, np.flatnonzero(np.diff(loud) * _FRAME_S > _PAUSE_S) + 1)
-    longest = max(islands, key=len)
-    start = max(word.start, float(first + longest[0]) * _FRAME_S)
-    end = min(word.end, float(first + longest[-1] + 1) * _FRAME_S)
+    loudest = max(islands, key=lambda frames: float(np.sum(10 ** (own[frames] / 10))))
+    start = max(word.start, float(first + loudest[0]) * _FRAME_S)
+    end = min(word.end, float(first + loudest[-1] + 1) * _FRAME_S)
     return replace(word, start=start, end=max(start, end))

@@ -8,23 +8,20 @@ nearest turn, and is marked, or to nobody. Ends of words are capped before they 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, pairwise
 from math import inf
 
 from core.domain.timeline import Diarization, Span, Turn, Word
 from core.domain.watch import IsCancelled
 from core.errors import Cancelled
-from core.transcript.sentences import BRIEF_PAUSE_S, ends_sentence
-from core.transcript.word_spans import spoken_end
+from core.transcript.labels import Labels, shares_s
+from core.transcript.smoothing import smooth
 
 NEAREST_TURN_S = 0.5
 """The farthest, from edge to edge, that a turn may be from a word it does not cover."""
-
-STRAY_WORDS = 2
-"""The most words in a row that may go to the speaker around them."""
 
 _NEVER = Turn(inf, inf, "")
 
@@ -40,74 +37,14 @@ def label_words(
 
     Raise Cancelled soon after `cancelled` returns True.
     """
-    labels = _Labels(words)
     turns = _united(diarization.exclusive_turns or diarization.turns)
+    labels = Labels(words, turns)
     _choose_speakers(labels, turns, cancelled)
-    _absorb_strays(labels, turns)
-    return labels.labelled(_crowded(_united(diarization.turns)))
+    smooth(labels)
+    return labels.labelled(_overlapped(labels, _crowded(_united(diarization.turns))))
 
 
-class _Labels:
-    """The speakers found so far for words, as lists by the word's index.
-
-    An object for each word and its span would take half of the time of the whole.
-    """
-
-    def __init__(self, words: Sequence[Word]) -> None:
-        self.words = words
-        self.starts = [word.start for word in words]
-        self.ends = [spoken_end(word) for word in words]
-        """From a word's start to here is the time in which it can have been spoken."""
-        self.speakers: list[str | None] = [None] * len(words)
-        self.covered_s = [0.0] * len(words)
-        """Seconds of the word's time that the speaker's turns cover."""
-        self.nearest = [False] * len(words)
-        """True if no turn covers the word and the speaker is that of the nearest one."""
-
-    def span(self, index: int) -> Span:
-        """Return the time in which a word can have been spoken."""
-        return Span(self.starts[index], self.ends[index])
-
-    def labelled(self, crowded: Sequence[Span]) -> tuple[Word, ...]:
-        """Return the words with their speakers."""
-        if crowded:
-            overlapped = [_meets(self.span(index), crowded) for index in range(len(self.words))]
-        else:
-            overlapped = [False] * len(self.words)
-        return tuple(
-            map(
-                _labelled,
-                self.words,
-                self.speakers,
-                self._confidences(),
-                overlapped,
-                self.nearest,
-            )
-        )
-
-    def _confidences(self) -> Iterator[float | None]:
-        told = zip(self.speakers, self.covered_s, self.starts, self.ends, strict=True)
-        for speaker, covered_s, start, end in told:
-            yield None if speaker is None else min(1.0, covered_s / (end - start))
-
-
-def _labelled(
-    word: Word, speaker: str | None, confidence: float | None, overlapped: bool, nearest: bool
-) -> Word:
-    # `replace` takes half as long again.
-    return Word(
-        word.start,
-        word.end,
-        word.text,
-        word.confidence,
-        speaker,
-        confidence,
-        overlapped,
-        nearest,
-    )
-
-
-def _choose_speakers(labels: _Labels, turns: Sequence[Turn], cancelled: IsCancelled) -> None:
+def _choose_speakers(labels: Labels, turns: Sequence[Turn], cancelled: IsCancelled) -> None:
     """Choose the speaker of each word by the united turns alone."""
     sweep = _Sweep(turns)
     starts, ends = labels.starts, labels.ends
@@ -119,54 +56,6 @@ def _choose_speakers(labels: _Labels, turns: Sequence[Turn], cancelled: IsCancel
             labels.speakers[index], labels.covered_s[index] = speaker, covered_s
         elif (turn := sweep.nearest(labels.span(index))) is not None:
             labels.speakers[index], labels.nearest[index] = turn.speaker, True
-
-
-def _absorb_strays(labels: _Labels, turns: Sequence[Turn]) -> None:
-    """Give one or two words inside a sentence to the speaker on both their sides.
-
-    People change after a pause or a sentence. A run so short, with neither on either side, is the
-    blurred edge of a turn.
-    """
-    lengths = [len(list(run)) for _, run in groupby(labels.speakers)]
-    own = _by_speaker(turns)
-    first = 0
-    for index, length in enumerate(lengths):
-        after = first + length
-        has_neighbours = 0 < index < len(lengths) - 1
-        if length <= STRAY_WORDS and has_neighbours and _is_enclosed(labels, first, after):
-            speaker = labels.speakers[first - 1]
-            for stray in range(first, after):
-                labels.speakers[stray], labels.nearest[stray] = speaker, False
-                labels.covered_s[stray] = _covered_s(labels.span(stray), own.get(speaker or "", []))
-        first = after
-
-
-def _by_speaker(turns: Iterable[Turn]) -> dict[str, list[Turn]]:
-    own: dict[str, list[Turn]] = {}
-    for turn in turns:
-        own.setdefault(turn.speaker, []).append(turn)
-    return own
-
-
-def _covered_s(span: Span, turns: Sequence[Turn]) -> float:
-    """Return the seconds of the span that one speaker's united turns cover."""
-    first = bisect_left(turns, span.start, key=lambda turn: turn.end)
-    after = bisect_left(turns, span.end, key=lambda turn: turn.start)
-    return next(iter(_covered(span, turns[first:after]).values()), 0.0)
-
-
-def _is_enclosed(labels: _Labels, first: int, after: int) -> bool:
-    """Tell whether one speaker surrounds the words without a pause or the end of a sentence."""
-    around = labels.speakers[first - 1]
-    if around is None or labels.speakers[first] is None or around != labels.speakers[after]:
-        return False
-    pause_s = max(
-        labels.starts[first] - labels.ends[first - 1], labels.starts[after] - labels.ends[after - 1]
-    )
-    return pause_s < BRIEF_PAUSE_S and not any(
-        ends_sentence(word, following)
-        for word, following in pairwise(labels.words[first - 1 : after + 1])
-    )
 
 
 def _united(turns: Iterable[Turn]) -> list[Turn]:
@@ -194,6 +83,12 @@ def _crowded(turns: Sequence[Turn]) -> list[Span]:
         if count > 1
     ]
     return [span for span in spans if span.duration > 0]
+
+
+def _overlapped(labels: Labels, crowded: Sequence[Span]) -> list[bool]:
+    if not crowded:
+        return [False] * len(labels.words)
+    return [_meets(labels.span(index), crowded) for index in range(len(labels.words))]
 
 
 def _meets(span: Span, others: Sequence[Span]) -> bool:
@@ -233,7 +128,7 @@ class _Sweep:
             turn = running[0]
             covered_s = min(turn.end, end) - max(turn.start, start)
             return (turn.speaker, covered_s) if covered_s > 0 else (None, 0.0)
-        covered = _covered(Span(start, end), running)
+        covered = shares_s(Span(start, end), running)
         speaker = max(covered, key=covered.__getitem__, default=None)
         return speaker, covered[speaker] if speaker else 0.0
 
@@ -246,12 +141,3 @@ class _Sweep:
         near = [*self._last_to_end[:after][-1:], *self._turns[after : after + 1]]
         turn = min(near, key=span.gap, default=None)
         return turn if turn is not None and span.gap(turn) <= NEAREST_TURN_S else None
-
-
-def _covered(span: Span, turns: Iterable[Turn]) -> dict[str, float]:
-    """Return the seconds of the span that each speaker covers, for those who cover some of it."""
-    covered: dict[str, float] = {}
-    for turn in turns:
-        if (overlap_s := span.overlap(turn)) > 0:
-            covered[turn.speaker] = covered.get(turn.speaker, 0.0) + overlap_s
-    return covered

@@ -177,16 +177,14 @@ def test_each_word_gets_the_speaker_that_counting_ticks_finds(
 def test_words_are_labelled_as_if_they_were_alone_unless_smoothed(
     words: tuple[Word, ...], diarization: Diarization
 ) -> None:
-    """What other words there are changes a label only by giving it to the speaker of both
-    neighbours.
-    """
+    """What other words there are changes a label only by giving it to a neighbour's speaker."""
     together = label_words(words, diarization)
     alone = [label_words([word], diarization)[0] for word in words]
     for i, (one, other) in enumerate(zip(together, alone, strict=True)):
         if one.speaker != other.speaker:
             assert 0 < i < len(words) - 1
             assert other.speaker is not None
-            assert one.speaker == together[i - 1].speaker
+            assert one.speaker in {together[i - 1].speaker, together[i + 1].speaker}
         else:
             assert one == other
 
@@ -482,6 +480,50 @@ def test_flicker_between_two_speakers_settles_on_the_one_who_began() -> None:
     words = _say("a b c d e")
     turns = tuple(Turn(word.start, word.end, "12121"[i]) for i, word in enumerate(words))
     assert _speakers(label_words(words, Diarization(turns, turns))) == ["1"] * 5
+
+
+def _change(text: str, *, after: int, pause: float = 0.0) -> str:
+    """Return who speaks each word if the diarizer has the speaker change after so many."""
+    words = _say(text, pause=pause)
+    turns = Turn(0, words[after].start, "1"), Turn(words[after].start, words[-1].end, "2")
+    return "".join(
+        speaker or "-" for speaker in _speakers(label_words(words, Diarization(turns, turns)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "after", "speakers"),
+    [
+        ("Neither did I. Okay then.", 2, "11122"),
+        ("We saw it all over there. Oh, really?", 4, "11111122"),
+        ("How are you? I am fine.", 4, "111222"),
+        ("How are you? I am fine, many thanks.", 5, "11122222"),
+    ],
+)
+def test_a_change_beside_the_edge_of_a_sentence_is_at_the_edge(
+    text: str, after: int, speakers: str
+) -> None:
+    """A turn cut a word or two early or late does not tear a sentence."""
+    assert _change(text, after=after) == speakers
+
+
+@pytest.mark.parametrize(
+    ("text", "after", "speakers"),
+    [
+        ("so we went home again and", 2, "112222"),
+        ("I know. No. Well then.", 1, "12222"),
+        ("We saw it all over there again. Oh, really?", 4, "111122222"),
+        ("Then we did I.", 3, "1112"),
+    ],
+)
+def test_a_change_elsewhere_stays(text: str, after: int, speakers: str) -> None:
+    """No edge is near, it would move half of a sentence, or nobody goes on beyond it."""
+    assert _change(text, after=after) == speakers
+
+
+def test_a_change_at_a_pause_stays() -> None:
+    """A pause is where another person may come in."""
+    assert _change("Neither did I. Okay then.", after=2, pause=0.25) == "11222"
 
 
 def test_an_abbreviation_does_not_shield_a_stray_word() -> None:
