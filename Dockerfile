@@ -37,14 +37,15 @@ RUN groupadd --gid 10001 worker \
 # uv and its cache are mounted, not copied: what is installed is in one layer and nowhere else.
 RUN --mount=type=bind,from=uv,source=/opt/uv,target=/opt/uv --mount=type=bind,from=locks,source=/locks/torch.txt,target=/lock.txt \
     --mount=type=cache,target=/root/.cache/uv \
-    UV_CACHE_DIR=/root/.cache/uv /opt/uv/bin/uv pip install --python /opt/venv --link-mode copy --compile-bytecode --require-hashes --no-deps -r /lock.txt
+    UV_CACHE_DIR=/root/.cache/uv /opt/uv/bin/uv pip install --python /opt/venv --link-mode copy --compile-bytecode --require-hashes --no-deps -r /lock.txt \
+    && rm -rf /opt/venv/lib/python3*/site-packages/torch/include
 RUN --mount=type=bind,from=uv,source=/opt/uv,target=/opt/uv --mount=type=bind,from=locks,source=/locks/shared.txt,target=/lock.txt \
     --mount=type=cache,target=/root/.cache/uv \
     UV_CACHE_DIR=/root/.cache/uv /opt/uv/bin/uv pip install --python /opt/venv --link-mode copy --compile-bytecode --require-hashes --no-deps -r /lock.txt
 # ---- the mark: from here on, the role's own ----
 RUN --mount=type=bind,from=uv,source=/opt/uv,target=/opt/uv --mount=type=bind,from=locks,source=/locks/single.txt,target=/lock.txt \
     --mount=type=cache,target=/root/.cache/uv \
-    UV_CACHE_DIR=/root/.cache/uv /opt/uv/bin/uv pip install --python /opt/venv --link-mode copy --compile-bytecode --require-hashes \
+    UV_CACHE_DIR=/root/.cache/uv /opt/uv/bin/uv pip install --python /opt/venv --link-mode copy --compile-bytecode --require-hashes --no-deps \
     --build-constraints /lock.txt -r /lock.txt
 
 # Weights to bake: ids with revisions, with spaces between. The token comes as the build secret hf_token and stays in this step.

@@ -39,6 +39,9 @@ LIGHTNING_EXTRAS = (
 )
 """Imported by Lightning and torchmetrics, which NeMo and pyannote build on, but never called."""
 
+LEFT_OUT = ("datasets", "matplotlib", "onnx", "pandas")
+"""Imported as well, and not installed in the images: see `requirements/left-out.txt`."""
+
 _Loaded = TypeVar("_Loaded")
 
 log = logging.getLogger("parakeet.imports")
@@ -50,14 +53,14 @@ def imported(
     """Return what `load` imports. Unless `eager`, stand-ins replace the libraries meanwhile.
 
     If that fails, whatever the reason, import again without stand-ins. Raises the error of this
-    last try. `name` says in the log what is imported.
+    last try. `name` says in the log what is imported. What is left out of the images and not
+    installed has a stand-in in any case.
     """
     if eager:
-        return load()
+        return _imported(load)
     before = frozenset(sys.modules)
     try:
-        with deferred(*libraries):
-            return load()
+        return _imported(load, libraries)
     except Exception as error:
         log.warning(
             "%s does not import with stand-ins (%s): importing it again without, more slowly; "
@@ -66,7 +69,13 @@ def imported(
             type(error).__name__,
         )
     reimport.forget_since(before)
-    return load()
+    return _imported(load)
+
+
+def _imported(load: Callable[[], _Loaded], libraries: Sequence[str] = ()) -> _Loaded:
+    absent = [name for name in LEFT_OUT if not find_spec(name)]
+    with deferred(*libraries, *absent):
+        return load()
 
 
 @contextlib.contextmanager
@@ -74,14 +83,14 @@ def deferred(*libraries: str) -> Iterator[None]:
     """Inside the `with`, import stand-ins for these packages and their modules on this thread.
 
     Packages that are already imported stay as they are. Importing what is not installed fails as
-    usual. Deriving a class from a stand-in imports the real one at once. After the `with` no
-    stand-in is left in `sys.modules`.
+    usual, or at its first use if the images leave it out. Deriving a class from a stand-in imports
+    the real one at once. After the `with` no stand-in is left in `sys.modules`.
     """
     finder = _Finder(
         [
             name
             for name in libraries
-            if name not in sys.modules and find_spec(name.partition(".")[0])
+            if name not in sys.modules and (name in LEFT_OUT or find_spec(name.partition(".")[0]))
         ]
     )
     sys.meta_path.insert(0, finder)

@@ -45,6 +45,7 @@ _NEVER_CALLED = (
     "sklearn",
     "datasets",
     "onnx",
+    "onnxruntime",
     "pytorch_lightning",
     "nemo.collections.asr.modules.transformer_encoder",
 )

@@ -18,6 +18,7 @@ from tests.images.engine import ROOT
 TEXTS = {role: dockerfile(role).read_text() for role in ROLES}
 MARK = "# ---- the mark"
 SHARED = runpy.run_path(str(ROOT / "requirements" / "shared.py"))
+LEFT_OUT = SHARED["left_out"]()
 LOCKS = {role: (ROOT / "requirements" / f"{role}.txt").read_text() for role in GPU_ROLES}
 
 
@@ -132,7 +133,7 @@ def test_whisper_images_hold_no_nemo_and_transcription_no_torch(monkeypatch, tmp
     """Their shared layers are what their own two locks have in common."""
     locks = _split_for(monkeypatch, tmp_path, "whisper")
     for role in ("single", "transcription"):
-        names = {one.partition("==")[0] for one in SHARED["requirements"](locks[role])}
+        names = _names(locks[role])
         assert {"faster-whisper", "ctranslate2", "nvidia-cublas-cu12"} <= names
         assert "nemo-toolkit" not in names
         assert ("torch" in names) is (role == "single")
@@ -143,12 +144,29 @@ def test_whisper_images_hold_no_nemo_and_transcription_no_torch(monkeypatch, tmp
 
 
 def test_the_default_engine_is_parakeet(monkeypatch, tmp_path) -> None:
-    """The locks stay as they are, and an unknown engine fails the build with a sentence."""
+    """The locks lose what is left out alone; an unknown engine fails the build with a sentence."""
     for speech in ((), ("parakeet",)):
         locks = _split_for(monkeypatch, tmp_path, *speech)
-        assert {role: locks[role] for role in GPU_ROLES} == LOCKS
+        for role in GPU_ROLES:
+            assert _names(LOCKS[role]) - _names(locks[role]) == _names(LOCKS[role]) & LEFT_OUT
+            assert set(SHARED["requirements"](locks[role])) <= set(
+                SHARED["requirements"](LOCKS[role])
+            )
     with pytest.raises(SystemExit, match="SPEECH=vosk: parakeet and whisper are possible"):
         SHARED["main"]("vosk")
+
+
+def test_what_is_left_out_is_in_a_lock_and_told_with_its_reason() -> None:
+    """A name that no lock has is a mistake, or no longer needed."""
+    assert set.union(*map(_names, LOCKS.values())) >= LEFT_OUT
+    lines = (ROOT / "requirements" / "left-out.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"#.*|[a-z0-9-]+ +# .+", line) for line in lines)
+    assert len(LEFT_OUT) > 10
+
+
+def _names(lock: str) -> set[str]:
+    """Return the names of the packages in a lock."""
+    return {one.partition("==")[0] for one in SHARED["requirements"](lock)}
 
 
 def test_engines_agree_on_the_versions_of_what_both_need() -> None:
@@ -159,5 +177,5 @@ def test_engines_agree_on_the_versions_of_what_both_need() -> None:
             {one.split()[0] for one in SHARED["requirements"](lock)}
             for lock in (whisper, LOCKS[role])
         )
-        known = {one.partition("==")[0] for one in theirs}
+        known = _names(LOCKS[role])
         assert {one for one in ours - theirs if one.partition("==")[0] in known} == set()

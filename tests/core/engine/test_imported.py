@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from core.engine import lazy_imports
 from core.engine.lazy_imports import imported
 
 RAN = "import sys\nsys.imported_by_test.append(__name__)\n"
@@ -81,6 +82,19 @@ def test_eager_import_has_no_stand_ins(drawing, caplog):
     assert imported("Drawing", load_drawing, ["plots"], eager=True).LINE == 420
     assert drawing == ["drawing", "drawing.paper", "plots", "drawing.ink", "frames", "plots.axes"]
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_what_the_images_leave_out_is_not_needed_for_an_import(
+    imported_names, tmp_path, monkeypatch, eager
+):
+    """It has a stand-in whatever the settings say, and the import is not repeated."""
+    monkeypatch.setattr(lazy_imports, "LEFT_OUT", ("tables", "plots"))
+    (tmp_path / "paper.py").write_text(RAN + "from tables import Frame\nimport plots\n")
+    package = imported("Paper", lambda: importlib.import_module("paper"), (), eager=eager)
+    assert imported_names == ["paper", "plots"]
+    with pytest.raises(ModuleNotFoundError, match="No module named 'tables'"):
+        package.Frame()
 
 
 def test_import_that_fails_without_stand_ins_too_is_an_error(imported_names, tmp_path):

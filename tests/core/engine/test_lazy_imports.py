@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from core.engine import lazy_imports
 from core.engine.lazy_imports import deferred
 
 
@@ -31,6 +32,16 @@ def test_missing_attribute_is_an_attribute_error(imported_names):
     assert not hasattr(plots, "nothing")
     with pytest.raises(AttributeError, match="module 'plots' has no attribute 'nothing'"):
         nothing()
+
+
+def test_what_the_images_leave_out_is_missed_at_its_first_use(imported_names, monkeypatch):
+    """The error names the package."""
+    monkeypatch.setattr(lazy_imports, "LEFT_OUT", ("tables",))
+    with deferred("tables"):
+        from tables.frames import Frame
+    assert "tables" not in sys.modules
+    with pytest.raises(ModuleNotFoundError, match="No module named 'tables'"):
+        Frame()
 
 
 @pytest.mark.parametrize("library", ["plots", "plots.axes"])
