@@ -41,7 +41,8 @@ RUN --mount=type=bind,from=uv,source=/opt/uv,target=/opt/uv --mount=type=bind,fr
     && rm -rf /opt/venv/lib/python3*/site-packages/torch/include
 RUN --mount=type=bind,from=uv,source=/opt/uv,target=/opt/uv --mount=type=bind,from=locks,source=/locks/shared.txt,target=/lock.txt \
     --mount=type=cache,target=/root/.cache/uv \
-    UV_CACHE_DIR=/root/.cache/uv /opt/uv/bin/uv pip install --python /opt/venv --link-mode copy --compile-bytecode --require-hashes --no-deps -r /lock.txt
+    UV_CACHE_DIR=/root/.cache/uv /opt/uv/bin/uv pip install --python /opt/venv --link-mode copy --compile-bytecode --require-hashes --no-deps -r /lock.txt \
+    && find /opt/venv -type d -name tests -prune -exec rm -rf {} +
 # ---- the mark: from here on, the role's own ----
 RUN --mount=type=bind,from=uv,source=/opt/uv,target=/opt/uv --mount=type=bind,from=locks,source=/locks/single.txt,target=/lock.txt \
     --mount=type=cache,target=/root/.cache/uv \

@@ -46,7 +46,11 @@ print(json.dumps({
 """
 COMPILED = """
 import importlib, os, sys
-for name in sys.argv[1:]: importlib.import_module(name)
+module, *imports = sys.argv[1:]
+importlib.import_module(module)
+for name in imports:
+    module, _, function = name.partition(':')
+    getattr(importlib.import_module(module), function)(eager=True)
 specs = [module.__spec__ for module in sys.modules.values() if getattr(module, '__spec__', None)]
 print(sorted(spec.name for spec in specs if spec.cached and not os.path.exists(spec.cached)))
 """
@@ -146,11 +150,8 @@ def test_nothing_has_to_be_compiled_when_a_worker_starts(
     """Of Python's own modules, the libraries and ours: with a read-only root it would be done at
     each start.
     """
-    heavy = {
-        "transcription": ["nemo.collections.asr"],
-        "diarization": ["pyannote.audio"],
-        "single": ["nemo.collections.asr", "pyannote.audio"],
-    }
+    nemo, pyannote = "core.speech.parakeet:import_nemo", "core.speakers.loading:import_pyannote"
+    heavy = {"transcription": [nemo], "diarization": [pyannote], "single": [pyannote, nemo]}
     # pyannote looks for ffmpeg's shared libraries at its import and warns without them; it is given
     # waveforms here, never files.
     assert (
