@@ -5,8 +5,9 @@ Times are float seconds from the start of the file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from core.domain.usage import Usage
 from core.domain.writing import joined
 
 
@@ -125,6 +126,7 @@ class Diarization:
     warnings: tuple[str, ...] = ()
     duration: float = 0.0
     """Seconds from the start of the file to the end of what was decoded."""
+    usage: Usage | None = field(default=None, compare=False)
 
     @property
     def num_speakers(self) -> int:
@@ -148,6 +150,7 @@ class Transcript:
     warnings: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()
     """Who spoke when, as the speaker model or the caller says; may overlap."""
+    usage: Usage | None = field(default=None, compare=False)
 
     @property
     def text(self) -> str:

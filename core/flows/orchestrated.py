@@ -17,9 +17,11 @@ import httpx2
 
 from core.domain.request import Channels, OrchestratedRequest
 from core.domain.timeline import Transcript
+from core.domain.usage import Work
 from core.domain.watch import IsCancelled, Stage, Watch
 from core.errors import SettingsError, WorkerError
 from core.flows.endpoint_jobs import EndpointJobs, Found
+from core.flows.usage import told
 from core.media import fetch
 from core.remote import Address, Endpoint, Pace, connect
 from core.settings import Settings
@@ -51,7 +53,10 @@ class OrchestratedFlow:
         )
         found = anyio.run(self._ask, jobs, watch)
         watch.report(Stage.MERGING, 1.0)
-        return _merged(found, watch.cancelled)
+        with watch.clock.at(Work.MERGE):
+            transcript = _merged(found, watch.cancelled)
+        found.count(watch.clock)
+        return told(transcript, request.recording, watch, model=found.model)
 
     def rehearse(self, recording: Path) -> None:  # noqa: ARG002  no model here could hear it
         """Ask both endpoints for their health.

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.domain.request import Channels, Decoding, OnDiarizationError, SingleRequest, SpeakerCount
 from core.domain.timeline import Diarization, Transcript, Transcription
+from core.domain.usage import Work
 from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, WorkerError
 from core.flows.branches import raise_cause
@@ -18,6 +19,7 @@ from core.flows.diarization import diarize
 from core.flows.progress import JobProgress
 from core.flows.recording import Reader
 from core.flows.transcription import transcribe
+from core.flows.usage import told
 from core.media.audio import Waveform
 from core.speakers.diarizer import Diarizer
 from core.speech.transcriber import Transcriber
@@ -49,13 +51,15 @@ class SingleFlow:
             )
             turns, missing = _turns_or_warning(speaking)
             warnings = (*missing, *waveform.warnings)
-        return assemble(
-            words,
-            turns,
-            duration_s=waveform.end,
-            warnings=warnings,
-            cancelled=watch.cancelled,
-        )
+        with watch.clock.at(Work.MERGE):
+            transcript = assemble(
+                words,
+                turns,
+                duration_s=waveform.end,
+                warnings=warnings,
+                cancelled=watch.cancelled,
+            )
+        return told(transcript, request.recording, watch, model=self.reader.speech_model)
 
     def rehearse(self, recording: Path) -> None:
         """Run a short recording through both models."""

@@ -17,6 +17,7 @@ from core.domain.timeline import Character, Transcript, Transcription, Word
 from core.wire.fields import Answer
 from core.wire.form import WorkerFormat
 from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
+from core.wire.usage import UsageField
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Confidence = Annotated[float, Field(allow_inf_nan=False)]
@@ -71,6 +72,7 @@ class Compact(BaseModel):
         tuple[_Character, ...], Field(max_length=MAX_ANSWERED_CHARACTERS, fail_fast=True)
     ] = ()
     is_split: bool = False
+    usage: UsageField | None = None
 
     @property
     def transcription(self) -> Transcription:

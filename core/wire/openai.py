@@ -12,6 +12,7 @@ from statistics import fmean
 
 from core.domain.rounding import confidence, seconds
 from core.domain.timeline import Segment, Transcript, Word
+from core.wire import usage
 from core.wire.fields import Answer
 
 UNKNOWN_SPEAKER = "unknown"
@@ -107,4 +108,6 @@ def _diarized_segment(number: int, segment: Segment) -> Answer:
 
 
 def _usage(transcript: Transcript) -> Answer:
-    return {"type": "duration", "seconds": seconds(transcript.duration)}
+    if transcript.usage is None:
+        return {"type": "duration", "seconds": seconds(transcript.duration)}
+    return usage.openai(transcript.usage)
