@@ -5,7 +5,8 @@
 All four roles run as real workers on the embedded models behind the emulator, each with one thread
 for torch. Both endpoints get held-out dialogues, those of `bench.accuracy`, at the same time, in
 every response format with timestamps. The outputs are compared as JSON, without the fields that the
-platform adds, such as the time that the job took, and without the seconds of each kind of work. Exit with code 1 if two answers differ.
+platform adds, such as the time that the job took, and without the seconds of each kind of work.
+Exit with code 1 if two answers differ.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 
 Record in a checkout before a change and in one after it, then compare. A change that leaves the
 wire alone leaves every answer equal, byte for byte. The version, which differs by design, and the
-seconds of each kind of work are left out. All four roles run as real workers on the embedded models behind the emulator.
-`compare` exits with code 1 if two answers differ.
+seconds of each kind of work are left out. All four roles run as real workers on the embedded models
+behind the emulator. `compare` exits with code 1 if two answers differ.
 """
 
 from __future__ import annotations

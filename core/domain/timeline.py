@@ -100,6 +100,25 @@ class Segment(Span):
 
 
 @dataclass(frozen=True, slots=True)
+class Paragraph(Span):
+    """Segments of one speaker that a reader takes in together."""
+
+    segments: tuple[Segment, ...]
+    first: int
+    """The index of the first of them in the transcript."""
+
+    @property
+    def speaker(self) -> str | None:
+        """Who says it; None if nobody is known to."""
+        return self.segments[0].speaker
+
+    @property
+    def text(self) -> str:
+        """The segments as they are written one after the other."""
+        return joined(segment.text for segment in self.segments)
+
+
+@dataclass(frozen=True, slots=True)
 class Transcription:
     """The speech model's answer: what was said."""
 
@@ -151,6 +170,8 @@ class Transcript:
     turns: tuple[Turn, ...] = ()
     """Who spoke when, as the speaker model or the caller says; may overlap."""
     usage: Usage | None = field(default=None, compare=False)
+    paragraphs: tuple[Paragraph, ...] = ()
+    """The segments again, for readers."""
 
     @property
     def text(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
-from core.domain.request import Decoding, Recording
+from core.domain.request import Decoding, Edits, Recording
 from core.domain.timeline import Transcript, Transcription
 from core.domain.usage import Work
 from core.domain.watch import Stage, Watch
@@ -28,7 +28,12 @@ MAX_CHANNELS = 8
 
 
 def by_channel(
-    reader: Reader, transcriber: Transcriber, recording: Recording, decoding: Decoding, watch: Watch
+    reader: Reader,
+    transcriber: Transcriber,
+    recording: Recording,
+    decoding: Decoding,
+    watch: Watch,
+    edits: Edits,
 ) -> Transcript:
     """Transcribe each channel by itself, all at once, so that they share batches.
 
@@ -51,6 +56,7 @@ def by_channel(
             duration_s=first.end_s,
             warnings=(*_left_out(look), *first.warnings),
             cancelled=watch.cancelled,
+            edits=edits,
         )
     return told(transcript, recording, watch, model=reader.speech_model)
 

@@ -9,6 +9,7 @@ from functools import partial
 
 from core.domain.request import (
     DiarizationRequest,
+    Edits,
     OnDiarizationError,
     OrchestratedRequest,
     Part,
@@ -63,7 +64,12 @@ class EndpointJobs:
         self._request = request
         self._timeout_s = timeout_s
         self._questions = [
-            narrowed(request, TranscriptionRequest, part=None if parts == 1 else Part(index, parts))
+            narrowed(
+                request,
+                TranscriptionRequest,
+                part=None if parts == 1 else Part(index, parts),
+                edits=Edits(),  # they come after the speakers, which these jobs do not know
+            )
             for index in range(parts)
         ]
         self._bodies = [self._body(question, WorkerFormat.COMPACT) for question in self._questions]

@@ -38,7 +38,11 @@ class SingleFlow:
         """See `Flow`."""
         decoding = self.transcriber.prepared(request.decoding)
         if request.channels is Channels.SPLIT:
-            return by_channel(self.reader, self.transcriber, request.recording, decoding, watch)
+            return by_channel(
+                self.reader, self.transcriber, request.recording, decoding, watch, request.edits
+            )
+        if request.edits.are_wanted:
+            watch = replace(watch, heard=None)  # the words that are heard are not yet those told
         progress = JobProgress(watch, branches=1 if request.speakers is None else 2)
         waveform = self.reader.waveform(request.recording, progress.together)
         if request.speakers is None:
@@ -58,6 +62,7 @@ class SingleFlow:
                 duration_s=waveform.end,
                 warnings=warnings,
                 cancelled=watch.cancelled,
+                edits=request.edits,
             )
         return told(transcript, request.recording, watch, model=self.reader.speech_model)
 

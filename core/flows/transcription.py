@@ -60,7 +60,11 @@ class TranscriptionFlow:
         """See `Flow`."""
         decoding = self.transcriber.prepared(request.decoding)
         if request.channels is Channels.SPLIT:
-            return by_channel(self.reader, self.transcriber, request.recording, decoding, watch)
+            return by_channel(
+                self.reader, self.transcriber, request.recording, decoding, watch, request.edits
+            )
+        if request.edits.are_wanted:
+            watch = replace(watch, heard=None)  # the words that are heard are not yet those told
         watch = JobProgress(watch).together
         with self.reader.file(request.recording, watch) as path:
             open_stream = partial(self.reader.stream, path, request.recording, watch)
@@ -77,6 +81,7 @@ class TranscriptionFlow:
                 duration_s=heard.duration,
                 warnings=heard.warnings,
                 cancelled=watch.cancelled,
+                edits=request.edits,
             )
         return told(
             transcript,

@@ -25,6 +25,7 @@ from core.domain.usage import Usage
 from core.domain.watch import Stage
 from core.errors import InvalidRequest, WorkerError
 from core.transcript.labelling import label_words
+from core.transcript.paragraphs import split_paragraphs
 from core.transcript.segments import split_segments
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
 from core.wire.input_fields import Part, TurnField
@@ -82,10 +83,12 @@ TURNS = replace(
 
 def _spoken(words: tuple[Word, ...]) -> Transcript:
     said = label_words(words, DIALOGUE)
+    segments = split_segments(said)
     return Transcript(
         3.2,
         said,
-        split_segments(said),
+        segments,
+        paragraphs=split_paragraphs(segments),
         language="en",
         diarized=True,
         num_speakers=DIALOGUE.num_speakers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from core.domain.usage import Usage
 from handlers.logs import JsonLines, done
+from tests.docs.pages import blocks
 
 ROOT = Path(__file__).parents[2]
 USAGE = Usage(61.7, "embedded", {"download": 0.01, "speech": 2.5})
@@ -53,6 +55,18 @@ def test_a_job_is_one_line_with_what_it_took(caplog: pytest.LogCaptureFixture) -
     assert told["usage"]["seconds"] == {"download": 0.01, "speech": 2.5}
     assert told["usage"]["model"] == "embedded"
     assert {"time", "level", "logger", "message"} < set(told)
+
+
+def test_the_line_in_the_guide_is_one_of_these(caplog: pytest.LogCaptureFixture) -> None:
+    """The same fields, and the message as it is written of these figures."""
+    (shown,) = [block.json for block in blocks("OPERATIONS") if block.mark == "log"]
+    told = shown["usage"]
+    caplog.set_level(logging.INFO)
+    log = logging.getLogger(shown["logger"])
+    done(log, shown["job"], Usage(told["seconds_of_audio"], told["model"], told["seconds"]))
+    written = _written(caplog.records[0])
+    assert written | {"time": ""} == shown | {"time": ""}
+    assert re.sub(r"\d", "0", written["time"]) == re.sub(r"\d", "0", shown["time"])
 
 
 def test_no_text_of_an_object_holds_a_secret() -> None:

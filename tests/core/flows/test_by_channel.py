@@ -175,6 +175,7 @@ def test_the_orchestrator_gives_the_same_answer(
         "channels": "split",
         "response_format": response_format,
         "timestamps": True,
+        "replace": {"w1": "one", "w2 w3": "two"},
     }
     words, turns = Endpoint(**works(told)), Endpoint(**works(told))
     with orchestrator(settings, words, turns, transcription_fanout=3) as orchestrated:
