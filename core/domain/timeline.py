@@ -129,6 +129,8 @@ class Transcription:
     warnings: tuple[str, ...] = ()
     is_split: bool = False
     """Each channel was heard by itself and is the speaker of its words."""
+    language_confidence: float | None = None
+    """How sure the language is, 0..1; None if nobody had to detect it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,8 @@ class Transcript:
     usage: Usage | None = field(default=None, compare=False)
     paragraphs: tuple[Paragraph, ...] = ()
     """The segments again, for readers."""
+    language_confidence: float | None = None
+    """How sure the language is, 0..1; None if nobody had to detect it."""
 
     @property
     def text(self) -> str:

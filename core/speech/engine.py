@@ -40,6 +40,8 @@ class Abilities:
     """ISO 639-1 codes; None if it takes any, as a label."""
     translates: bool = False
     """It can write English for what is said in another language."""
+    detects_language: bool = False
+    """It guesses the language of what it hears, if no request says it."""
     takes_keyterms: bool = False
     """It favours the names and terms that a request brings."""
 

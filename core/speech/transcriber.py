@@ -17,7 +17,8 @@ from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import OVERLAP_S, Utterance
 from core.speech.abilities import checked, known
 from core.speech.batching import Batcher, Decoded
-from core.speech.engine import Recognition, SpeechEngine
+from core.speech.engine import Abilities, Guess, Recognition, SpeechEngine
+from core.speech.text_language import TextLanguage
 from core.speech.vote import LanguageVote
 from core.transcript.seams import JoinedSoFar, UtteranceWords, join_words
 
@@ -102,6 +103,7 @@ class BatchTranscriber:
         self._batch_s = batch_s
         self._abilities = known(name, engine.abilities)
         self._window_s = WINDOW_BATCHES * batch_s
+        self._text_language = _text_language(self._abilities)
         self._batcher = Batcher(engine.recognise, thread, batch_s=batch_s, least_s=engine.window_s)
 
     def prepared(self, decoding: Decoding) -> Decoding:
@@ -128,15 +130,25 @@ class BatchTranscriber:
         counted = _Counted(progress, duration_s)
         for window in self._windows(utterances, heard):
             decoded = self._decode(window, decoding, vote, counted, cancelled)
-            found = [_in_the_recording(*one) for one in decoded]
-            words += found
+            heard_words = [_in_the_recording(*one) for one in decoded]
+            words += heard_words
             missed += [one.span for one, recognition in decoded if _is_missed(one, recognition)]
             if listener:
-                listener.add(found)
+                listener.add(heard_words)
         if listener:
             listener.end()
         progress(1.0)
-        return _joined(words, missed, decoding.language or vote.leader)
+        found = _joined(words, missed, decoding.language)
+        return found if decoding.language else self._with_language(found, vote)
+
+    def _with_language(self, found: Transcription, vote: LanguageVote) -> Transcription:
+        """Tell the language that the model heard, or else that its text is in."""
+        guess = None if vote.leader is None else Guess(vote.leader, vote.confidence or 0.0)
+        if guess is None and self._text_language is not None:
+            guess = self._text_language.guess(word.text for word in found.words)
+        if guess is None:
+            return found
+        return replace(found, language=guess.language, language_confidence=guess.probability)
 
     def _decode(
         self,
@@ -170,6 +182,13 @@ class BatchTranscriber:
         if heard is None:
             return _windows(utterances, self._window_s)
         return _windows(utterances, self._batch_s, first_s=FIRST_WINDOW_S)
+
+
+def _text_language(abilities: Abilities) -> TextLanguage | None:
+    """Return what tells the language of a text; None if it is known or the model hears it."""
+    languages = abilities.languages or ()
+    is_told = abilities.detects_language or len(languages) < 2
+    return None if is_told else TextLanguage(languages)
 
 
 class _Listener:

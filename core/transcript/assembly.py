@@ -65,6 +65,7 @@ def assemble(
         paragraphs=split_paragraphs(segments),
         characters=characters,
         language=transcription.language,
+        language_confidence=confidence(transcription.language_confidence),
         diarized=transcription.is_split or diarization is not None,
         num_speakers=num_speakers,
         warnings=tuple(dict.fromkeys(warnings)),

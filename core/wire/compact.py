@@ -37,6 +37,7 @@ def write(transcript: Transcript, *, characters: bool) -> Answer:
         "success": True,
         "format": WorkerFormat.COMPACT,
         "language": transcript.language,
+        "language_confidence": transcript.language_confidence,
         "duration": seconds(transcript.duration),
         "warnings": list(transcript.warnings),
         "words": [_row(word) for word in transcript.words],
@@ -63,6 +64,7 @@ class Compact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     language: str | None
+    language_confidence: _Confidence | None = None
     duration: _Seconds
     warnings: Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS, fail_fast=True)] = ()
     words: Annotated[
@@ -81,6 +83,7 @@ class Compact(BaseModel):
             words=tuple(Word(*one) for one in self.words),
             characters=tuple(Character(*one) for one in self.characters),
             language=self.language,
+            language_confidence=self.language_confidence,
             warnings=self.warnings,
             is_split=self.is_split,
         )

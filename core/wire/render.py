@@ -16,7 +16,10 @@ from core.wire import compact, html, openai, subtitles, usage
 from core.wire.fields import Answer, one_line
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
 
-_IN_A_RECEIPT = ("success", "version", "language", "duration", "warnings", "num_speakers", "usage")
+_IN_A_RECEIPT = (
+    *("success", "version", "language", "language_confidence", "duration", "warnings"),
+    *("num_speakers", "usage"),
+)
 
 
 def render(result: Transcript | Diarization, form: Form) -> Answer:
@@ -44,6 +47,7 @@ def _of_words(transcript: Transcript, form: Form) -> Answer:
         "success": True,
         "text": transcript.text,
         "language": transcript.language,
+        "language_confidence": transcript.language_confidence,
         "duration": seconds(transcript.duration),
         "warnings": list(transcript.warnings),
     }

@@ -41,6 +41,7 @@ class _Word(_Answer):
 
 class _VerboseJson(_Answer):
     language: str | None = None
+    language_confidence: _Share = None
     duration: _Seconds
     num_speakers: int | None = None
     warnings: Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS)] = ()
@@ -66,6 +67,7 @@ def read(answer: object, *, name: str) -> Transcript:
         segments=segments,
         paragraphs=split_paragraphs(segments),
         language=None if said.language == UNKNOWN_LANGUAGE else said.language,
+        language_confidence=confidence(said.language_confidence),
         diarized=said.num_speakers is not None or any(word.speaker for word in words),
         num_speakers=said.num_speakers or len({word.speaker for word in words} - {None}),
         warnings=said.warnings,
