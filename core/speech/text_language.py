@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from core.speech.engine import Guess
+from core.speech.engine import Abilities, Guess
 
 LEAST = 0.5
 """Probability from which a language is told: it is likelier than all others together.
@@ -45,3 +45,12 @@ class TextLanguage:
                 known.set_languages([one for one in known.labels if one in self._languages])
                 self._identifier = known
             return self._identifier
+
+
+def text_language(abilities: Abilities) -> TextLanguage | None:
+    """Return what tells the language of a model's text; None if it is known or the model hears
+    it.
+    """
+    languages = abilities.languages or ()
+    is_told = abilities.detects_language or len(languages) < 2
+    return None if is_told else TextLanguage(languages)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -15,10 +15,10 @@ from core.domain.watch import Heard, IsCancelled, Progress
 from core.engine.accelerator import ModelThread
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import OVERLAP_S, Utterance
-from core.speech.abilities import checked, known
-from core.speech.batching import Batcher, Decoded
-from core.speech.engine import Abilities, Guess, Recognition, SpeechEngine
-from core.speech.text_language import TextLanguage
+from core.speech.abilities import checked, known, unwritable
+from core.speech.batching import Batcher, Decoded, Mixed
+from core.speech.engine import Guess, MixingEngine, Recognition, SpeechEngine
+from core.speech.text_language import text_language
 from core.speech.vote import LanguageVote
 from core.transcript.seams import JoinedSoFar, UtteranceWords, join_words
 
@@ -103,8 +103,14 @@ class BatchTranscriber:
         self._batch_s = batch_s
         self._abilities = known(name, engine.abilities)
         self._window_s = WINDOW_BATCHES * batch_s
-        self._text_language = _text_language(self._abilities)
-        self._batcher = Batcher(engine.recognise, thread, batch_s=batch_s, least_s=engine.window_s)
+        self._text_language = text_language(self._abilities)
+        self._batcher = Batcher(
+            engine.recognise,
+            thread,
+            batch_s=batch_s,
+            least_s=engine.window_s,
+            recognise_mixed=_mixed(engine),
+        )
 
     def prepared(self, decoding: Decoding) -> Decoding:
         """See `Transcriber`."""
@@ -138,7 +144,8 @@ class BatchTranscriber:
         if listener:
             listener.end()
         progress(1.0)
-        found = _joined(words, missed, decoding.language)
+        warnings = unwritable(decoding.keyterms, self._abilities.letters, self._name)
+        found = _joined(words, missed, decoding.language, warnings)
         return found if decoding.language else self._with_language(found, vote)
 
     def _with_language(self, found: Transcription, vote: LanguageVote) -> Transcription:
@@ -184,11 +191,8 @@ class BatchTranscriber:
         return _windows(utterances, self._batch_s, first_s=FIRST_WINDOW_S)
 
 
-def _text_language(abilities: Abilities) -> TextLanguage | None:
-    """Return what tells the language of a text; None if it is known or the model hears it."""
-    languages = abilities.languages or ()
-    is_told = abilities.detects_language or len(languages) < 2
-    return None if is_told else TextLanguage(languages)
+def _mixed(engine: SpeechEngine) -> Mixed | None:
+    return cast(MixingEngine, engine).recognise_mixed if engine.abilities.mixes_keyterms else None
 
 
 class _Listener:
@@ -275,12 +279,15 @@ def _start(piece: UtteranceWords) -> float:
 
 
 def _joined(
-    words: Iterable[UtteranceWords], missed: Sequence[Span], language: str | None
+    words: Iterable[UtteranceWords],
+    missed: Sequence[Span],
+    language: str | None,
+    warnings: Iterable[str],
 ) -> Transcription:
     in_order = sorted(words, key=_start)
     joined, characters = join_words(in_order)
-    warnings = tuple(_warnings([one.span for one in in_order], frozenset(missed)))
-    return Transcription(joined, characters, language, warnings)
+    unheard = _warnings([one.span for one in in_order], frozenset(missed))
+    return Transcription(joined, characters, language, (*warnings, *unheard))
 
 
 def _warnings(spans: Iterable[Span], missed: frozenset[Span]) -> Iterator[str]:
