@@ -79,7 +79,8 @@ def _written(words: Sequence[Word]) -> str:
 def _is_misheard(words: Sequence[Word], term: Sequence[Word]) -> bool:
     heard, meant = _written(words), _written(term)
     sure = min((word.confidence or 0.0 for word in words), default=1.0)
-    return heard != meant and sure <= UNSURE and _likeness(heard, meant) >= ALIKE
+    is_other = [word.letters for word in words] != [word.letters for word in term]
+    return is_other and sure <= UNSURE and _likeness(heard, meant) >= ALIKE
 
 
 def _likeness(one: str, other: str) -> float:
