@@ -5,7 +5,8 @@
 All four roles run as real workers on the embedded models behind the emulator, each with one thread
 for torch. Both endpoints get held-out dialogues, those of `bench.accuracy`, at the same time, in
 every response format with timestamps. The outputs are compared as JSON, without the fields that the
-platform adds, such as the time that the job took. Exit with code 1 if two answers differ.
+platform adds, such as the time that the job took, and without the seconds of each kind of work.
+Exit with code 1 if two answers differ.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from bench.roles import KEY
 from bench.system import running
+from bench.untimed import untimed
 from core.wire.form import TranscriptFormat
 from emulator.server import Server
 from examples import client
@@ -76,7 +78,7 @@ async def _answer(server: Server, role: str, asked: dict[str, object]) -> tuple[
     async with client.Endpoint(role, key=KEY, base_url=server.base_url) as endpoint:
         started = time.monotonic()
         output = await endpoint.run(asked)
-        return json.dumps(output).encode(), time.monotonic() - started
+        return json.dumps(untimed(output)).encode(), time.monotonic() - started
 
 
 def head() -> str:

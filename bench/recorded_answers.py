@@ -3,9 +3,9 @@
     python -m bench.recorded_answers record FILE | compare FILE FILE
 
 Record in a checkout before a change and in one after it, then compare. A change that leaves the
-wire alone leaves every answer equal, byte for byte. The field `version`, which differs by design,
-is left out. All four roles run as real workers on the embedded models behind the emulator.
-`compare` exits with code 1 if two answers differ.
+wire alone leaves every answer equal, byte for byte. The version, which differs by design, and the
+seconds of each kind of work are left out. All four roles run as real workers on the embedded models
+behind the emulator. `compare` exits with code 1 if two answers differ.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from bench.untimed import untimed
 
 KEY = "recorded"
 START_TIMEOUT_S = 300
@@ -173,7 +175,9 @@ def _ask(base_url: str, role: str, job_input: object) -> Answers:
     answer = _post(f"{base_url}/{role}/runsync?wait={START_TIMEOUT_S * 1000}", {"input": job_input})
     output = answer.get("output")
     if isinstance(output, dict):
+        output = untimed(output)
         output.pop("version", None)
+        output.get("usage", {}).pop("version", None)
     return {
         "status": answer.get("status"),
         "output": output,

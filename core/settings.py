@@ -32,6 +32,9 @@ USUAL_PORTS = (80, 443)
 Failures = Literal["error", "output"]
 """How a failed job answers."""
 
+LogFormat = Literal["text", "json"]
+"""The form of the log's lines."""
+
 CudaGraphs = Literal["off", "on"]
 """Whether a TDT or RNNT decoder runs as CUDA graphs."""
 SpeechPrecision = Literal["auto", "float32", "bfloat16"]
@@ -160,6 +163,8 @@ class Settings(Environment):
     """Jobs that one worker takes at a time."""
     failures: Annotated[Failures, BeforeValidator(_lower)] = "error"
     """Where the error of a failed job is: beside the output, as the platform has it, or in it."""
+    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = "text"
+    """`json`: each line of the log is a JSON object."""
     eager_imports: bool = False
     """Import NeMo and pyannote with all their libraries, also those that no worker calls."""
 

@@ -40,10 +40,3 @@ class Redacting(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
         return redacted(super().format(record))
-
-
-def redacting(line: str) -> logging.Handler:
-    """Return a handler that writes redacted lines of a format to stderr."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(Redacting(line))
-    return handler

@@ -12,8 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from bench.untimed import untimed
 from core.domain.request import Part
+from core.domain.rounding import seconds
 from core.domain.timeline import Character, Diarization, Span, Transcription, Turn, Word
+from core.domain.usage import Usage
 from core.transcript.assembly import assemble
 from core.wire.fields import Answer
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
@@ -22,6 +25,7 @@ from core.wire.render import render
 
 _REFERENCE = Path(__file__).parent / "golden" / "dialogue.json"
 _LEAST_WORDS = 8
+MODEL = "example/speech"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,34 +39,43 @@ class Recording:
     def words(self, request: TranscriptionInput) -> Answer:
         """The transcription worker's answer: of the whole, or of the part that is asked for."""
         heard = self.transcription if request.part is None else self._share(request.part)
-        return render(
-            assemble(heard, None, duration_s=self.duration_s),
-            request.form,
-        )
+        transcript = assemble(heard, None, duration_s=self.duration_s)
+        return render(replace(transcript, usage=self._usage(MODEL)), request.form)
 
     def turns(self) -> Answer:
         """The diarization worker's answer."""
-        return render(
-            replace(self.diarization, duration=self.duration_s), Form(DiarizationFormat.JSON)
+        answered = replace(
+            self.diarization, duration=self.duration_s, usage=self._usage("example/speakers")
         )
+        return render(answered, Form(DiarizationFormat.JSON))
 
     def whole(
-        self, response_format: TranscriptFormat, *, timestamps: bool, warnings: tuple[str, ...] = ()
+        self,
+        response_format: TranscriptFormat,
+        *,
+        timestamps: bool,
+        warnings: tuple[str, ...] = (),
+        model: str | None = MODEL,
     ) -> Answer:
-        """The single worker's answer."""
+        """The single worker's answer, without the seconds that the work took."""
         transcript = assemble(
             self.transcription, self.diarization, duration_s=self.duration_s, warnings=warnings
         )
-        return render(transcript, Form(response_format, timestamps=timestamps))
+        transcript = replace(transcript, usage=self._usage(model))
+        return untimed(render(transcript, Form(response_format, timestamps=timestamps)))
 
     def words_alone(
         self, response_format: TranscriptFormat, *, timestamps: bool, warnings: tuple[str, ...] = ()
     ) -> Answer:
-        """The single worker's answer with `diarize: false`."""
+        """The single worker's answer with `diarize: false`, without the seconds of the work."""
         transcript = assemble(
             self.transcription, None, duration_s=self.duration_s, warnings=warnings
         )
-        return render(transcript, Form(response_format, timestamps=timestamps))
+        transcript = replace(transcript, usage=self._usage(MODEL))
+        return untimed(render(transcript, Form(response_format, timestamps=timestamps)))
+
+    def _usage(self, model: str | None) -> Usage:
+        return Usage(seconds(self.duration_s), model)
 
     def _share(self, part: Part) -> Transcription:
         step = self.duration_s / part.of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
@@ -144,6 +145,20 @@ class OnDiarizationError(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Edits:
+    """What to change in the words once they have their speakers."""
+
+    replace: Mapping[str, str] = field(default_factory=dict)
+    """For words or phrases, what to write instead; nothing removes them."""
+    remove_fillers: bool = False
+
+    @property
+    def are_wanted(self) -> bool:
+        """Tell whether there is anything to change."""
+        return bool(self.replace) or self.remove_fillers
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptionRequest:
     """A request for words, and for their speakers if the caller brings turns."""
 
@@ -155,6 +170,7 @@ class TranscriptionRequest:
     turns: tuple[Turn, ...] | None = field(default=None, repr=False)
     """Sorted by start; None if words are not to be labelled."""
     channels: Channels = Channels.MIX
+    edits: Edits = Edits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +194,7 @@ class SingleRequest:
     on_diarization_error: OnDiarizationError = OnDiarizationError.FAIL
     channels: Channels = Channels.MIX
     """If split, the channels name the speakers, and `speakers` is None."""
+    edits: Edits = Edits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +209,7 @@ def narrowed(request: OrchestratedRequest, kind: type[_Request], **more: Any) ->
     """Return a request of another kind with the same value in every field that both have.
 
     So a new field reaches the endpoints as soon as their requests have it too. Pass the fields
-    that only the other kind has as `more`.
+    that only the other kind has, or that differ there, as `more`.
     """
     shared = {one.name for one in fields(kind)} & {one.name for one in fields(request)}
-    return kind(**{name: getattr(request, name) for name in shared}, **more)
+    return kind(**{name: getattr(request, name) for name in shared} | more)

@@ -5,8 +5,9 @@ Times are float seconds from the start of the file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from core.domain.usage import Usage
 from core.domain.writing import joined
 
 
@@ -99,6 +100,25 @@ class Segment(Span):
 
 
 @dataclass(frozen=True, slots=True)
+class Paragraph(Span):
+    """Segments of one speaker that a reader takes in together."""
+
+    segments: tuple[Segment, ...]
+    first: int
+    """The index of the first of them in the transcript."""
+
+    @property
+    def speaker(self) -> str | None:
+        """Who says it; None if nobody is known to."""
+        return self.segments[0].speaker
+
+    @property
+    def text(self) -> str:
+        """The segments as they are written one after the other."""
+        return joined(segment.text for segment in self.segments)
+
+
+@dataclass(frozen=True, slots=True)
 class Transcription:
     """The speech model's answer: what was said."""
 
@@ -109,6 +129,8 @@ class Transcription:
     warnings: tuple[str, ...] = ()
     is_split: bool = False
     """Each channel was heard by itself and is the speaker of its words."""
+    language_confidence: float | None = None
+    """How sure the language is, 0..1; None if nobody had to detect it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +147,7 @@ class Diarization:
     warnings: tuple[str, ...] = ()
     duration: float = 0.0
     """Seconds from the start of the file to the end of what was decoded."""
+    usage: Usage | None = field(default=None, compare=False)
 
     @property
     def num_speakers(self) -> int:
@@ -148,6 +171,11 @@ class Transcript:
     warnings: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()
     """Who spoke when, as the speaker model or the caller says; may overlap."""
+    usage: Usage | None = field(default=None, compare=False)
+    paragraphs: tuple[Paragraph, ...] = ()
+    """The segments again, for readers."""
+    language_confidence: float | None = None
+    """How sure the language is, 0..1; None if nobody had to detect it."""
 
     @property
     def text(self) -> str:

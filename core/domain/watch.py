@@ -1,12 +1,13 @@
-"""A job's link to its starter: how far it is, and whether it is still wanted."""
+"""A job's link to its starter: how far it is, what it takes, and whether it is still wanted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from core.domain.timeline import Word
+from core.domain.usage import Stopwatch
 
 
 class Stage(StrEnum):
@@ -50,6 +51,8 @@ class Watch:
     cancelled: IsCancelled = _never
     heard: Heard | None = None
     """None if nobody listens. Words come sooner to one who does, but the whole takes longer."""
+    clock: Stopwatch = field(default_factory=Stopwatch)
+    """Measures what the job takes."""
 
     def stage(self, stage: Stage) -> Progress:
         """Return the function that reports how much of one stage is done."""

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
-from core.domain.request import Decoding, Recording
+from core.domain.request import Decoding, Edits, Recording
 from core.domain.timeline import Transcript, Transcription
+from core.domain.usage import Work
 from core.domain.watch import Stage, Watch
 from core.errors import InvalidRequest
 from core.flows.branches import raise_cause
 from core.flows.progress import JobProgress
 from core.flows.recording import Reader
+from core.flows.usage import told
 from core.media.audio import Stream
 from core.media.cutting import utterances
 from core.media.survey import Survey, survey
@@ -26,7 +28,12 @@ MAX_CHANNELS = 8
 
 
 def by_channel(
-    reader: Reader, transcriber: Transcriber, recording: Recording, decoding: Decoding, watch: Watch
+    reader: Reader,
+    transcriber: Transcriber,
+    recording: Recording,
+    decoding: Decoding,
+    watch: Watch,
+    edits: Edits,
 ) -> Transcript:
     """Transcribe each channel by itself, all at once, so that they share batches.
 
@@ -36,17 +43,22 @@ def by_channel(
     """
     together = JobProgress(watch).together
     with reader.file(recording, together) as path:
-        look = survey(_checked(reader.stream(path, recording, together)))
+        stream = _checked(reader.stream(path, recording, together))
+        with watch.clock.at(Work.DECODE):
+            look = survey(stream)
         ear = _Ear(reader, transcriber, path, recording, decoding)
         heard = ear.hear(_worth_hearing(look), watch)
     first = next(iter(heard.values()))
-    return assemble(
-        joined({channel: one.words for channel, one in heard.items()}, look),
-        None,
-        duration_s=first.end_s,
-        warnings=(*_left_out(look), *first.warnings),
-        cancelled=watch.cancelled,
-    )
+    with watch.clock.at(Work.MERGE):
+        transcript = assemble(
+            joined({channel: one.words for channel, one in heard.items()}, look),
+            None,
+            duration_s=first.end_s,
+            warnings=(*_left_out(look), *first.warnings),
+            cancelled=watch.cancelled,
+            edits=edits,
+        )
+    return told(transcript, recording, watch, model=reader.speech_model)
 
 
 def _checked(stream: Stream) -> Stream:
@@ -110,11 +122,13 @@ class _Ear:
 
     def _hear(self, channel: int, watch: Watch, piece_s: float) -> _Heard:
         stream = self.reader.stream(self.path, self.recording, watch, channel=channel)
-        words = self.transcriber.transcribe(
-            utterances(stream, start_s=stream.start, piece_s=piece_s),
-            decoding=self.decoding,
-            progress=watch.stage(Stage.TRANSCRIBING),
-            cancelled=watch.cancelled,
-            duration_s=stream.expected_s,
-        )
+        blocks = watch.clock.each(Work.DECODE, stream)
+        with watch.clock.at(Work.SPEECH):
+            words = self.transcriber.transcribe(
+                utterances(blocks, start_s=stream.start, piece_s=piece_s),
+                decoding=self.decoding,
+                progress=watch.stage(Stage.TRANSCRIBING),
+                cancelled=watch.cancelled,
+                duration_s=stream.expected_s,
+            )
         return _Heard(words, stream.end, stream.warnings)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from core.domain.request import DiarizationRequest, SpeakerCount
 from core.domain.timeline import Diarization
+from core.domain.usage import Work
 from core.domain.watch import Stage, Watch
 from core.flows.progress import JobProgress
 from core.flows.recording import Reader
+from core.flows.usage import told
 from core.media.audio import Waveform
 from core.speakers.diarizer import Diarizer
 
@@ -18,12 +20,13 @@ def diarize(
     diarizer: Diarizer, waveform: Waveform, speakers: SpeakerCount, watch: Watch
 ) -> Diarization:
     """Find who speaks when in a waveform."""
-    return diarizer.diarize(
-        waveform,
-        speakers=speakers,
-        progress=watch.stage(Stage.DIARIZING),
-        cancelled=watch.cancelled,
-    )
+    with watch.clock.at(Work.SPEAKERS):
+        return diarizer.diarize(
+            waveform,
+            speakers=speakers,
+            progress=watch.stage(Stage.DIARIZING),
+            cancelled=watch.cancelled,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ class DiarizationFlow:
         waveform = self.reader.waveform(request.recording, watch)
         found = diarize(self.diarizer, waveform, request.speakers, watch)
         warnings = (*waveform.warnings, *found.warnings)
-        return replace(found, warnings=warnings, duration=waveform.end)
+        found = replace(found, warnings=warnings, duration=waveform.end)
+        return told(found, request.recording, watch, model=self.reader.speaker_model)
 
     def rehearse(self, recording: Path) -> None:
         """Run a short recording through the model."""

@@ -9,6 +9,7 @@ from functools import partial
 
 from core.domain.request import (
     DiarizationRequest,
+    Edits,
     OnDiarizationError,
     OrchestratedRequest,
     Part,
@@ -16,6 +17,7 @@ from core.domain.request import (
     narrowed,
 )
 from core.domain.timeline import Diarization
+from core.domain.usage import Stopwatch, Work
 from core.domain.watch import Report, Watch
 from core.errors import JobFailed, WorkerError
 from core.flows.progress import JobProgress
@@ -41,6 +43,18 @@ class Found:
     no_speakers: str | None = None
     """The code with which diarization failed, if the caller can do without speakers."""
 
+    @property
+    def model(self) -> str | None:
+        """The name of the speech model; None if no answer tells it."""
+        told = [one.usage.model for one in self.parts.values() if one.usage]
+        return next(iter(told), None)
+
+    def count(self, clock: Stopwatch) -> None:
+        """Count what the workers say that their jobs took."""
+        for one in (*self.parts.values(), self.speakers):
+            if one is not None and one.usage is not None:
+                clock.add(one.usage.spent_s)
+
 
 class EndpointJobs:
     """The jobs of one request: transcription of one or more parts, and diarization if wanted."""
@@ -50,7 +64,12 @@ class EndpointJobs:
         self._request = request
         self._timeout_s = timeout_s
         self._questions = [
-            narrowed(request, TranscriptionRequest, part=None if parts == 1 else Part(index, parts))
+            narrowed(
+                request,
+                TranscriptionRequest,
+                part=None if parts == 1 else Part(index, parts),
+                edits=Edits(),  # they come after the speakers, which these jobs do not know
+            )
             for index in range(parts)
         ]
         self._bodies = [self._body(question, WorkerFormat.COMPACT) for question in self._questions]
@@ -77,11 +96,12 @@ class EndpointJobs:
         `deadline` is a time of `anyio.current_time`.
         """
         jobs: list[_Job] = [
-            partial(self._transcribe, words, deadline, index)
+            _timed(Work.TRANSCRIPTION, watch, partial(self._transcribe, words, deadline, index))
             for index in range(len(self._questions))
         ]
         if self._speakers_body is not None:
-            jobs.append(partial(self._diarize, speakers, deadline, self._speakers_body))
+            diarize = partial(self._diarize, speakers, deadline, self._speakers_body)
+            jobs.append(_timed(Work.DIARIZATION, watch, diarize))
         await all_or_none(_followed(jobs, watch), watch.cancelled)
         return self._found
 
@@ -113,6 +133,14 @@ class EndpointJobs:
             if self._request.on_diarization_error is OnDiarizationError.FAIL:
                 raise
             self._found.no_speakers = error.code
+
+
+def _timed(work: Work, watch: Watch, job: _Job) -> _Job:
+    async def run(report: Report) -> None:
+        with watch.clock.at(work):
+            await job(report)
+
+    return run
 
 
 def _followed(jobs: list[_Job], watch: Watch) -> list[Task]:

@@ -15,11 +15,13 @@ from threading import Thread
 import anyio
 import httpx2
 
-from core.domain.request import Channels, OrchestratedRequest
+from core.domain.request import Channels, Edits, OrchestratedRequest
 from core.domain.timeline import Transcript
+from core.domain.usage import Work
 from core.domain.watch import IsCancelled, Stage, Watch
 from core.errors import SettingsError, WorkerError
 from core.flows.endpoint_jobs import EndpointJobs, Found
+from core.flows.usage import told
 from core.media import fetch
 from core.remote import Address, Endpoint, Pace, connect
 from core.settings import Settings
@@ -51,7 +53,10 @@ class OrchestratedFlow:
         )
         found = anyio.run(self._ask, jobs, watch)
         watch.report(Stage.MERGING, 1.0)
-        return _merged(found, watch.cancelled)
+        with watch.clock.at(Work.MERGE):
+            transcript = _merged(found, request.edits, watch.cancelled)
+        found.count(watch.clock)
+        return told(transcript, request.recording, watch, model=found.model)
 
     def rehearse(self, recording: Path) -> None:  # noqa: ARG002  no model here could hear it
         """Ask both endpoints for their health.
@@ -102,7 +107,7 @@ class OrchestratedFlow:
             return await jobs.run(words, speakers, deadline=deadline, watch=watch)
 
 
-def _merged(found: Found, cancelled: IsCancelled) -> Transcript:
+def _merged(found: Found, edits: Edits, cancelled: IsCancelled) -> Transcript:
     parts = [found.parts[index] for index in sorted(found.parts)]
     return assemble(
         join_parts([part.transcription for part in parts]),
@@ -110,6 +115,7 @@ def _merged(found: Found, cancelled: IsCancelled) -> Transcript:
         duration_s=max(part.duration for part in parts),
         warnings=(without_speakers(found.no_speakers),) if found.no_speakers else (),
         cancelled=cancelled,
+        edits=edits,
     )
 
 

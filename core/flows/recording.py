@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.domain.request import Recording
+from core.domain.usage import Work
 from core.domain.watch import Stage, Watch
 from core.media import audio, fetch
 from core.media.job_folder import job_folder
+from core.modelstore.ids import display_name
 from core.settings import Settings
 
 _REHEARSAL_S = 60.0
@@ -23,9 +25,19 @@ class Reader:
 
     settings: Settings
 
+    @property
+    def speech_model(self) -> str:
+        """The name of the worker's speech model."""
+        return display_name(self.settings.model_id)
+
+    @property
+    def speaker_model(self) -> str:
+        """The name of the worker's speaker model."""
+        return display_name(self.settings.diarization_model_id)
+
     def waveform(self, recording: Recording, watch: Watch) -> audio.Waveform:
         """Fetch and decode a recording in one piece; delete its file before any model runs."""
-        with self.file(recording, watch) as path:
+        with self.file(recording, watch) as path, watch.clock.at(Work.DECODE):
             return self.stream(path, recording, watch).read()
 
     @contextlib.contextmanager
@@ -33,23 +45,26 @@ class Reader:
         """Fetch a recording; its file exists as long as the context."""
         with job_folder(self.settings.temp_dir) as folder:
             watch.report(Stage.DOWNLOADING, 0.0)
-            yield fetch.fetch(
-                recording.source, folder, settings=self.settings, cancelled=watch.cancelled
-            )
+            with watch.clock.at(Work.DOWNLOAD):
+                path = fetch.fetch(
+                    recording.source, folder, settings=self.settings, cancelled=watch.cancelled
+                )
+            yield path
 
     def stream(
         self, path: Path, recording: Recording, watch: Watch, *, channel: int | None = None
     ) -> audio.Stream:
         """Open the requested range of a local file: all channels as one, or one of them."""
         watch.report(Stage.DECODING, 0.0)
-        return audio.Stream(
-            path,
-            max_duration_s=self.settings.max_audio_duration,
-            start_s=recording.range.start,
-            end_s=recording.range.end,
-            cancelled=watch.cancelled,
-            channel=channel,
-        )
+        with watch.clock.at(Work.DECODE):
+            return audio.Stream(
+                path,
+                max_duration_s=self.settings.max_audio_duration,
+                start_s=recording.range.start,
+                end_s=recording.range.end,
+                cancelled=watch.cancelled,
+                channel=channel,
+            )
 
     def rehearsal(self, path: Path) -> audio.Waveform:
         """Decode one of our own short recordings."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.domain.request import Channels, Decoding, OnDiarizationError, SingleRequest, SpeakerCount
 from core.domain.timeline import Diarization, Transcript, Transcription
+from core.domain.usage import Work
 from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, WorkerError
 from core.flows.branches import raise_cause
@@ -18,6 +19,7 @@ from core.flows.diarization import diarize
 from core.flows.progress import JobProgress
 from core.flows.recording import Reader
 from core.flows.transcription import transcribe
+from core.flows.usage import told
 from core.media.audio import Waveform
 from core.speakers.diarizer import Diarizer
 from core.speech.transcriber import Transcriber
@@ -36,7 +38,11 @@ class SingleFlow:
         """See `Flow`."""
         decoding = self.transcriber.prepared(request.decoding)
         if request.channels is Channels.SPLIT:
-            return by_channel(self.reader, self.transcriber, request.recording, decoding, watch)
+            return by_channel(
+                self.reader, self.transcriber, request.recording, decoding, watch, request.edits
+            )
+        if request.edits.are_wanted:
+            watch = replace(watch, heard=None)  # the words that are heard are not yet those told
         progress = JobProgress(watch, branches=1 if request.speakers is None else 2)
         waveform = self.reader.waveform(request.recording, progress.together)
         if request.speakers is None:
@@ -49,13 +55,16 @@ class SingleFlow:
             )
             turns, missing = _turns_or_warning(speaking)
             warnings = (*missing, *waveform.warnings)
-        return assemble(
-            words,
-            turns,
-            duration_s=waveform.end,
-            warnings=warnings,
-            cancelled=watch.cancelled,
-        )
+        with watch.clock.at(Work.MERGE):
+            transcript = assemble(
+                words,
+                turns,
+                duration_s=waveform.end,
+                warnings=warnings,
+                cancelled=watch.cancelled,
+                edits=request.edits,
+            )
+        return told(transcript, request.recording, watch, model=self.reader.speech_model)
 
     def rehearse(self, recording: Path) -> None:
         """Run a short recording through both models."""

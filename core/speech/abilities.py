@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from core.domain.request import Decoding, Task
@@ -11,6 +12,8 @@ from core.speech.languages import language_code, languages_of
 
 _UNTRAINED = "turbo"
 """Large-v3-turbo was trained without translations: asked for one, it writes what was said."""
+_NAMED = 3
+"""Key terms that a warning names."""
 
 
 def known(name: str, abilities: Abilities) -> Abilities:
@@ -34,6 +37,20 @@ def checked(decoding: Decoding, abilities: Abilities, model: str) -> Decoding:
     if decoding.keyterms and not abilities.takes_keyterms:
         raise InvalidRequest(
             f"keyterms are not known to {model}: leave them out, or use a worker with a Whisper "
-            "model"
+            "model, or with Parakeet's TDT or RNNT"
         )
     return replace(decoding, language=language_code(decoding.language, abilities.languages, model))
+
+
+def is_writable(term: str, letters: frozenset[str]) -> bool:
+    """Tell whether a term has no character but these, and white space."""
+    return all(letter in letters or letter.isspace() for letter in term)
+
+
+def unwritable(terms: Sequence[str], letters: frozenset[str] | None, model: str) -> Iterator[str]:
+    """Warn of key terms with characters that the model cannot write; `letters` are those it can."""
+    left_out = [term for term in terms if letters and not is_writable(term, letters)]
+    if left_out:
+        named = ", ".join(map(repr, left_out[:_NAMED]))
+        more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+        yield f"keyterms that {model} cannot spell have no effect: {named}{more}"

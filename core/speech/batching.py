@@ -1,7 +1,8 @@
 """The queue in front of one speech model, in whose batches all waiting jobs share.
 
 The jobs take turns. The one whose turn it is fills the next batch with its utterances, longest
-first; the room it leaves goes to the others' utterances of like length and equal decoding. So a job
+first; the room it leaves goes to the others' utterances of like length and equal decoding, but for
+key terms if the engine takes them for each utterance. So a job
 waits for no more than one batch of each job before it, and no batch waits to be filled.
 """
 
@@ -14,7 +15,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.domain.request import Decoding
 from core.domain.watch import IsCancelled
@@ -42,6 +43,8 @@ Decoding padding costs as much as decoding sound.
 """
 
 Decoded = tuple[Utterance, Recognition]
+Mixed = Callable[[Sequence[Samples], Sequence[Decoding]], list[Recognition]]
+"""Recognises utterances whose decodings differ in their key terms alone: one for each."""
 
 
 class Batcher:
@@ -54,15 +57,18 @@ class Batcher:
         *,
         batch_s: float,
         least_s: float = 0.0,
+        recognise_mixed: Mixed | None = None,
     ) -> None:
         """Decode batches of `batch_s` seconds of audio, padding included, with `recognise`.
 
-        An utterance counts as at least `least_s` seconds: the model pads it to that.
+        An utterance counts as at least `least_s` seconds: the model pads it to that. With
+        `recognise_mixed`, utterances share a batch even if their key terms differ.
         """
         self._recognise = recognise
         self._thread = thread
         self._batch_s = batch_s
         self._least_s = least_s
+        self._mixed = recognise_mixed
         self._lock = threading.Lock()
         self._jobs: list[_Job] = []  # the unfinished ones, in the order of their turns
         self._is_running = False
@@ -127,7 +133,7 @@ class Batcher:
             if not waiting:
                 return []
             first, *others = waiting
-            alike = [job.waiting for job in others if job.decoding == first.decoding]
+            alike = [job.waiting for job in others if self._go_together(job, first)]
             batch = _fill(first.waiting, alike, self._batch_s)
             taken = set(batch)
             for job in waiting:
@@ -155,8 +161,7 @@ class Batcher:
     def _attempt(self, batch: list[_Item]) -> list[list[_Item]]:
         """Decode a batch and deliver the results; if that fails, return smaller batches to try."""
         try:
-            samples = [item.utterance.samples for item in batch]
-            recognitions = self._recognise(samples, batch[0].job.decoding)
+            recognitions = self._recognised(batch)
             found = dict(zip(batch, recognitions, strict=True))
         except Exception as error:
             if is_device_fault(error):
@@ -168,6 +173,18 @@ class Batcher:
             return []
         release_memory()
         return smaller
+
+    def _go_together(self, one: _Job, other: _Job) -> bool:
+        if self._mixed is None:
+            return one.decoding == other.decoding
+        return replace(one.decoding, keyterms=()) == replace(other.decoding, keyterms=())
+
+    def _recognised(self, batch: list[_Item]) -> list[Recognition]:
+        samples = [item.utterance.samples for item in batch]
+        decodings = [item.job.decoding for item in batch]
+        if self._mixed is not None:
+            return self._mixed(samples, decodings)
+        return self._recognise(samples, decodings[0])
 
     def _smaller(self, batch: list[_Item], error: Exception) -> list[list[_Item]]:
         """Return the pieces of a failed batch to try; fail the job if there is only one."""

@@ -40,8 +40,14 @@ class Abilities:
     """ISO 639-1 codes; None if it takes any, as a label."""
     translates: bool = False
     """It can write English for what is said in another language."""
+    detects_language: bool = False
+    """It guesses the language of what it hears, if no request says it."""
     takes_keyterms: bool = False
     """It favours the names and terms that a request brings."""
+    mixes_keyterms: bool = False
+    """Utterances of one batch may have different ones: see `MixingEngine`."""
+    letters: frozenset[str] | None = None
+    """The characters that it can write; None if it can write any."""
 
 
 class SpeechEngine(Protocol):
@@ -59,5 +65,18 @@ class SpeechEngine(Protocol):
         Without a language in the decoding, an engine of several languages detects that of each
         array.
         Arrays are float32, shape (samples,), 16 kHz mono, -1..1.
+        """
+        ...
+
+
+class MixingEngine(SpeechEngine, Protocol):
+    """An engine whose `abilities.mixes_keyterms`."""
+
+    def recognise_mixed(
+        self, arrays: Sequence[Samples], decodings: Sequence[Decoding]
+    ) -> list[Recognition]:
+        """Do as `recognise`, with a decoding for each array; they differ in their key terms alone.
+
+        The terms of one array have no effect on another.
         """
         ...

@@ -32,9 +32,10 @@ from core.engine.nemo_log import silence_nemo
 from core.errors import ModelNotFound
 from core.media.audio import SAMPLE_RATE, Samples
 from core.settings import CudaGraphs, SpeechPrecision
-from core.speech import nemo_archive
+from core.speech import keyterms, nemo_archive
 from core.speech.engine import Abilities, Recognition
 from core.speech.spelling import Token, recognition
+from core.speech.terms_heard import with_terms
 
 MIN_SAMPLES = SAMPLE_RATE
 """NeMo pads shorter arrays itself, on both sides."""
@@ -64,7 +65,6 @@ class ParakeetModel:
     """
 
     window_s = 0.0
-    abilities = Abilities()
 
     def __init__(
         self,
@@ -88,25 +88,40 @@ class ParakeetModel:
             * self._model.encoder.subsampling_factor
         )
         _set_decoding(self._model, cuda_graphs)
+        self._terms = keyterms.of(self._model)
+        self.abilities = Abilities()
+        if self._terms:
+            self.abilities = Abilities(
+                takes_keyterms=True, mixes_keyterms=True, letters=self._terms.letters
+            )
         self._probe()
 
-    def recognise(
-        self,
-        arrays: Sequence[Samples],
-        decoding: Decoding,  # noqa: ARG002  the language is a label
+    def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
+        """See `core.speech.engine.SpeechEngine`; the language is a label."""
+        return self.recognise_mixed(arrays, [decoding] * len(arrays))
+
+    def recognise_mixed(
+        self, arrays: Sequence[Samples], decodings: Sequence[Decoding]
     ) -> list[Recognition]:
-        """See `core.speech.engine.SpeechEngine`."""
+        """See `core.speech.engine.MixingEngine`."""
         padded = [np.pad(samples, (0, max(0, MIN_SAMPLES - len(samples)))) for samples in arrays]
-        hypotheses = self._transcribe(padded)
-        return [
-            recognition(
-                hypothesis.text,
-                self._tokens(hypothesis),
-                frame_s=self._frame_s,
-                duration_s=len(samples) / SAMPLE_RATE,
-            )
-            for hypothesis, samples in zip(hypotheses, arrays, strict=True)
-        ]
+        if self._terms is None:
+            return list(map(self._recognition, self._transcribe(padded), arrays))
+        terms = [decoding.keyterms for decoding in decodings]
+        hypotheses, favoured = self._terms.both(lambda: self._transcribe(padded), terms)
+        found = list(map(self._recognition, hypotheses, arrays))
+        for index, hypothesis in favoured.items():
+            with_them = self._recognition(hypothesis, arrays[index])
+            found[index] = with_terms(found[index], with_them, terms[index])
+        return found
+
+    def _recognition(self, hypothesis: Any, samples: Samples) -> Recognition:
+        return recognition(
+            hypothesis.text,
+            self._tokens(hypothesis),
+            frame_s=self._frame_s,
+            duration_s=len(samples) / SAMPLE_RATE,
+        )
 
     def _transcribe(self, arrays: list[Samples]) -> Any:
         try:

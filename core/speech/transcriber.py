@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from core.domain.watch import Heard, IsCancelled, Progress
 from core.engine.accelerator import ModelThread
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import OVERLAP_S, Utterance
-from core.speech.abilities import checked, known
-from core.speech.batching import Batcher, Decoded
-from core.speech.engine import Recognition, SpeechEngine
+from core.speech.abilities import checked, known, unwritable
+from core.speech.batching import Batcher, Decoded, Mixed
+from core.speech.engine import Guess, MixingEngine, Recognition, SpeechEngine
+from core.speech.text_language import text_language
 from core.speech.vote import LanguageVote
 from core.transcript.seams import JoinedSoFar, UtteranceWords, join_words
 
@@ -102,7 +103,14 @@ class BatchTranscriber:
         self._batch_s = batch_s
         self._abilities = known(name, engine.abilities)
         self._window_s = WINDOW_BATCHES * batch_s
-        self._batcher = Batcher(engine.recognise, thread, batch_s=batch_s, least_s=engine.window_s)
+        self._text_language = text_language(self._abilities)
+        self._batcher = Batcher(
+            engine.recognise,
+            thread,
+            batch_s=batch_s,
+            least_s=engine.window_s,
+            recognise_mixed=_mixed(engine),
+        )
 
     def prepared(self, decoding: Decoding) -> Decoding:
         """See `Transcriber`."""
@@ -128,15 +136,26 @@ class BatchTranscriber:
         counted = _Counted(progress, duration_s)
         for window in self._windows(utterances, heard):
             decoded = self._decode(window, decoding, vote, counted, cancelled)
-            found = [_in_the_recording(*one) for one in decoded]
-            words += found
+            heard_words = [_in_the_recording(*one) for one in decoded]
+            words += heard_words
             missed += [one.span for one, recognition in decoded if _is_missed(one, recognition)]
             if listener:
-                listener.add(found)
+                listener.add(heard_words)
         if listener:
             listener.end()
         progress(1.0)
-        return _joined(words, missed, decoding.language or vote.leader)
+        warnings = unwritable(decoding.keyterms, self._abilities.letters, self._name)
+        found = _joined(words, missed, decoding.language, warnings)
+        return found if decoding.language else self._with_language(found, vote)
+
+    def _with_language(self, found: Transcription, vote: LanguageVote) -> Transcription:
+        """Tell the language that the model heard, or else that its text is in."""
+        guess = None if vote.leader is None else Guess(vote.leader, vote.confidence or 0.0)
+        if guess is None and self._text_language is not None:
+            guess = self._text_language.guess(word.text for word in found.words)
+        if guess is None:
+            return found
+        return replace(found, language=guess.language, language_confidence=guess.probability)
 
     def _decode(
         self,
@@ -170,6 +189,10 @@ class BatchTranscriber:
         if heard is None:
             return _windows(utterances, self._window_s)
         return _windows(utterances, self._batch_s, first_s=FIRST_WINDOW_S)
+
+
+def _mixed(engine: SpeechEngine) -> Mixed | None:
+    return cast(MixingEngine, engine).recognise_mixed if engine.abilities.mixes_keyterms else None
 
 
 class _Listener:
@@ -256,12 +279,15 @@ def _start(piece: UtteranceWords) -> float:
 
 
 def _joined(
-    words: Iterable[UtteranceWords], missed: Sequence[Span], language: str | None
+    words: Iterable[UtteranceWords],
+    missed: Sequence[Span],
+    language: str | None,
+    warnings: Iterable[str],
 ) -> Transcription:
     in_order = sorted(words, key=_start)
     joined, characters = join_words(in_order)
-    warnings = tuple(_warnings([one.span for one in in_order], frozenset(missed)))
-    return Transcription(joined, characters, language, warnings)
+    unheard = _warnings([one.span for one in in_order], frozenset(missed))
+    return Transcription(joined, characters, language, (*warnings, *unheard))
 
 
 def _warnings(spans: Iterable[Span], missed: frozenset[Span]) -> Iterator[str]:

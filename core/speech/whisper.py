@@ -59,6 +59,7 @@ class WhisperModel:
         self.abilities = Abilities(
             languages=self._network.languages,
             translates=self._network.is_multilingual,
+            detects_language=True,
             takes_keyterms=True,
         )
         self._hear([np.full(2 * SAMPLE_RATE, 1e-3, np.float32)], Decoding())

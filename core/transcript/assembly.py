@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from core.domain.request import Edits
 from core.domain.rounding import confidence, seconds
 from core.domain.timeline import Character, Diarization, Transcript, Transcription, Turn, Word
 from core.domain.watch import IsCancelled
 from core.errors import Cancelled
 from core.transcript.channels import mark_overlaps, segments_by_speaker
+from core.transcript.edits import edit_warnings, edited, respelled
 from core.transcript.labelling import label_words
+from core.transcript.paragraphs import split_paragraphs
 from core.transcript.segments import split_segments
+
+_NO_EDITS = Edits()
 
 
 def assemble(
@@ -25,8 +30,9 @@ def assemble(
     duration_s: float,
     warnings: tuple[str, ...] = (),
     cancelled: IsCancelled = lambda: False,
+    edits: Edits = _NO_EDITS,
 ) -> Transcript:
-    """Build the transcript from the models' answers.
+    """Build the transcript from the models' answers, and make the edits in it.
 
     Without a diarization it names no speaker, unless channels are speakers.
 
@@ -45,12 +51,21 @@ def assemble(
         words = label_words(words, diarization, cancelled=cancelled)
         warnings = (*warnings, *diarization.warnings)
         num_speakers = diarization.num_speakers
+    characters = tuple(map(_shown_character, transcription.characters))
+    if edits.are_wanted:
+        heard, language = words, transcription.language
+        words = edited(heard, edits, language, apart=transcription.is_split)
+        characters = respelled(characters, heard, words)
+        warnings = (*warnings, *edit_warnings(edits, language))
+    segments = segments_by_speaker(words) if transcription.is_split else split_segments(words)
     return Transcript(
         duration=seconds(duration_s),
         words=words,
-        segments=segments_by_speaker(words) if transcription.is_split else split_segments(words),
-        characters=tuple(map(_shown_character, transcription.characters)),
+        segments=segments,
+        paragraphs=split_paragraphs(segments),
+        characters=characters,
         language=transcription.language,
+        language_confidence=confidence(transcription.language_confidence),
         diarized=transcription.is_split or diarization is not None,
         num_speakers=num_speakers,
         warnings=tuple(dict.fromkeys(warnings)),

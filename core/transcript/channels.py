@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Protocol, TypeVar
 
 from core.domain.timeline import Character, Segment, Span, Transcription, Word
+from core.transcript.language import language_of
 from core.transcript.segments import split_segments
 
 _LOUDER = 2.0
@@ -64,10 +65,12 @@ def joined(heard: dict[int, Transcription], loudness: Loudness) -> Transcription
     said = [
         _said(channel, one, _overheard(channel, words, loudness)) for channel, one in heard.items()
     ]
+    language, sure = language_of(said)
     return Transcription(
         words=_in_order(word for one in said for word in one.words),
         characters=_in_order(character for one in said for character in one.characters),
-        language=next((one.language for one in said if one.words), None),
+        language=language,
+        language_confidence=sure,
         warnings=tuple(warning for one in said for warning in one.warnings),
         is_split=True,
     )
@@ -80,6 +83,7 @@ def _said(channel: int, heard: Transcription, overheard: Sequence[Word]) -> Tran
         words=tuple(replace(word, speaker=speaker) for word in heard.words if word not in strange),
         characters=tuple(one for one in heard.characters if not _during(one, overheard)),
         language=heard.language,
+        language_confidence=heard.language_confidence,
         warnings=tuple(f"{speaker}: {warning}" for warning in heard.warnings),
     )
 

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from core.domain.request import Part
 from core.domain.timeline import Character, Span, Transcription, Word
+from core.transcript.language import language_of
 
 _Utterance = TypeVar("_Utterance")
 
@@ -93,8 +94,9 @@ def join_parts(parts: Sequence[Transcription]) -> Transcription:
     both hear, so this happens only if two workers differ about a word's time.
     """
     joined = reduce(_joined, parts)
-    language = next((part.language for part in parts if part.language), None)
-    return replace(joined, language=language, warnings=tuple(dict.fromkeys(joined.warnings)))
+    language, sure = language_of(parts)
+    joined = replace(joined, language=language, language_confidence=sure)
+    return replace(joined, warnings=tuple(dict.fromkeys(joined.warnings)))
 
 
 def _joined(left: Transcription, right: Transcription) -> Transcription:

@@ -12,10 +12,12 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
+from core.domain.usage import Usage
 from core.errors import EndpointRefused
 from core.wire.compact import Compact, is_compact
 from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
 from core.wire.openai import UNKNOWN_LANGUAGE
+from core.wire.usage import UsageField
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Confidence = Annotated[float, Field(allow_inf_nan=False)]
@@ -67,6 +69,7 @@ class _Turns(_Answer):
     warnings: _Warnings = ()
     segments: _SomeTurns
     exclusive_segments: _SomeTurns
+    usage: UsageField | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class TranscriptionAnswer:
     """Its warnings are those about the recording, then those about the words."""
     duration: float
     """Seconds from the start of the file to the end of what was decoded."""
+    usage: Usage | None = None
+    """None from a worker of a version that does not tell."""
 
 
 _Kind = TypeVar("_Kind", bound=BaseModel)
@@ -89,7 +94,7 @@ def read_transcription(output: object, *, language: str | None) -> Transcription
     """
     if is_compact(output):
         compact = _read(Compact, output, "transcription")
-        return TranscriptionAnswer(compact.transcription, compact.duration)
+        return TranscriptionAnswer(compact.transcription, compact.duration, _usage(compact.usage))
     return _of_verbose_json(_read(_VerboseJson, output, "transcription"), language)
 
 
@@ -114,7 +119,12 @@ def read_diarization(output: object) -> Diarization:
         exclusive_turns=_turns(answer.exclusive_segments),
         warnings=answer.warnings,
         duration=answer.duration,
+        usage=_usage(answer.usage),
     )
+
+
+def _usage(told: UsageField | None) -> Usage | None:
+    return None if told is None else told.usage
 
 
 def _turns(segments: tuple[_Turn, ...]) -> tuple[Turn, ...]:

@@ -17,6 +17,7 @@ from core.domain.timeline import Character, Transcript, Transcription, Word
 from core.wire.fields import Answer
 from core.wire.form import WorkerFormat
 from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
+from core.wire.usage import UsageField
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Confidence = Annotated[float, Field(allow_inf_nan=False)]
@@ -36,6 +37,7 @@ def write(transcript: Transcript, *, characters: bool) -> Answer:
         "success": True,
         "format": WorkerFormat.COMPACT,
         "language": transcript.language,
+        "language_confidence": transcript.language_confidence,
         "duration": seconds(transcript.duration),
         "warnings": list(transcript.warnings),
         "words": [_row(word) for word in transcript.words],
@@ -62,6 +64,7 @@ class Compact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     language: str | None
+    language_confidence: _Confidence | None = None
     duration: _Seconds
     warnings: Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS, fail_fast=True)] = ()
     words: Annotated[
@@ -71,6 +74,7 @@ class Compact(BaseModel):
         tuple[_Character, ...], Field(max_length=MAX_ANSWERED_CHARACTERS, fail_fast=True)
     ] = ()
     is_split: bool = False
+    usage: UsageField | None = None
 
     @property
     def transcription(self) -> Transcription:
@@ -79,6 +83,7 @@ class Compact(BaseModel):
             words=tuple(Word(*one) for one in self.words),
             characters=tuple(Character(*one) for one in self.characters),
             language=self.language,
+            language_confidence=self.language_confidence,
             warnings=self.warnings,
             is_split=self.is_split,
         )

@@ -49,6 +49,8 @@ def _flat(value: Any) -> Iterator[tuple[str, object]]:
 
 
 def _default(one: Field[Any]) -> object:
+    if one.default_factory is not MISSING:
+        return one.default_factory()
     return None if one.default is MISSING else one.default
 
 

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from core.wire import spellings
-from core.wire.limits import MAX_FIELDS, MAX_KEYTERMS, MAX_SPEAKERS, MAX_TURNS
+from core.wire.limits import MAX_FIELDS, MAX_KEYTERMS, MAX_REPLACEMENTS, MAX_SPEAKERS, MAX_TURNS
 
 Fields = dict[Any, Any]
 Text = Annotated[str, BeforeValidator(spellings.whole_text)]
@@ -115,6 +115,47 @@ KeyTerms = Annotated[
     ],
     Field(strict=False, fail_fast=True),
     BeforeValidator(_few_terms),
+]
+
+
+_MOST_WORDS = 10
+_MOST_CHARACTERS = 200
+"""Words and characters of one phrase to replace."""
+
+
+def _few_replacements(texts: object) -> object:
+    if isinstance(texts, dict) and len(texts) > MAX_REPLACEMENTS:
+        raise ValueError(
+            f"object has {len(texts)} phrases and at most {MAX_REPLACEMENTS} are taken"
+        )
+    return texts
+
+
+def _by_phrase(texts: dict[str, str]) -> dict[str, str]:
+    """Refuse phrases that are empty, too long, or the same but for their case."""
+    seen: set[str] = set()
+    for phrase in texts:
+        words = phrase.casefold().split()
+        if not words:
+            raise ValueError("a phrase is empty")
+        if len(phrase) > _MOST_CHARACTERS or len(words) > _MOST_WORDS:
+            raise ValueError(
+                f"a phrase has {len(phrase)} characters and {len(words)} words; at most "
+                f"{_MOST_CHARACTERS} and {_MOST_WORDS} are taken"
+            )
+        if " ".join(words) in seen:
+            raise ValueError("two phrases are the same but for their case")
+        seen.add(" ".join(words))
+    return texts
+
+
+_Written = Annotated[
+    str, StringConstraints(strip_whitespace=True), BeforeValidator(spellings.whole_text)
+]
+Replacements = Annotated[
+    dict[_Written, Annotated[_Written, Field(max_length=_MOST_CHARACTERS)]],
+    BeforeValidator(_few_replacements),
+    AfterValidator(_by_phrase),
 ]
 
 

@@ -24,6 +24,7 @@ from core.domain.request import (
     Decoding,
     Destination,
     DiarizationRequest,
+    Edits,
     LocalFile,
     OnDiarizationError,
     OrchestratedRequest,
@@ -48,6 +49,7 @@ from core.wire.input_fields import (
     KeyTerms,
     Name,
     Part,
+    Replacements,
     Seconds,
     Strict,
     Text,
@@ -160,6 +162,8 @@ class _WordsInput(AudioInput):
         default=False, validation_alias=AliasChoices("timestamps", "timestamp")
     )
     channels: Annotated[Channels, CHOICE] = Field(default=Channels.MIX, strict=False)
+    replace: Replacements = Field(default={})
+    remove_fillers: Boolean = False
 
     @classmethod
     def as_meant(cls, given: Fields) -> Fields:
@@ -183,6 +187,11 @@ class _WordsInput(AudioInput):
     def decoding(self) -> Decoding:
         """How to turn speech into text."""
         return Decoding(self.language, self.task, self.keyterms)
+
+    @property
+    def edits(self) -> Edits:
+        """What to change in the words."""
+        return Edits(self.replace, self.remove_fillers)
 
     @property
     def form(self) -> Form:
@@ -241,6 +250,7 @@ class SingleInput(_WordsInput, _SpeakersInput):
             "speakers": self.speakers if self.diarize and not self.is_split else None,
             "on_diarization_error": self.on_diarization_error,
             "channels": self.channels,
+            "edits": self.edits,
         }
 
 
@@ -312,6 +322,7 @@ class TranscriptionInput(_WordsInput):
             part=part,
             turns=self.turns,
             channels=self.channels,
+            edits=self.edits,
         )
 
     @property

@@ -16,6 +16,8 @@ MAX_SPEAKERS = 100
 """The most different speakers of one recording."""
 MAX_KEYTERMS = 100
 """The most key terms in a request."""
+MAX_REPLACEMENTS = 200
+"""The most phrases to replace in a request."""
 MAX_ANSWERED = 1_000_000
 """The most words, or turns, in an endpoint's answer."""
 MAX_ANSWERED_CHARACTERS = 10_000_000

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from core.domain.rounding import confidence, seconds
-from core.domain.timeline import Segment, Transcript, Word
+from core.domain.timeline import Paragraph, Segment, Transcript, Word
+from core.wire import usage
 from core.wire.fields import Answer
 
 UNKNOWN_SPEAKER = "unknown"
@@ -23,7 +24,8 @@ UNKNOWN_LANGUAGE = "und"
 def verbose_json(transcript: Transcript) -> Answer:
     """Return OpenAI's `TranscriptionVerbose`.
 
-    Segments also name their speaker, and words their speaker, confidence and overlap.
+    Segments also name their speaker, and words their speaker, confidence and overlap. Paragraphs
+    are ours.
     """
     return {
         "language": transcript.language or UNKNOWN_LANGUAGE,
@@ -32,8 +34,20 @@ def verbose_json(transcript: Transcript) -> Answer:
             for index, segment in enumerate(transcript.segments)
         ],
         "words": [_verbose_word(word, transcript.diarized) for word in transcript.words],
+        "paragraphs": [_paragraph(one, transcript.diarized) for one in transcript.paragraphs],
         "usage": _usage(transcript),
     }
+
+
+def _paragraph(paragraph: Paragraph, diarized: bool) -> Answer:
+    count = len(paragraph.segments)
+    answer: Answer = {
+        "start": seconds(paragraph.start),
+        "end": seconds(paragraph.end),
+        "text": paragraph.text,
+        "segments": list(range(paragraph.first, paragraph.first + count)),
+    }
+    return answer | ({"speaker": paragraph.speaker} if diarized else {})
 
 
 def _verbose_segment(index: int, segment: Segment, diarized: bool) -> Answer:
@@ -107,4 +121,6 @@ def _diarized_segment(number: int, segment: Segment) -> Answer:
 
 
 def _usage(transcript: Transcript) -> Answer:
-    return {"type": "duration", "seconds": seconds(transcript.duration)}
+    if transcript.usage is None:
+        return {"type": "duration", "seconds": seconds(transcript.duration)}
+    return usage.openai(transcript.usage)

@@ -40,7 +40,7 @@ def _explain(
             return f"{name}: unknown field; other roles have it, this one does not"
         known = (nested[outer[0]] if outer else kind).model_fields
         return f"{'.'.join([*outer, name])}: {_unknown(name, list(known))}"
-    where = ".".join(str(part) for part in detail["loc"])
+    where = ".".join(str(part)[:60] for part in detail["loc"])
     reason = detail["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
     return f"{where}: {reason[:1].lower()}{reason[1:]}" if where else reason
 

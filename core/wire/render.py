@@ -12,11 +12,14 @@ from core import __version__
 from core.domain.rounding import seconds
 from core.domain.stored import Stored
 from core.domain.timeline import Diarization, Segment, Transcript, Turn
-from core.wire import compact, html, openai, subtitles
+from core.wire import compact, html, openai, subtitles, usage
 from core.wire.fields import Answer, one_line
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
 
-_IN_A_RECEIPT = ("success", "version", "language", "duration", "warnings", "num_speakers")
+_IN_A_RECEIPT = (
+    *("success", "version", "language", "language_confidence", "duration", "warnings"),
+    *("num_speakers", "usage"),
+)
 
 
 def render(result: Transcript | Diarization, form: Form) -> Answer:
@@ -27,7 +30,10 @@ def render(result: Transcript | Diarization, form: Form) -> Answer:
         answer = compact.write(result, characters=form.timestamps)
     else:
         answer = _of_words(result, form)
-    return answer | {"version": __version__}
+    answer |= {"version": __version__}
+    if result.usage is not None:
+        answer.setdefault("usage", usage.own(result.usage))
+    return answer
 
 
 def receipt(answer: Answer, stored: Stored) -> Answer:
@@ -41,6 +47,7 @@ def _of_words(transcript: Transcript, form: Form) -> Answer:
         "success": True,
         "text": transcript.text,
         "language": transcript.language,
+        "language_confidence": transcript.language_confidence,
         "duration": seconds(transcript.duration),
         "warnings": list(transcript.warnings),
     }

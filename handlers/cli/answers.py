@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.domain.rounding import confidence, seconds
 from core.domain.timeline import Transcript, Turn, Word
 from core.errors import EndpointRefused
+from core.transcript.paragraphs import split_paragraphs
 from core.transcript.segments import split_segments
 from core.wire.limits import MAX_ANSWERED, MAX_WARNINGS
 from core.wire.openai import UNKNOWN_LANGUAGE
@@ -40,6 +41,7 @@ class _Word(_Answer):
 
 class _VerboseJson(_Answer):
     language: str | None = None
+    language_confidence: _Share = None
     duration: _Seconds
     num_speakers: int | None = None
     warnings: Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS)] = ()
@@ -58,11 +60,14 @@ def read(answer: object, *, name: str) -> Transcript:
             f"the answer of {name} has no words with times; it must answer verbose_json"
         ) from None
     words = tuple(map(_word, said.words))
+    segments = split_segments(words)
     return Transcript(
         duration=seconds(said.duration),
         words=words,
-        segments=split_segments(words),
+        segments=segments,
+        paragraphs=split_paragraphs(segments),
         language=None if said.language == UNKNOWN_LANGUAGE else said.language,
+        language_confidence=confidence(said.language_confidence),
         diarized=said.num_speakers is not None or any(word.speaker for word in words),
         num_speakers=said.num_speakers or len({word.speaker for word in words} - {None}),
         warnings=said.warnings,

@@ -11,9 +11,9 @@ import sys
 
 from core.errors import WorkerError
 from core.settings import Settings
+from handlers import logs
 from handlers.openai.serving import listen, serve
 from handlers.openai.settings import ServerSettings
-from handlers.redaction import redacting
 
 log = logging.getLogger("parakeet.server")
 
@@ -21,12 +21,11 @@ log = logging.getLogger("parakeet.server")
 def main() -> None:
     """Serve until SIGTERM; a wrong setting ends in one line and exit code 1."""
     arguments = _parse()
-    handler = redacting("%(levelname)-7s| %(name)s | %(message)s")
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for library in ("httpx2", "stamina", "python_multipart"):
-        logging.getLogger(library).setLevel(logging.ERROR)
     try:
         settings, server = Settings.from_environment(), ServerSettings.from_environment()
+        logs.configure(settings.log_format)
+        for library in ("httpx2", "stamina", "python_multipart"):
+            logging.getLogger(library).setLevel(logging.ERROR)
         server.check_host(arguments.host)
         port = server.port if arguments.port is None else arguments.port
         listening = listen(arguments.host, port)

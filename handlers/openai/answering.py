@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 
 from core.domain.timeline import Transcript
+from core.wire import usage
 from core.wire.fields import Answer
 from core.wire.render import render
 from handlers.openai.asking import Question
@@ -37,6 +38,8 @@ def answer(transcript: Transcript, question: Question) -> Body:
         told = {"X-Warnings": _header("; ".join(warnings))} if warnings else {}
         text = str(rendered[name]).encode("utf-8", "replace")
         return Body(text, f"{media_type}; charset=utf-8", told)
+    if name == "json" and transcript.usage is not None:
+        rendered["usage"] = usage.openai(transcript.usage)
     for left_out in question.left_out if name == "verbose_json" else ():
         rendered.pop(left_out, None)
     return Body(as_json(rendered))

@@ -26,7 +26,7 @@ _OPENAI = (
 _WITH_SPEAKERS = (TranscriptFormat.DIARIZED_JSON, TranscriptFormat.HTML)
 """The formats that are about speakers."""
 _SOURCES = ("audio", "audio_url", "audio_base64")
-_NESTED = ("diarization_segments", "part")
+_NESTED = ("diarization_segments", "part", "replace")
 """Fields that hold JSON."""
 _MOST_HINTS = 100
 _LONGEST_HINT = 200
@@ -124,7 +124,8 @@ def _left_out(granularities: list[str]) -> frozenset[str]:
             f"timestamp_granularities: {min(unknown)[:40]!r} is neither word nor segment"
         )
     wanted = {_GRANULARITIES[name] for name in asked or _GRANULARITIES}
-    return frozenset(_GRANULARITIES.values()) - wanted
+    left_out = frozenset(_GRANULARITIES.values()) - wanted
+    return left_out | {"paragraphs"} if "segments" in left_out else left_out
 
 
 def _boolean(name: str, value: str | None) -> bool:

@@ -152,7 +152,8 @@ async def _error(exchange: Exchange, endpoint: Endpoint) -> WorkerError | Refusa
     try:
         await endpoint(exchange)
     except (WorkerError, Refusal) as error:
-        log.warning("%s | %s", exchange.id, error.code)
+        extra = {"job": exchange.id, "code": error.code}
+        log.warning("%s | %s", exchange.id, error.code, extra=extra)
         return error
     except asyncio.CancelledError:
         log.warning("%s | the server ends", exchange.id)
@@ -161,6 +162,8 @@ async def _error(exchange: Exchange, endpoint: Endpoint) -> WorkerError | Refusa
         raise
     except Exception as error:
         # A traceback can contain paths and texts.
-        log.error("%s | %s", exchange.id, where(error))  # noqa: TRY400
-        return internal_error(error)
+        told = internal_error(error)
+        extra = {"job": exchange.id, "code": told.code}
+        log.error("%s | %s", exchange.id, where(error), extra=extra)  # noqa: TRY400
+        return told
     return None

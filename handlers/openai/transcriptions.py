@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from core.domain.watch import Heard
 from core.errors import InvalidRequest, WorkerError
 from core.media.job_folder import job_folder
 from core.settings import Settings
+from handlers import logs
 from handlers.faults import internal_error
 from handlers.openai import asking, errors
 from handlers.openai.answering import answer
@@ -33,6 +35,8 @@ KEEP_ALIVE_S = 15.0
 _SSE = "text/event-stream; charset=utf-8"
 _KEEP_ALIVE = b": still working\n\n"
 _Words = asyncio.Queue[tuple[Word, ...] | None]
+
+log = logging.getLogger("parakeet.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +148,5 @@ class _Task:
             transcript = await self.worker.run(self.question.request, heard)
             recording = self.question.request.recording
             self.owner.metrics.done(recording, transcript, time.monotonic() - began)
+            logs.done(log, self.exchange.id, transcript.usage)
             return transcript

@@ -24,12 +24,14 @@ def answered(work: Callable[[], Answer], job_id: object, failures: Failures = "e
     except Cancelled as error:
         return failure(error, failures)
     except WorkerError as error:
-        log.warning("%s | %s", job_id, error.code)
+        log.warning("%s | %s", job_id, error.code, extra={"job": job_id, "code": error.code})
         return failure(error, failures)
     except Exception as error:
         # A traceback can contain paths and texts.
-        log.error("%s | %s", job_id, where(error))  # noqa: TRY400
-        return failure(internal_error(error), failures)
+        told = internal_error(error)
+        extra = {"job": job_id, "code": told.code}
+        log.error("%s | %s", job_id, where(error), extra=extra)  # noqa: TRY400
+        return failure(told, failures)
 
 
 def failure(error: WorkerError, failures: Failures = "error") -> Answer:

@@ -26,12 +26,12 @@ from core.domain.watch import Watch
 from core.errors import OutputTooLarge, WorkerError
 from core.flows.flow import Flow
 from core.media.delivery import Delivery
-from core.settings import MAX_CONCURRENCY, Settings
+from core.settings import MAX_CONCURRENCY, LogFormat, Settings
 from core.wire.fields import Answer
 from core.wire.form import Form
 from core.wire.limits import MAX_RUN_BYTES, MAX_RUNSYNC_BYTES
 from core.wire.render import receipt, render
-from handlers.redaction import redacting
+from handlers import logs
 from handlers.runpod.failures import answered
 from handlers.runpod.jobs import take_empty_inputs
 from handlers.runpod.progress import progress
@@ -78,9 +78,9 @@ def start(load: Callable[[Settings], Flow[_Request]], parse: Parse[_Request]) ->
     # Process 1 of a container has no default action for signals: until the SDK listens for it, this
     # one would be lost.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
-    configure_logging()
     try:
         settings = Settings.from_environment()
+        configure_logging(settings.log_format)
         flow = load(settings)
     except WorkerError as error:
         sys.exit(f"{error.code}: {error}")
@@ -106,11 +106,10 @@ def serve(flow: Flow[_Request], parse: Parse[_Request], settings: Settings) -> N
     )
 
 
-def configure_logging() -> None:
+def configure_logging(log_format: LogFormat = "text") -> None:
     """Log at INFO to stderr, for the SDK too: its own default, DEBUG, prints transcripts."""
     os.environ.setdefault("RUNPOD_LOG_LEVEL", "INFO")
-    handler = redacting("%(levelname)-7s| %(name)s | %(message)s")
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logs.configure(log_format)
     # These log every request and every retry; core.remote logs what matters.
     for library in ("httpx2", "stamina"):
         logging.getLogger(library).setLevel(logging.ERROR)
@@ -147,13 +146,17 @@ def _answer(
     flow: Flow[_Request], parse: Parse[_Request], settings: Settings, job: Job, watch: Watch
 ) -> Answer:
     asked = parse(job.get("input"))
-    if asked.destination is None:
-        return _sendable(render(flow.run(asked.request, watch), asked.form), job)
-    delivery = Delivery(asked.destination, settings)
-    delivery.look(watch.cancelled)
-    answer = render(flow.run(asked.request, watch), asked.form)
-    stored = delivery.put(_as_json(answer).encode("utf-8", "replace"), watch.cancelled)
-    return _sendable(receipt(answer, stored), job)
+    delivery = Delivery(asked.destination, settings) if asked.destination else None
+    if delivery is not None:
+        delivery.look(watch.cancelled)
+    result = flow.run(asked.request, watch)
+    answer = render(result, asked.form)
+    if delivery is not None:
+        stored = delivery.put(_as_json(answer).encode("utf-8", "replace"), watch.cancelled)
+        answer = receipt(answer, stored)
+    answer = _sendable(answer, job)
+    logs.done(log, job.get("id"), result.usage)
+    return answer
 
 
 async def _result(running: asyncio.Future[Answer], cancelled: threading.Event) -> Answer:

@@ -21,9 +21,11 @@ from core import errors
 from core.domain.codes import SECOND_CODES, is_retryable
 from core.domain.stored import Stored
 from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
+from core.domain.usage import Usage
 from core.domain.watch import Stage
 from core.errors import InvalidRequest, WorkerError
 from core.transcript.labelling import label_words
+from core.transcript.paragraphs import split_paragraphs
 from core.transcript.segments import split_segments
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
 from core.wire.input_fields import Part, TurnField
@@ -64,15 +66,33 @@ WORDS = (
 )
 
 
+SPEECH_MODEL = "nvidia/parakeet-tdt-0.6b-v2"
+
+
+def _usage(model: str, **spent_s: float) -> Usage:
+    fetched = {"download": 0.214, "decode": 0.051, "speech": 0.0, "speakers": 0.0, "merge": 0.0}
+    return Usage(3.2, model, fetched | spent_s)
+
+
+TURNS = replace(
+    DIALOGUE,
+    duration=3.2,
+    usage=_usage("pyannote/speaker-diarization-community-1", speakers=0.242),
+)
+
+
 def _spoken(words: tuple[Word, ...]) -> Transcript:
     said = label_words(words, DIALOGUE)
+    segments = split_segments(said)
     return Transcript(
         3.2,
         said,
-        split_segments(said),
+        segments,
+        paragraphs=split_paragraphs(segments),
         language="en",
         diarized=True,
         num_speakers=DIALOGUE.num_speakers,
+        usage=_usage(SPEECH_MODEL, speech=0.187, speakers=0.242, merge=0.001),
     )
 
 
@@ -80,7 +100,9 @@ def _plain() -> Transcript:
     letters = tuple(
         Character(1.28 + 0.08 * i, 1.36 + 0.08 * i, letter) for i, letter in enumerate("Yes.")
     )
-    return Transcript(3.2, WORDS[3:4], split_segments(WORDS[3:4]), letters, language="en")
+    usage = _usage(SPEECH_MODEL, speech=0.187, merge=0.001)
+    words = WORDS[3:4]
+    return Transcript(3.2, words, split_segments(words), letters, language="en", usage=usage)
 
 
 STORED = Stored(
@@ -111,9 +133,9 @@ ANSWERS: dict[str, dict[str, object]] = {
     "srt": render(_spoken(WORDS), Form(TranscriptFormat.SRT, timestamps=False)),
     "vtt": render(_spoken(WORDS), Form(TranscriptFormat.VTT, timestamps=False)),
     "html": _abridged(render(_spoken(WORDS), Form(TranscriptFormat.HTML))),
-    "diarization": render(replace(DIALOGUE, duration=3.2), Form(DiarizationFormat.JSON)),
+    "diarization": render(TURNS, Form(DiarizationFormat.JSON)),
     "receipt": receipt(render(_spoken(WORDS), Form(TranscriptFormat.SRT)), STORED),
-    "rttm": render(replace(DIALOGUE, duration=3.2), Form(DiarizationFormat.RTTM)),
+    "rttm": render(TURNS, Form(DiarizationFormat.RTTM)),
 }
 
 

@@ -53,6 +53,7 @@ ROLES: dict[str, type[AudioInput]] = {
 CHECKED = {
     ("sh", ""),  # tests/docs/test_commands.py
     ("json", "printed"),  # tests/docs/test_commands.py
+    ("json", "log"),  # tests/handlers/test_logs.py
     ("json", "request"),
     ("json", "body"),
     ("env", "role"),

@@ -137,6 +137,7 @@ def test_an_answer_of_any_size_can_be_put_elsewhere(
         "success": True,
         "version": __version__,
         "language": None,
+        "language_confidence": None,
         "duration": 1.0,
         "warnings": [],
         "stored": {

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.untimed import untimed
 from core.domain.request import Decoding, SpeakerCount
 from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
 from core.domain.watch import Watch
@@ -217,7 +218,7 @@ def both(settings: Settings) -> Iterator[Callable[..., tuple[str, str]]]:
 
 def _outcome(flow: Any, job_input: object) -> str:
     try:
-        return json.dumps(ask(flow, job_input, Watch()), allow_nan=False)
+        return json.dumps(untimed(ask(flow, job_input, Watch())), allow_nan=False)
     except WorkerError as error:
         return f"{error.code}: {error}, {error.retryable}, {error.refresh_worker}"
 
@@ -243,6 +244,9 @@ def test_the_answer_is_the_single_workers(
         {"num_speakers": 3, "language": "de"},
         {"min_speakers": 1, "max_speakers": 4, "audio_format": "wav"},
         {"language": "und", "diarize": None},
+        {"language": "en", "replace": {"mayer": "Meier", "how are": "what were", "no no": "no"}},
+        {"replace": {"fine": ""}, "timestamps": True, "response_format": "verbose_json"},
+        {"language": "de", "remove_fillers": True, "response_format": "vtt", "timestamps": True},
     ],
 )
 def test_every_field_does_what_it_does_in_the_single_worker(
@@ -252,6 +256,30 @@ def test_every_field_does_what_it_does_in_the_single_worker(
     single, orchestrated = both(**inline, **question)
     assert orchestrated == single
     assert '"success": true' in single
+
+
+def test_usage_is_told_by_both_with_the_orchestrators_own_view_beside_the_workers(
+    settings: Settings, inline: dict[str, str]
+) -> None:
+    """The same figures, and besides the seconds in which it waited for each endpoint; the length is
+    that of the range.
+    """
+    reader = Reader(settings)
+    words = Endpoint(**works(TranscriptionFlow(reader, Speech())))
+    turns = Endpoint(**works(DiarizationFlow(reader, Speakers())))
+    question = {**inline, "start": 10.5, "end": 40}
+    single = ask(SingleFlow(reader, Speech(), Speakers()), question)["usage"]
+    with orchestrator(settings, words, turns) as flow:
+        orchestrated = ask(flow, question)["usage"]
+    assert single["seconds_of_audio"] == orchestrated["seconds_of_audio"] == 29.5
+    assert single["model"] == orchestrated["model"] == settings.model_id
+    kinds = ["download", "decode", "speech", "speakers", "merge"]
+    assert list(single["seconds"]) == kinds
+    spent = orchestrated["seconds"]
+    assert list(spent) == [*kinds, "transcription", "diarization"]
+    assert single["seconds"]["decode"] > 0
+    assert spent["decode"] > 0
+    assert spent["transcription"] >= spent["speech"]
 
 
 def test_warnings_are_told_once_and_in_order(both: Any, recording: bytes) -> None:
@@ -619,7 +647,7 @@ def test_who_can_do_without_speakers_gets_the_transcript(
     with orchestrator(settings, words, turns, job_timeout=2.0) as flow:
         answer = ask(flow, {**URL, "on_diarization_error": "transcript_only"}, Watch())
         plain = ask(flow, {**URL, "diarize": False}, Watch())
-    assert answer == plain | {
+    assert untimed(answer) == untimed(plain) | {
         "warnings": [f"no speakers: diarization failed with {code}; this is the transcript alone"]
     }
     assert counts(words) == {"run": 2, "cancel": 0}

@@ -55,6 +55,7 @@ class Held:
     def __init__(self, fail: Callable[[list[Piece]], None] = lambda _: None) -> None:
         self.batches: list[list[Piece]] = []
         self.decodings: list[Decoding] = []
+        self.mixed: list[set[tuple[str, ...]]] = []
         self.holds, self.goes = threading.Event(), threading.Event()
         self._fail = fail
 
@@ -73,13 +74,25 @@ class Held:
             for job, duration_s in batch
         ]
 
+    def recognise_mixed(
+        self, arrays: Sequence[Samples], decodings: Sequence[Decoding]
+    ) -> list[Recognition]:
+        """Decode a batch in which each utterance has its own key terms."""
+        self.mixed.append({decoding.keyterms for decoding in decodings})
+        return self.recognise(arrays, decodings[0])
+
 
 class Rush:
     """Jobs that come in a known order while the model is held."""
 
-    def __init__(self, model: Held, batch_s: float = 40.0) -> None:
+    def __init__(self, model: Held, batch_s: float = 40.0, *, mixes: bool = False) -> None:
         self.model = model
-        self.batcher = Batcher(model.recognise, ModelThread("speech"), batch_s=batch_s)
+        self.batcher = Batcher(
+            model.recognise,
+            ModelThread("speech"),
+            batch_s=batch_s,
+            recognise_mixed=model.recognise_mixed if mixes else None,
+        )
         self._pool = ThreadPoolExecutor(32)
         self.holder = self.add(HOLDER, [1.0])
         assert_set(model.holds)
@@ -432,3 +445,17 @@ def test_a_job_that_waits_is_at_rest():
         crowd.add(0, [10.0], lambda: bool(looks.append(time.monotonic())))
         time.sleep(3 * CANCEL_POLL_S)
         assert 1 <= len(looks) <= 5
+
+
+@pytest.mark.parametrize("mixes", [True, False])
+def test_jobs_with_other_key_terms_share_a_batch_if_the_model_can(mixes):
+    """Each utterance comes with its own; another language has a batch of its own in any case."""
+    model = Held()
+    asked = [Decoding(), Decoding(keyterms=("a",)), Decoding(keyterms=("b",)), Decoding("de")]
+    with Rush(model, mixes=mixes) as jobs:
+        found = [jobs.add(job, [5.0], decoding=one) for job, one in enumerate(asked, start=1)]
+        model.goes.set()
+        assert [one.result(10) for one in found] == [[5.0]] * 4
+    shared = [sorted(job for job, _ in batch) for batch in model.batches]
+    assert shared == ([[1, 2, 3], [4]] if mixes else [[1], [2], [3], [4]])
+    assert model.mixed[1:] == ([{(), ("a",), ("b",)}, {()}] if mixes else [])

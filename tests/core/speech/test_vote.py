@@ -32,6 +32,17 @@ def test_language_of_most_words_wins():
     assert leader(heard("nn", 0.6, 0)) is leader() is None
 
 
+def test_the_leader_is_as_sure_as_all_words_make_it():
+    """What was heard as another language counts against it; without words there is no leader."""
+    vote = LanguageVote()
+    assert vote.confidence is None
+    vote.count(one for _, one in (heard("de", 0.9, 6), heard("en", 0.8, 2)))
+    assert (vote.leader, round(vote.confidence, 3)) == ("de", 0.675)
+    timeless = LanguageVote()
+    timeless.count([Recognition((Word(1.0, 1.0, "ja"),), guess=Guess("de", 0.9))])
+    assert (timeless.leader, timeless.confidence) == ("de", 0.0)
+
+
 def test_doubtful_utterance_is_outvoted_and_a_sure_one_is_not():
     """Somebody may speak another language; a short or uncertain stretch of it is a mistake."""
     german, dutch = heard("de", 0.95, 20), heard("nl", 0.5, 20)

@@ -15,6 +15,7 @@ from core.domain.request import (
     Channels,
     Decoding,
     DiarizationRequest,
+    Edits,
     LocalFile,
     OrchestratedRequest,
     Part,
@@ -49,6 +50,11 @@ _DECODINGS = st.builds(
     task=st.sampled_from(Task),
     keyterms=st.lists(st.sampled_from(["Dashwood", "Ångström, A."]), max_size=3).map(tuple),
 )
+_EDITS = st.builds(
+    Edits,
+    st.dictionaries(st.sampled_from(["new york", "C++"]), st.sampled_from(["", "NYC"])),
+    st.booleans(),
+)
 _COUNTS = st.integers(1, 100)
 _SPEAKERS = st.one_of(
     st.just(SpeakerCount()),
@@ -65,7 +71,12 @@ _WHOLE = st.builds(Recording, _SOURCES.map(Source))
 _PARTS = st.integers(0, 5).map(lambda index: Part(index, index + 2))
 TRANSCRIPTIONS = st.one_of(
     st.builds(
-        TranscriptionRequest, _RECORDINGS, _DECODINGS, st.booleans(), turns=st.none() | _TURNS
+        TranscriptionRequest,
+        _RECORDINGS,
+        _DECODINGS,
+        st.booleans(),
+        turns=st.none() | _TURNS,
+        edits=_EDITS,
     ),
     st.builds(
         TranscriptionRequest, _RECORDINGS, _DECODINGS, st.booleans(), channels=st.just(SPLIT)
@@ -139,6 +150,8 @@ def test_every_field_of_the_orchestrators_input_is_in_its_request() -> None:
         "timestamps": True,
         "min_speakers": 2,
         "max_speakers": 3,
+        "replace": {"new york": "NYC"},
+        "remove_fillers": True,
     }
     request = parse(OrchestratorInput, said).request
     words = job_input(narrowed(request, TranscriptionRequest))

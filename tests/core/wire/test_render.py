@@ -23,6 +23,7 @@ from pyannote.database.util import load_rttm
 from core import __version__
 from core.domain.request import Task
 from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
+from core.domain.usage import Usage
 from core.transcript.segments import split_segments
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
 from core.wire.render import render
@@ -245,6 +246,7 @@ def test_json_has_segments_where_speakers_were_asked_for() -> None:
         "success",
         "text",
         "language",
+        "language_confidence",
         "duration",
         "warnings",
         "version",
@@ -257,6 +259,7 @@ def test_text_has_the_text_alone() -> None:
         "success",
         "text",
         "language",
+        "language_confidence",
         "duration",
         "warnings",
         "version",
@@ -268,6 +271,35 @@ def test_verbose_json_names_the_task(task: Task) -> None:
     """OpenAI's field says whether the text is a translation."""
     form = Form(TranscriptFormat.VERBOSE_JSON, task=task)
     assert render(_transcript("Hi."), form)["task"] == task.value
+
+
+USAGE = Usage(2.5, "example/model", {"download": 0.1, "speech": 1.25})
+
+
+def test_usage_is_in_every_answer() -> None:
+    """With the seconds of each kind of work, in whatever format, and from both kinds of worker."""
+    told = {
+        "seconds_of_audio": 2.5,
+        "seconds": {"download": 0.1, "speech": 1.25},
+        "model": "example/model",
+        "version": __version__,
+    }
+    transcript = replace(_transcript("Hi."), usage=USAGE)
+    ours = {*TranscriptFormat} - {TranscriptFormat.VERBOSE_JSON, TranscriptFormat.DIARIZED_JSON}
+    for one in ours:
+        assert _render(transcript, one)["usage"] == told, one
+    for kind in DiarizationFormat:
+        assert render(Diarization((), (), usage=USAGE), Form(kind))["usage"] == told
+
+
+@pytest.mark.parametrize("name", ["verbose_json", "diarized_json"])
+def test_usage_in_openais_shapes_is_openais(name: str) -> None:
+    """Their `seconds` is the number that their types want; the kinds of work are beside it."""
+    answer = _render(replace(_transcript("Hi."), usage=USAGE), name)
+    kind = TranscriptionVerbose if name == "verbose_json" else TranscriptionDiarized
+    assert kind.model_validate(answer, strict=True).usage.seconds == 2.5
+    assert answer["usage"]["stages"] == {"download": 0.1, "speech": 1.25}
+    assert answer["usage"]["model"] == "example/model"
 
 
 @given(_transcripts())

@@ -1,0 +1,72 @@
+"""Changes that callers want in the words: other words for some, and no fillers.
+
+They come once the words have their speakers, so that times and speakers stay what was heard.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+
+from core.domain.request import Edits
+from core.domain.rounding import seconds
+from core.domain.timeline import Character, Word
+from core.transcript.fillers import are_known, without_fillers
+from core.transcript.replacements import Replacements
+
+
+def edited(
+    words: Sequence[Word], edits: Edits, language: str | None, *, apart: bool = False
+) -> tuple[Word, ...]:
+    """Return words with all edits made; those that do not change are the same objects.
+
+    `apart` says that the words of several speakers are in order of time, however they interleave.
+    """
+    if apart:
+        speakers = dict.fromkeys(word.speaker for word in words)
+        own = ([word for word in words if word.speaker == one] for one in speakers)
+        made = (word for one in own for word in edited(one, edits, language))
+        return tuple(sorted(made, key=lambda word: word.start))
+    if edits.remove_fillers:
+        words = without_fillers(words, language)
+    return Replacements(edits.replace).made(words)
+
+
+def edit_warnings(edits: Edits, language: str | None) -> Iterator[str]:
+    """Yield what a caller should know of edits that cannot be made."""
+    if edits.remove_fillers and not are_known(language):
+        why = "the language is not known" if language is None else f"none of {language} is known"
+        yield f"remove_fillers has no effect: {why}"
+
+
+def respelled(
+    characters: Sequence[Character], before: Iterable[Word], after: Iterable[Word]
+) -> tuple[Character, ...]:
+    """Return the characters of words after an edit; those of new words divide their time."""
+    if not characters:
+        return ()
+    old, new = list(before), list(after)
+    had, have = set(map(id, old)), set(map(id, new))
+    left = [word for word in old if id(word) not in have]
+    gone = {index for word in left for index in _spelling(characters, word)}
+    kept = [one for index, one in enumerate(characters) if index not in gone]
+    fresh = [one for word in new if id(word) not in had for one in _letters(word)]
+    return tuple(sorted([*kept, *fresh], key=lambda one: one.start))
+
+
+def _spelling(characters: Sequence[Character], word: Word) -> Iterator[int]:
+    """Yield the indices of the characters that spell a word in its time."""
+    at = bisect_left(characters, word.start, key=lambda one: one.start)
+    left = word.text
+    while left and at < len(characters) and characters[at].start <= word.end:
+        if left.startswith(characters[at].text):
+            left = left[len(characters[at].text) :]
+            yield at
+        at += 1
+
+
+def _letters(word: Word) -> Iterator[Character]:
+    step_s = word.duration / len(word.text)
+    for index, letter in enumerate(word.text):
+        start_s = word.start + index * step_s
+        yield Character(seconds(start_s), seconds(start_s + step_s), letter)

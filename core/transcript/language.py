@@ -1,0 +1,29 @@
+"""The language of a recording that was heard piece by piece."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from core.domain.timeline import Transcription
+
+
+def language_of(heard: Sequence[Transcription]) -> tuple[str | None, float | None]:
+    """Return the language of most words, each counted as much as it is sure, and how sure that is.
+
+    Pieces without words count if no other names a language. A language that nobody had to detect
+    has no confidence.
+    """
+    told = [one for one in heard if one.language is not None]
+    told = [one for one in told if one.words] or told
+    if not told:
+        return None, None
+    weights: dict[str, float] = defaultdict(float)
+    for one in told:
+        sure = 1.0 if one.language_confidence is None else one.language_confidence
+        weights[str(one.language)] += sure * len(one.words)
+    language = max(weights, key=weights.__getitem__)
+    if all(one.language_confidence is None for one in told):
+        return language, None
+    count = sum(len(one.words) for one in told)
+    return language, weights[language] / count if count else told[0].language_confidence

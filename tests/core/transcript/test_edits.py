@@ -1,0 +1,202 @@
+"""Edits: other words for some and no fillers, in the time and by the speakers that were heard."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.domain.request import Edits
+from core.domain.timeline import Character, Diarization, Transcript, Transcription, Turn, Word
+from core.transcript.assembly import assemble
+from core.transcript.edits import edited
+from core.transcript.fillers import is_filler
+
+
+def said(text: str, speaker: str | None = None, start: float = 0.0) -> tuple[Word, ...]:
+    """Words of 0.4 s, half a second apart."""
+    return tuple(
+        Word(
+            start + index / 2, start + index / 2 + 0.4, one, 0.9, speaker, 1.0 if speaker else None
+        )
+        for index, one in enumerate(text.split())
+    )
+
+
+def replaced(text: str, **texts: str) -> str:
+    """What becomes of a text; underscores are blanks."""
+    plain = {old.replace("_", " "): new for old, new in texts.items()}
+    return written(edited(said(text), Edits(plain), "en"))
+
+
+def unfilled(text: str, language: str = "en") -> str:
+    """What is left of a text."""
+    return written(edited(said(text), Edits(remove_fillers=True), language))
+
+
+def written(words: tuple[Word, ...]) -> str:
+    """The words as text."""
+    return " ".join(word.text for word in words)
+
+
+@pytest.mark.parametrize(
+    ("text", "texts", "expected"),
+    [
+        ("Ask gonna now.", {"gonna": "going to"}, "Ask going to now."),
+        ("(Parakeet, PARAKEET!)", {"parakeet": "Sittich"}, "(Sittich, Sittich!)"),
+        ("in new york, New York.", {"new york": "NYC"}, "in NYC, NYC."),
+        ("the new yorker", {"new york": "NYC"}, "the new yorker"),
+        ("I like new. York is old.", {"new york": "NYC"}, "I like new. York is old."),
+        ("a b c d", {"a": "x", "a b c": "y", "a b": "z"}, "y d"),
+        ("C is not C++, or c++.", {"c++": "Rust"}, "C is not Rust, or Rust."),
+        ("St. Ives and street st", {"st.": "Saint"}, "Saint Ives and street st"),
+        ("damn, no!", {"damn": ""}, "no!"),
+        ("so etc.", {"etc": "and so on."}, "so and so on."),
+        ("Stra\u00dfe STRASSE", {"strasse": "Weg"}, "Weg Weg"),
+        ("cafe\u0301 caf\u00e9", {"caf\u00e9": "bar"}, "bar bar"),
+        ("yes yes yes", {"yes yes": "yes"}, "yes yes"),
+    ],
+)
+def test_phrases_are_replaced(text: str, texts: dict[str, str], expected: str) -> None:
+    """Whole words, whatever their case, the longest phrase first; the marks around them stay."""
+    assert written(edited(said(text), Edits(texts), "en")) == expected
+
+
+def test_as_many_words_keep_their_times() -> None:
+    """Each word is where the one that it replaces was said."""
+    words = edited(said("in new yolk today"), Edits({"new yolk": "New York"}), "en")
+    assert [(word.start, word.end, word.text) for word in words[1:3]] == [
+        (0.5, 0.9, "New"),
+        (1.0, 1.4, "York"),
+    ]
+
+
+def test_words_of_another_number_divide_the_time() -> None:
+    """By their letters, from the first start to the last end, with the least of the confidences."""
+    first, second = said("gon na")
+    words = edited((first, Word(0.5, 0.9, "na", 0.4)), Edits({"gon na": "going to be"}), "en")
+    assert [(word.start, word.end, word.text) for word in words] == [
+        (0.0, 0.5, "going"),
+        (0.5, 0.7, "to"),
+        (0.7, 0.9, "be"),
+    ]
+    assert {word.confidence for word in words} == {0.4}
+    assert second.text == "na"
+
+
+def test_a_phrase_is_said_by_one_speaker() -> None:
+    """Two who share its words did not say it."""
+    words = (*said("new", "1"), *said("york", "2", start=0.5))
+    assert edited(words, Edits({"new york": "NYC"}), "en") == words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Um, so we went.", "So we went."),
+        ("It was, uh.", "It was."),
+        ("So, erm? Yes.", "So? Yes."),
+        ("I uhh think ummm hmm yes", "I think yes"),
+        ("She went to the ER. Uh-huh. Mhm.", "She went to the ER. Uh-huh. Mhm."),
+        ("Um. Uh.", ""),
+    ],
+)
+def test_fillers_are_removed(text: str, expected: str) -> None:
+    """With their marks; the end of a sentence and its capital letter stay with the words."""
+    assert unfilled(text) == expected
+
+
+def test_a_filler_of_one_language_is_a_word_of_another() -> None:
+    """German um and Portuguese um are words, and so is German er."""
+    assert unfilled("Er kommt, äh, um acht.", "de") == "Er kommt, um acht."
+    assert unfilled("um dia, hum, bom", "pt") == "um dia, bom"
+    assert not is_filler("um", "de")
+
+
+def test_a_language_that_is_not_known_keeps_all_words_and_says_so() -> None:
+    """Nothing is guessed."""
+    words = Transcription(said("um so"), language="ja")
+    transcript = assemble(words, None, duration_s=2.0, edits=Edits(remove_fillers=True))
+    assert transcript.text == "um so"
+    assert transcript.warnings == ("remove_fillers has no effect: none of ja is known",)
+    unknown = assemble(
+        Transcription(said("um so")), None, duration_s=2.0, edits=Edits(remove_fillers=True)
+    )
+    assert unknown.warnings == ("remove_fillers has no effect: the language is not known",)
+
+
+def _assembled(edits: Edits) -> Transcript:
+    words = said("Um, hello new york. Um, yes.")
+    letters = tuple(
+        Character(word.start + 0.01 * index, word.start + 0.01 * index + 0.01, letter)
+        for word in words
+        for index, letter in enumerate(word.text)
+    )
+    turns = (Turn(0.0, 1.95, "1"), Turn(1.95, 4.0, "2"))
+    heard = Transcription(words, letters, "en")
+    return assemble(heard, Diarization(turns, turns), duration_s=4.0, edits=edits)
+
+
+def test_speakers_are_found_before_and_segments_after() -> None:
+    """The words that are left are whose they were; segments and paragraphs hold no others."""
+    transcript = _assembled(Edits({"new york": "NYC"}, remove_fillers=True))
+    assert [(word.text, word.speaker) for word in transcript.words] == [
+        ("Hello", "1"),
+        ("NYC.", "1"),
+        ("Yes.", "2"),
+    ]
+    assert transcript.text == "Hello NYC. Yes."
+    assert [one.text for one in transcript.paragraphs] == ["Hello NYC.", "Yes."]
+    assert (transcript.words[1].start, transcript.words[1].end) == (1.0, 1.9)
+
+
+def test_characters_spell_the_words_that_are_left() -> None:
+    """In order, each in the time of its word; those of words that stay are untouched."""
+    plain, transcript = _assembled(Edits()), _assembled(Edits({"new york": "NYC"}, True))
+    assert "".join(one.text for one in transcript.characters) == "HelloNYC.Yes."
+    assert all(one.start <= other.start for one, other in pairwise(transcript.characters))
+    kept = _assembled(Edits({"nothing": "else"}))
+    assert kept.characters == plain.characters
+
+
+_TEXTS = st.lists(
+    st.sampled_from(["um", "Uh,", "new", "York.", "new", "york", "(so)", "well.", "“Er”"]),
+    max_size=30,
+)
+
+
+@given(_TEXTS, st.lists(st.sampled_from("12"), min_size=30, max_size=30), st.booleans())
+def test_nothing_is_told_that_was_not_in_the_time_of_words(
+    texts: list[str], speakers: list[str], apart: bool
+) -> None:
+    """Order, times and speakers stay; with nothing to edit the words are the same objects."""
+    words = tuple(
+        Word(float(index), index + 0.5, text, speaker=speaker)
+        for index, (text, speaker) in enumerate(zip(texts, speakers, strict=False))
+    )
+    same = edited(words, Edits(), "en", apart=apart)
+    assert all(one is other for one, other in zip(same, words, strict=True))
+    found = edited(words, Edits({"new york": "a b c", "so": ""}, True), "en", apart=apart)
+    assert all(one.start <= other.start for one, other in pairwise(found))
+    for word in found:
+        assert words[0].start <= word.start <= word.end <= words[-1].end
+        assert word.speaker in {one.speaker for one in words}
+        assert word.text.strip()
+    again = edited(found, Edits(remove_fillers=True), "en", apart=apart)
+    assert written(again) == written(found)
+
+
+def test_each_channel_is_edited_by_itself() -> None:
+    """Words of the other one in between do not part a phrase."""
+    words = (
+        Word(0.0, 0.4, "new", speaker="Channel 1"),
+        Word(0.3, 0.8, "yes", speaker="Channel 2"),
+        Word(0.5, 0.9, "york", speaker="Channel 1"),
+    )
+    found = edited(words, Edits({"new york": "NYC"}), "en", apart=True)
+    assert [(one.text, one.speaker) for one in found] == [
+        ("NYC", "Channel 1"),
+        ("yes", "Channel 2"),
+    ]
