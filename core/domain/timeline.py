@@ -5,7 +5,7 @@ Times are float seconds from the start of the file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.domain.writing import joined
 
@@ -86,6 +86,19 @@ class Turn(Span):
 
 
 @dataclass(frozen=True, slots=True)
+class Voice:
+    """How somebody sounds, as a vector of length 1; beside it only those of its model say anything."""
+
+    model: str
+    """The id of the network that made it."""
+    vector: tuple[float, ...] = field(repr=False)
+    speaker: str | None = None
+    """Whose it is, as in the turns; None for a voice from outside of the recording."""
+    seconds: float = 0.0
+    """How much speech it was made of, in which nobody else speaks."""
+
+
+@dataclass(frozen=True, slots=True)
 class Segment(Span):
     """Words of one speaker that read as one piece: a sentence, or the words between two pauses."""
 
@@ -125,6 +138,8 @@ class Diarization:
     warnings: tuple[str, ...] = ()
     duration: float = 0.0
     """Seconds from the start of the file to the end of what was decoded."""
+    voices: tuple[Voice, ...] | None = None
+    """The speakers' voices, in the order of their numbers; None if they were not asked for."""
 
     @property
     def num_speakers(self) -> int:
@@ -148,6 +163,8 @@ class Transcript:
     warnings: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()
     """Who spoke when, as the speaker model or the caller says; may overlap."""
+    voices: tuple[Voice, ...] | None = None
+    """The speakers' voices; None if they were not asked for."""
 
     @property
     def text(self) -> str:

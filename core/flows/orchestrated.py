@@ -15,11 +15,12 @@ from threading import Thread
 import anyio
 import httpx2
 
-from core.domain.request import Channels, OrchestratedRequest
+from core.domain.request import Channels, OnDiarizationError, OrchestratedRequest
 from core.domain.timeline import Transcript
 from core.domain.watch import IsCancelled, Stage, Watch
 from core.errors import SettingsError, WorkerError
 from core.flows.endpoint_jobs import EndpointJobs, Found
+from core.flows.known_speakers import about
 from core.media import fetch
 from core.remote import Address, Endpoint, Pace, connect
 from core.settings import Settings
@@ -46,12 +47,20 @@ class OrchestratedFlow:
     def run(self, request: OrchestratedRequest, watch: Watch) -> Transcript:
         """See `Flow`."""
         fetch.check(request.recording.source, self.settings)
+        if request.on_diarization_error is OnDiarizationError.FAIL:
+            self._check_known(request)
         jobs = EndpointJobs(
             request, parts=self._count_parts(request), timeout_s=self.settings.job_timeout
         )
         found = anyio.run(self._ask, jobs, watch)
         watch.report(Stage.MERGING, 1.0)
         return _merged(found, watch.cancelled)
+
+    def _check_known(self, request: OrchestratedRequest) -> None:
+        for index, known in enumerate(request.known_speakers):
+            if known.audio is not None:
+                with about(index, "audio"):
+                    fetch.check(known.audio, self.settings)
 
     def rehearse(self, recording: Path) -> None:  # noqa: ARG002  no model here could hear it
         """Ask both endpoints for their health.

@@ -11,10 +11,16 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
+from core.domain.timeline import Character, Diarization, Transcription, Turn, Voice, Word
 from core.errors import EndpointRefused
 from core.wire.compact import Compact, is_compact
-from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
+from core.wire.limits import (
+    MAX_ANSWERED,
+    MAX_ANSWERED_CHARACTERS,
+    MAX_SPEAKERS,
+    MAX_VECTOR,
+    MAX_WARNINGS,
+)
 from core.wire.openai import UNKNOWN_LANGUAGE
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -50,6 +56,13 @@ class _Turn(_Answer):
     speaker: str
 
 
+class _Embedding(_Answer):
+    speaker: str
+    seconds: _Seconds
+    model: str
+    vector: Annotated[tuple[_Confidence, ...], Field(max_length=MAX_VECTOR, fail_fast=True)]
+
+
 _Warnings = Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS, fail_fast=True)]
 _SomeTurns = Annotated[tuple[_Turn, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
 
@@ -67,6 +80,7 @@ class _Turns(_Answer):
     warnings: _Warnings = ()
     segments: _SomeTurns
     exclusive_segments: _SomeTurns
+    embeddings: Annotated[tuple[_Embedding, ...], Field(max_length=MAX_SPEAKERS)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +128,14 @@ def read_diarization(output: object) -> Diarization:
         exclusive_turns=_turns(answer.exclusive_segments),
         warnings=answer.warnings,
         duration=answer.duration,
+        voices=_voices(answer.embeddings),
     )
+
+
+def _voices(embeddings: tuple[_Embedding, ...] | None) -> tuple[Voice, ...] | None:
+    if embeddings is None:
+        return None
+    return tuple(Voice(one.model, one.vector, one.speaker, one.seconds) for one in embeddings)
 
 
 def _turns(segments: tuple[_Turn, ...]) -> tuple[Turn, ...]:
