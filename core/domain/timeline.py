@@ -87,7 +87,7 @@ class Turn(Span):
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How somebody sounds, as a vector of length 1; beside it only those of its model say anything."""
+    """How somebody sounds, as a vector of length 1, to compare with others of its model."""
 
     model: str
     """The id of the network that made it."""

@@ -41,7 +41,9 @@ def _name(value: object) -> object:
     return known_name(value) if isinstance(value, str) else value
 
 
-_Finite = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(spellings.number)]
+_Finite = Annotated[
+    float, Field(ge=-1e6, le=1e6, allow_inf_nan=False), BeforeValidator(spellings.number)
+]
 
 
 def _not_too_long(vector: object) -> object:
@@ -76,12 +78,18 @@ class EmbeddingField(Strict):
         return Voice(self.model, self.vector)
 
 
+def _with_a_model(value: object) -> object:
+    if value is not None and not isinstance(value, dict):
+        raise ValueError("give an object with model and vector, as in an answer's embeddings")
+    return value
+
+
 class KnownSpeakerField(Strict):
     """One element of `known_speakers`."""
 
     name: Annotated[str, BeforeValidator(_name)]
     audio: Text | None = Field(default=None, repr=False)
-    embedding: EmbeddingField | None = None
+    embedding: Annotated[EmbeddingField | None, BeforeValidator(_with_a_model)] = None
 
     @model_validator(mode="after")
     def _one_voice(self) -> Self:
