@@ -20,7 +20,7 @@ from core.speakers.networks import frame_network
 from core.speakers.reconstruction import Grid, Region, activations, regions, speaker_counts
 from core.speakers.recording_frames import recording_frames
 from core.speakers.segmentation import Segmentation, Segmenter
-from core.speakers.voices import CleanSpeech, ClusterVoice, network_id
+from core.speakers.voices import CleanSpeech, ClusterVoice, network_id, speaks_alone
 
 FAST_STEP = 0.2
 """The least distance between two windows of the speed `fast`, as a fraction of their duration.
@@ -141,10 +141,11 @@ class SpeakerPipeline:
         embeddings = self._embed(samples, segmentation, sizes, _step(watch, "embeddings"))
         clusters = self._cluster(embeddings, segmentation, speakers)
         watch("clustering")
-        found = self._reconstruct(segmentation, clusters, grid, counts, speakers)
+        active = activations(segmentation, clusters, grid)
+        found = self._reconstruct(active, grid, counts, speakers)
         if voices:
-            clean = self._clean(segmentation)
-            found = replace(found, voices=clean.voices(embeddings, clusters, grid))
+            clean, alone = self._clean(segmentation), speaks_alone(active, counts)
+            found = replace(found, voices=clean.voices(embeddings, clusters, grid, alone))
         watch("reconstruction")
         return found
 
@@ -157,10 +158,12 @@ class SpeakerPipeline:
             samples, batch_size=sizes.segmentation, done=_step(watch, "segmentation")
         )
         segmentation = self._clean(segmentation).first(most_s)
+        if not segmentation.active.any():
+            return Sample(None, 0.0)
         embeddings = self._embed(samples, segmentation, sizes, _step(watch, "embeddings"))
         clean = self._clean(segmentation)
-        everybody = np.zeros(clean.counts.shape, np.int8)
-        found = clean.voices(embeddings, everybody, Grid.of(segmentation))
+        everybody, grid = np.zeros(clean.counts.shape, np.int8), Grid.of(segmentation)
+        found = clean.voices(embeddings, everybody, grid, np.zeros(grid.count, np.int64))
         return Sample(found.get(0), clean.of_others())
 
     def _clean(self, segmentation: Segmentation) -> CleanSpeech:
@@ -231,13 +234,11 @@ class SpeakerPipeline:
 
     def _reconstruct(
         self,
-        segmentation: Segmentation,
-        clusters: npt.NDArray[np.int8],
+        active: npt.NDArray[np.float32],
         grid: Grid,
         counts: npt.NDArray[np.int64],
         speakers: SpeakerCount,
     ) -> Found:
-        active = activations(segmentation, clusters, grid)
         least_off_s = self._pipeline.segmentation.min_duration_off
         most = speakers.exact or speakers.at_most or int(counts.max())
         ordinary, exclusive = (

@@ -1,7 +1,7 @@
 """One vector for each cluster, of speech in which nobody else speaks.
 
 It is made of the vectors that the clustering had, so it costs next to nothing: the mean of those of
-clean speech, each of length 1 and weighed by how long it is.
+clean speech, each of length 1 and weighed by how much of it is the cluster's alone in the end.
 """
 
 from __future__ import annotations
@@ -79,11 +79,16 @@ class CleanSpeech:
         return 1 - float(self.counts.max(axis=1).sum()) / total if total else 0.0
 
     def voices(
-        self, embeddings: Embeddings, clusters: npt.NDArray[np.int8], grid: Grid
+        self,
+        embeddings: Embeddings,
+        clusters: npt.NDArray[np.int8],
+        grid: Grid,
+        alone: npt.NDArray[np.int64],
     ) -> dict[int, ClusterVoice]:
         """Return the voice of each cluster that has clean speech.
 
-        `embeddings` is (windows, speakers, dimension), `clusters` (windows, speakers).
+        `embeddings` is (windows, speakers, dimension), `clusters` (windows, speakers), and `alone`
+        what `speaks_alone` returns.
         """
         vectors = embeddings.astype(np.float64)
         lengths = np.linalg.norm(vectors, axis=2)
@@ -91,19 +96,38 @@ class CleanSpeech:
         found = {}
         for cluster in np.unique(clusters[is_usable & (clusters >= 0)]).tolist():
             own = is_usable & (clusters == cluster)
-            mean = (self.counts[own] / lengths[own]) @ vectors[own]
+            weights, seconds = self._agreed(own, grid, alone == cluster)
+            mean = (weights[own] / lengths[own]) @ vectors[own]
             if length := float(np.linalg.norm(mean)):
-                found[cluster] = ClusterVoice(mean / length, self._seconds(own, grid))
+                found[cluster] = ClusterVoice(mean / length, seconds)
         return found
 
-    def _seconds(self, own: npt.NDArray[np.bool_], grid: Grid) -> float:
-        """Return how much time the clean frames of some local speakers cover, each second once."""
-        heard = np.zeros(grid.count, np.bool_)
+    def _agreed(
+        self, own: npt.NDArray[np.bool_], grid: Grid, alone: npt.NDArray[np.bool_]
+    ) -> tuple[npt.NDArray[np.int64], float]:
+        """Return how many clean frames of some local speakers lie where all windows together say
+        that their cluster speaks alone, (windows, speakers), and the seconds that these cover.
+        """
+        weights, heard = np.zeros(own.shape, np.int64), np.zeros(grid.count, np.bool_)
         length = self._frames.shape[1]
         for window in np.flatnonzero(own.any(axis=1)):
-            first = grid.firsts[window]
-            heard[first : first + length] |= self._frames[window][:, own[window]].any(axis=1)
-        return float(heard.sum() * self._frame_s)
+            place = slice(grid.firsts[window], grid.firsts[window] + length)
+            agreed = self._frames[window][:, own[window]].astype(np.bool_) & alone[place, None]
+            weights[window, own[window]] = agreed.sum(axis=0)
+            heard[place] |= agreed.any(axis=1)
+        return weights, float(heard.sum() * self._frame_s)
+
+
+def speaks_alone(
+    active: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return the cluster that speaks alone in each frame: (frames,); -1 is none.
+
+    `active` is (frames, clusters), how strongly each is active, and `counts` (frames,), how many
+    people speak.
+    """
+    loudest: npt.NDArray[np.int64] = active.argmax(axis=1)
+    return np.where(counts == 1, loudest, -1)
 
 
 def network_id(model: Any) -> str:
