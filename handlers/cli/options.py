@@ -87,7 +87,7 @@ def known(text: str) -> KnownSpeaker:
     from core.wire.known_speakers import known_name
 
     name, is_there, path = text.partition("=")
-    if not is_there or not Path(path).is_file():
+    if not is_there or not path:
         raise argparse.ArgumentTypeError(f"{text}: give NAME=FILE, with a recording of the voice")
     try:
         return KnownSpeaker(known_name(name), LocalFile(Path(path).absolute()))

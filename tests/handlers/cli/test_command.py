@@ -110,7 +110,7 @@ KNOWN = ("--known", "Ada=voice")
             ("transcribe", "a", "--known", "Ada"),
             "Ada: give NAME=FILE, with a recording of the voice",
         ),
-        (("transcribe", "a", "--known", "Ada=none.wav"), "Ada=none.wav: give NAME=FILE"),
+        (("transcribe", "voice", "--known", "Ada=none"), "none: there is no such file"),
         (("transcribe", "a", "--known", "1=voice"), "'1' means somebody whom nobody knows"),
         (("transcribe", "a", *KNOWN, "--known", "ada=voice"), "the name 'ada' is given twice"),
         (("transcribe", "a", *KNOWN, "--speakers", "none"), "leave out --speakers none"),
