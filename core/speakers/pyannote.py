@@ -67,7 +67,7 @@ class PyannoteDiarizer:
         )
         self._shares = _SHARES[speed]
         self._sizes = batch_sizes or BatchSizes.best_on(self._pipeline.device)
-        own = matching_of(location.path, self._pipeline.network_id)
+        own = matching_of(location.path)
         self._matching = Matching(
             own.threshold if threshold is None else threshold,
             own.margin if margin is None else margin,

@@ -64,6 +64,7 @@ class _Embedding(_Answer):
 
 
 _Warnings = Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS, fail_fast=True)]
+_SomeVoices = Annotated[tuple[_Embedding, ...], Field(max_length=MAX_SPEAKERS, fail_fast=True)]
 _SomeTurns = Annotated[tuple[_Turn, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
 
 
@@ -80,7 +81,7 @@ class _Turns(_Answer):
     warnings: _Warnings = ()
     segments: _SomeTurns
     exclusive_segments: _SomeTurns
-    embeddings: Annotated[tuple[_Embedding, ...], Field(max_length=MAX_SPEAKERS)] | None = None
+    embeddings: _SomeVoices | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,12 @@ def known_name(value: str) -> str:
     Raise ValueError if nothing is left of it, if it is too long, or if answers call somebody so
     whose name nobody knows.
     """
+    value = value.strip()
+    if len(value) > _LONGEST_NAME:
+        raise ValueError(f"the name has {len(value)} characters and may have {_LONGEST_NAME}")
     name = one_line(str(spellings.whole_text(value)))
     if not name:
         raise ValueError("the name is empty")
-    if len(name) > _LONGEST_NAME:
-        raise ValueError(f"the name has {len(name)} characters and at most {_LONGEST_NAME} may be")
     if _OURS.fullmatch(name):
         raise ValueError(f"{name[:40]!r} means somebody whom nobody knows; give another name")
     return name

@@ -76,7 +76,7 @@ WRONG_NAMES = {
     "Channel 2": "'Channel 2' means somebody whom nobody knows; give another name",
     "speaker_1": "'speaker_1' means somebody whom nobody knows; give another name",
     "Unknown": "'Unknown' means somebody whom nobody knows; give another name",
-    "x" * 101: "the name has 101 characters and at most 100 may be",
+    "x" * 101: "the name has 101 characters and may have 100",
     "\ud83d": "the text holds half a character (a lone surrogate); send it as UTF-8",
 }
 
