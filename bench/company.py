@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.recorded_voices import recorded
+from bench.recorded_voices import Recorded, recorded
 from core.media.audio import SAMPLE_RATE, Samples
+from tests.people.recordings import reading_clips
 from training.dialogues import FIRST_HELD_OUT_SEED, Manner, converse, tell_apart
 from training.voicebank import VoiceBank, write
 from training.voices import TimedWord, Utterance
@@ -74,14 +77,20 @@ def synthetic(count: int) -> Company:
     return Company(named, np.array(differ))
 
 
-def of_people(folder: Path) -> Company:
-    """Return people who read for Debian's packages."""
-    found = recorded(folder)
+def of_people(folder: Path, readings: Path) -> Company:
+    """Return people who read for Debian's packages, and the readers of `make people`."""
+    found = [*recorded(folder), *_readers(readings)]
     differ = [[one.group != other.group for other in found] for one in found]
     return Company(
         tuple(Person(one.name, one.pieces[::3], _without(one.pieces)) for one in found),
         np.array(differ),
     )
+
+
+def _readers(folder: Path) -> Iterator[Recorded]:
+    clips = groupby(reading_clips(folder), key=attrgetter("person"))
+    for person, own in clips:
+        yield Recorded(person, person, tuple(clip.samples for clip in own))
 
 
 def _without(pieces: Sequence[Samples]) -> tuple[Samples, ...]:

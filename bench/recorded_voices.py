@@ -12,6 +12,7 @@ Two folders of one language may be one person's, so their voices are never compa
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ _SOUNDS = (".ogg", ".wav", ".mp3")
 _ALLISON = "allison"
 _MOST_S = 150.0
 """Seconds that are kept of one person."""
-_LEAST_S = 16.0
+_LEAST_S = 9.0
 _QUIET_DB = 35.0
 _FRAME = SAMPLE_RATE // 50
 _SHORTEST_S = 0.25
@@ -96,10 +97,15 @@ def _pieces(place: Path) -> Iterator[Samples]:
 
 
 def _decoded(path: Path) -> Samples:
-    with av.open(str(path)) as container:
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-        frames = [*container.decode(audio=0), None]
-        pieces = [one.to_ndarray()[0] for frame in frames for one in resampler.resample(frame)]
+    """Return a file's samples; none of one that FFmpeg does not know."""
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+    pieces = []
+    with (
+        contextlib.suppress(av.FFmpegError),
+        av.open(str(path), metadata_errors="replace") as container,
+    ):
+        for frame in (*container.decode(audio=0), None):
+            pieces += [one.to_ndarray()[0] for one in resampler.resample(frame)]
     return np.concatenate(pieces).astype(np.float32) if pieces else np.empty(0, np.float32)
 
 
