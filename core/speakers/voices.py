@@ -90,14 +90,13 @@ class CleanSpeech:
         `embeddings` is (windows, speakers, dimension), `clusters` (windows, speakers), and `alone`
         what `speaks_alone` returns.
         """
-        vectors = embeddings.astype(np.float64)
-        lengths = np.linalg.norm(vectors, axis=2)
+        lengths = np.linalg.norm(embeddings, axis=2)
         is_usable = (self.counts > 0) & np.isfinite(lengths) & (lengths > 0)
         found = {}
         for cluster in np.unique(clusters[is_usable & (clusters >= 0)]).tolist():
             own = is_usable & (clusters == cluster)
             weights, seconds = self._agreed(own, grid, alone == cluster)
-            mean = (weights[own] / lengths[own]) @ vectors[own]
+            mean = (weights[own] / lengths[own]) @ embeddings[own].astype(np.float64)
             if length := float(np.linalg.norm(mean)):
                 found[cluster] = ClusterVoice(mean / length, seconds)
         return found

@@ -168,6 +168,16 @@ def test_who_can_do_without_speakers_gets_the_transcript(
     assert f"no speakers: diarization failed with {code}" in single
 
 
+def test_voices_count_towards_what_a_request_may_carry(
+    both: Any, inline: dict[str, str], sample: dict[str, str]
+) -> None:
+    """The orchestrator passes them on by /run, which takes 10 MB; the single worker has room."""
+    large = {"name": "Eve", "audio": "A" * 10_000_000}
+    single, orchestrated = both(**inline, known_speakers=[sample, large])
+    assert orchestrated.startswith("source_too_large: the request has 10.")
+    assert single.startswith("unsupported_audio: known_speakers.1.audio: ")
+
+
 def test_a_vector_of_another_model_is_refused_before_the_work(settings: Settings) -> None:
     """The recording, which does not exist, is not even fetched."""
     wrong = [{"name": "Eve", "embedding": {"model": "other", "vector": [1.0]}}]
