@@ -61,7 +61,7 @@ def synthetic(count: int) -> Company:
     """Return voices of the synthesisers; a bank of them is made on the first call."""
     folder = Path(f"build/voices-{count}")
     if not (folder / "index.json").exists():  # the last file that is written
-        write(folder, count, 14, 0, SEED)
+        write(folder, count, 10, 0, SEED)
     bank = VoiceBank.read(folder)
     pieces = [
         [
@@ -72,7 +72,7 @@ def synthetic(count: int) -> Company:
     ]
     differ = [[tell_apart(one, other) for other in bank.voices] for one in bank.voices]
     named = tuple(
-        Person(f"voice-{at}", tuple(one[:5]), tuple(one[5:])) for at, one in enumerate(pieces)
+        Person(f"voice-{at}", tuple(one[:4]), tuple(one[4:])) for at, one in enumerate(pieces)
     )
     return Company(named, np.array(differ))
 

@@ -1,6 +1,6 @@
 """How alike two voices must be to be one person's: thresholds from voices that nobody trained on.
 
-    python -m bench.voices [--voices 200]              the embedded model, synthetic voices
+    python -m bench.voices [--voices 120]              the embedded model, synthetic voices
     make people && python -m bench.voices --people     the model of `make people`, people's voices
 
 Everybody has a sample of some 10 s, as a caller would send it, and is heard in others of 6 and 15 s
@@ -208,9 +208,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--people", action="store_true", help="people's voices, and their model")
-    parser.add_argument("--voices", type=int, default=200, help="synthetic voices")
+    parser.add_argument("--voices", type=int, default=120, help="synthetic voices")
     parser.add_argument("--recordings", type=Path, default=Path("build/recorded-voices"))
-    parser.add_argument("--conversations", type=int, default=40)
+    parser.add_argument("--conversations", type=int, default=20)
     options = parser.parse_args()
     if options.people:
         new_embedding(people().folder / "network")  # importable from now on
