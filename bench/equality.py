@@ -4,9 +4,10 @@
 
 All four roles run as real workers on the embedded models behind the emulator, each with one thread
 for torch. Both endpoints get held-out dialogues, those of `bench.accuracy`, at the same time, in
-every response format with timestamps. The outputs are compared as JSON, without the fields that the
-platform adds, such as the time that the job took, and without the seconds of each kind of work.
-Exit with code 1 if two answers differ.
+every response format with timestamps, and once with voices: known speakers, one by a recording, and
+all vectors returned. The outputs are compared as JSON, without the fields that the platform adds,
+such as the time that the job took, and without the seconds of each kind of work. Exit with code 1
+if two answers differ.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from training.dialogues import FIRST_HELD_OUT_SEED, write_set
 
 ROLES = ("single", "diarization", "transcription", "orchestrator")
 FORMATS = tuple(TranscriptFormat)
+VOICES = "voices"
+QUESTIONS = (*FORMATS, VOICES)
 ENVIRONMENT = {role: {"OMP_NUM_THREADS": "1"} for role in ROLES}
 
 
@@ -60,13 +63,17 @@ class Comparison:
         return f"byte {at}: {self.single[near]!r} and {self.orchestrated[near]!r}"
 
 
-async def compare(server: Server, recording: Path, response_format: TranscriptFormat) -> Comparison:
+def question(recording: Path, name: str) -> dict[str, object]:
+    """Return what is asked."""
+    audio = base64.b64encode(recording.read_bytes()).decode()
+    if name != VOICES:
+        return {"audio_base64": audio, "response_format": name, "timestamps": True}
+    known = [{"name": "Somebody", "audio": audio}]
+    return {"audio_base64": audio, "return_embeddings": True, "known_speakers": known}
+
+
+async def compare(server: Server, asked: dict[str, object]) -> Comparison:
     """Ask both endpoints at the same time."""
-    asked = {
-        "audio_base64": base64.b64encode(recording.read_bytes()).decode(),
-        "response_format": str(response_format),
-        "timestamps": True,
-    }
     (single, single_s), (orchestrated, orchestrated_s) = await asyncio.gather(
         *(_answer(server, role, asked) for role in ("single", "orchestrator"))
     )
@@ -84,7 +91,7 @@ async def _answer(server: Server, role: str, asked: dict[str, object]) -> tuple[
 def head() -> str:
     """Return the first line of the table."""
     return f"{'dialogue':<15}{'single s':>10}{'orch. s':>10}" + "".join(
-        f"{response_format:>15}" for response_format in FORMATS
+        f"{name:>15}" for name in QUESTIONS
     )
 
 
@@ -120,17 +127,16 @@ def main() -> None:
         print(head(), flush=True)
         for recording in recordings:
             comparisons = [
-                asyncio.run(compare(server, recording, response_format))
-                for response_format in FORMATS
+                asyncio.run(compare(server, question(recording, str(name)))) for name in QUESTIONS
             ]
             print(line(recording, comparisons), flush=True)
-            both = zip(FORMATS, comparisons, strict=True)
+            both = zip(QUESTIONS, comparisons, strict=True)
             differences += [
                 f"{recording.stem}, {name}: {one.difference()}"
                 for name, one in both
                 if not one.is_equal
             ]
-    compared = len(recordings) * len(FORMATS)
+    compared = len(recordings) * len(QUESTIONS)
     print(
         "\n".join([*differences, f"{compared - len(differences)} of {compared} answers are equal"])
     )

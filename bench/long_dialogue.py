@@ -15,8 +15,8 @@ import numpy as np
 
 from core.domain.request import Recording, Source, SpeakerCount
 from core.domain.watch import Watch
-from core.flows.diarization import diarize
 from core.flows.load import load_diarization
+from core.flows.speakers import diarize
 from core.media.audio import Waveform
 from core.settings import Settings
 

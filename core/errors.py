@@ -19,6 +19,7 @@
     │   ├── DamagedAudio            damaged_audio
     │   ├── NoAudioTrack            no_audio_track
     │   ├── AudioTooLong            audio_too_long
+    │   ├── VoiceTooShort           voice_too_short
     │   └── DecodingTimedOut        decoding_timed_out     (retryable, unless the file is to blame)
     ├── ModelError              a model could not be loaded or used
     │   ├── ModelNotFound           model_not_found
@@ -171,6 +172,12 @@ class AudioTooLong(AudioError):
     """The recording is longer than MAX_AUDIO_DURATION."""
 
     code = "audio_too_long"
+
+
+class VoiceTooShort(AudioError):
+    """The recording of a known speaker's voice has no speech, or too little."""
+
+    code = "voice_too_short"
 
 
 class DecodingTimedOut(AudioError, TimeoutError):

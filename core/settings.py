@@ -139,6 +139,12 @@ class Settings(Environment):
     """`on` decodes faster on a GPU, and can end the process on some recordings."""
     diarization_speed: Annotated[DiarizationSpeed, BeforeValidator(_lower)] = "exact"
     """`fast` finds speakers several times faster, and nearly as well."""
+    known_speaker_threshold: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    """How alike a voice must be to a known speaker's to get the name, as a cosine; None leaves it
+    to the speaker model.
+    """
+    known_speaker_margin: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    """How much less alike the second best name must be; None leaves it to the speaker model."""
     huggingface_access_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("huggingface_access_token", "hf_token")
     )

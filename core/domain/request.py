@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.domain.timeline import Turn
+from core.domain.timeline import Turn, Voice
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,63}):")
 """RFC 3986, 3.1; bounded, for 20 MB of base64 may begin like one."""
@@ -99,6 +99,16 @@ class SpeakerCount:
     at_most: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KnownSpeaker:
+    """Somebody whose voice the caller brings, as a recording of it or as its vector."""
+
+    name: str
+    audio: Source | LocalFile | None = None
+    embedding: Voice | None = None
+    """None if there is a recording."""
+
+
 class Task(StrEnum):
     """What to write down."""
 
@@ -179,6 +189,9 @@ class DiarizationRequest:
 
     recording: Recording
     speakers: SpeakerCount = SpeakerCount()
+    known_speakers: tuple[KnownSpeaker, ...] = ()
+    return_embeddings: bool = False
+    """Also return the speakers' voices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +208,9 @@ class SingleRequest:
     channels: Channels = Channels.MIX
     """If split, the channels name the speakers, and `speakers` is None."""
     edits: Edits = Edits()
+    known_speakers: tuple[KnownSpeaker, ...] = ()
+    return_embeddings: bool = False
+    """Also return the speakers' voices."""
 
 
 @dataclass(frozen=True, slots=True)

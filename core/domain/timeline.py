@@ -87,6 +87,19 @@ class Turn(Span):
 
 
 @dataclass(frozen=True, slots=True)
+class Voice:
+    """How somebody sounds, as a vector of length 1, to compare with others of its model."""
+
+    model: str
+    """The id of the network that made it."""
+    vector: tuple[float, ...] = field(repr=False)
+    speaker: str | None = None
+    """Whose it is, as in the turns; None for a voice from outside of the recording."""
+    seconds: float = 0.0
+    """How much speech it was made of, in which nobody else speaks."""
+
+
+@dataclass(frozen=True, slots=True)
 class Segment(Span):
     """Words of one speaker that read as one piece: a sentence, or the words between two pauses."""
 
@@ -148,6 +161,8 @@ class Diarization:
     duration: float = 0.0
     """Seconds from the start of the file to the end of what was decoded."""
     usage: Usage | None = field(default=None, compare=False)
+    voices: tuple[Voice, ...] | None = None
+    """The speakers' voices, in the order of their numbers; None if they were not asked for."""
 
     @property
     def num_speakers(self) -> int:
@@ -176,6 +191,8 @@ class Transcript:
     """The segments again, for readers."""
     language_confidence: float | None = None
     """How sure the language is, 0..1; None if nobody had to detect it."""
+    voices: tuple[Voice, ...] | None = None
+    """The speakers' voices; None if they were not asked for."""
 
     @property
     def text(self) -> str:

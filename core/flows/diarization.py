@@ -7,26 +7,12 @@ from pathlib import Path
 
 from core.domain.request import DiarizationRequest, SpeakerCount
 from core.domain.timeline import Diarization
-from core.domain.usage import Work
-from core.domain.watch import Stage, Watch
+from core.domain.watch import Watch
 from core.flows.progress import JobProgress
 from core.flows.recording import Reader
+from core.flows.speakers import Ear, check, diarize
 from core.flows.usage import told
-from core.media.audio import Waveform
 from core.speakers.diarizer import Diarizer
-
-
-def diarize(
-    diarizer: Diarizer, waveform: Waveform, speakers: SpeakerCount, watch: Watch
-) -> Diarization:
-    """Find who speaks when in a waveform."""
-    with watch.clock.at(Work.SPEAKERS):
-        return diarizer.diarize(
-            waveform,
-            speakers=speakers,
-            progress=watch.stage(Stage.DIARIZING),
-            cancelled=watch.cancelled,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +25,9 @@ class DiarizationFlow:
     def run(self, request: DiarizationRequest, watch: Watch) -> Diarization:
         """See `Flow`."""
         watch = JobProgress(watch).together
+        check(self.diarizer, request.known_speakers)
         waveform = self.reader.waveform(request.recording, watch)
-        found = diarize(self.diarizer, waveform, request.speakers, watch)
+        found = Ear(self.reader, self.diarizer).hear(waveform, request, watch)
         warnings = (*waveform.warnings, *found.warnings)
         found = replace(found, warnings=warnings, duration=waveform.end)
         return told(found, request.recording, watch, model=self.reader.speaker_model)

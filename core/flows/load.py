@@ -94,5 +94,9 @@ def _load_diarizer(settings: Settings) -> Diarizer:
     )
     with modelstore.verified(location):
         return PyannoteDiarizer(
-            location, speed=settings.diarization_speed, eager_imports=settings.eager_imports
+            location,
+            speed=settings.diarization_speed,
+            threshold=settings.known_speaker_threshold,
+            margin=settings.known_speaker_margin,
+            eager_imports=settings.eager_imports,
         )

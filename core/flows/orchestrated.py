@@ -15,12 +15,13 @@ from threading import Thread
 import anyio
 import httpx2
 
-from core.domain.request import Channels, Edits, OrchestratedRequest
+from core.domain.request import Channels, Edits, OnDiarizationError, OrchestratedRequest
 from core.domain.timeline import Transcript
 from core.domain.usage import Work
 from core.domain.watch import IsCancelled, Stage, Watch
 from core.errors import SettingsError, WorkerError
 from core.flows.endpoint_jobs import EndpointJobs, Found
+from core.flows.known_speakers import about
 from core.flows.usage import told
 from core.media import fetch
 from core.remote import Address, Endpoint, Pace, connect
@@ -48,6 +49,8 @@ class OrchestratedFlow:
     def run(self, request: OrchestratedRequest, watch: Watch) -> Transcript:
         """See `Flow`."""
         fetch.check(request.recording.source, self.settings)
+        if request.on_diarization_error is OnDiarizationError.FAIL:
+            self._check_known(request)
         jobs = EndpointJobs(
             request, parts=self._count_parts(request), timeout_s=self.settings.job_timeout
         )
@@ -57,6 +60,12 @@ class OrchestratedFlow:
             transcript = _merged(found, request.edits, watch.cancelled)
         found.count(watch.clock)
         return told(transcript, request.recording, watch, model=found.model)
+
+    def _check_known(self, request: OrchestratedRequest) -> None:
+        for index, known in enumerate(request.known_speakers):
+            if known.audio is not None:
+                with about(index, "audio"):
+                    fetch.check(known.audio, self.settings)
 
     def rehearse(self, recording: Path) -> None:  # noqa: ARG002  no model here could hear it
         """Ask both endpoints for their health.

@@ -8,16 +8,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.domain.request import Channels, Decoding, OnDiarizationError, SingleRequest, SpeakerCount
+from core.domain.request import (
+    Channels,
+    Decoding,
+    LocalFile,
+    OnDiarizationError,
+    Recording,
+    SingleRequest,
+)
 from core.domain.timeline import Diarization, Transcript, Transcription
 from core.domain.usage import Work
 from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, WorkerError
 from core.flows.branches import raise_cause
 from core.flows.by_channel import by_channel
-from core.flows.diarization import diarize
 from core.flows.progress import JobProgress
 from core.flows.recording import Reader
+from core.flows.speakers import Ear, check
 from core.flows.transcription import transcribe
 from core.flows.usage import told
 from core.media.audio import Waveform
@@ -41,6 +48,8 @@ class SingleFlow:
             return by_channel(
                 self.reader, self.transcriber, request.recording, decoding, watch, request.edits
             )
+        if request.on_diarization_error is OnDiarizationError.FAIL:
+            check(self.diarizer, request.known_speakers)
         if request.edits.are_wanted:
             watch = replace(watch, heard=None)  # the words that are heard are not yet those told
         progress = JobProgress(watch, branches=1 if request.speakers is None else 2)
@@ -50,9 +59,7 @@ class SingleFlow:
             warnings = waveform.warnings
         else:
             watches = tuple(replace(watch, report=progress.branch(index)) for index in range(2))
-            words, speaking = self._both(
-                waveform, decoding, request.speakers, watches, request.on_diarization_error
-            )
+            words, speaking = self._both(waveform, request, decoding, watches)
             turns, missing = _turns_or_warning(speaking)
             warnings = (*missing, *waveform.warnings)
         with watch.clock.at(Work.MERGE):
@@ -69,15 +76,19 @@ class SingleFlow:
     def rehearse(self, recording: Path) -> None:
         """Run a short recording through both models."""
         waveform = self.reader.rehearsal(recording)
-        self._both(waveform, Decoding(), SpeakerCount(), (Watch(), Watch()))
+        request = SingleRequest(Recording(LocalFile(recording)))
+        self._both(waveform, request, request.decoding, (Watch(), Watch()))
+
+    @property
+    def _ear(self) -> Ear:
+        return Ear(self.reader, self.diarizer)
 
     def _both(
         self,
         waveform: Waveform,
+        request: SingleRequest,
         decoding: Decoding,
-        speakers: SpeakerCount,
         watches: tuple[Watch, ...],
-        on_diarization_error: OnDiarizationError = OnDiarizationError.FAIL,
     ) -> tuple[Transcription, Future[Diarization]]:
         """Run the models side by side, each on its own thread.
 
@@ -88,8 +99,8 @@ class SingleFlow:
         of_words, of_turns = (watch.also_cancelled(failed.is_set) for watch in watches)
         with ThreadPoolExecutor(2) as pool:
             words = pool.submit(transcribe, self.transcriber, waveform, decoding, of_words)
-            turns = pool.submit(diarize, self.diarizer, waveform, speakers, of_turns)
-            is_needed = on_diarization_error is OnDiarizationError.FAIL
+            turns = pool.submit(self._ear.hear, waveform, request, of_turns)
+            is_needed = request.on_diarization_error is OnDiarizationError.FAIL
             needed: tuple[Future[Any], ...] = (words, turns) if is_needed else (words,)
             if not is_needed:
                 # Whatever came of it, the job no longer waits for its speakers.

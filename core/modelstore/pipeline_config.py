@@ -60,6 +60,23 @@ def raw_config(folder: Path) -> Any:
     return yaml.safe_load((folder / CONFIG).read_text())
 
 
+def likeness(folder: Path) -> tuple[float, float] | None:
+    """Return `known_speakers.threshold` and `.margin`, cosines that a pipeline says of its voices.
+
+    They are an addition of ours, which pyannote passes over. None if they are not both in 0..1.
+    """
+    config = raw_config(folder)
+    said = config.get("known_speakers") if isinstance(config, dict) else None
+    if not isinstance(said, dict):
+        return None
+    threshold, margin = said.get("threshold"), said.get("margin")
+    return (threshold, margin) if _is_share(threshold) and _is_share(margin) else None
+
+
+def _is_share(value: object) -> TypeGuard[float]:
+    return type(value) in (int, float) and 0 <= float(str(value)) <= 1
+
+
 def checkpoint(location: ModelLocation) -> Path | dict[str, Any]:
     """Return what pyannote's `Pipeline.from_pretrained` takes for a pipeline.
 

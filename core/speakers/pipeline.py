@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ from core.speakers.networks import frame_network
 from core.speakers.reconstruction import Grid, Region, activations, regions, speaker_counts
 from core.speakers.recording_frames import recording_frames
 from core.speakers.segmentation import Segmentation, Segmenter
+from core.speakers.voices import CleanSpeech, ClusterVoice, network_id, speaks_alone
 
 FAST_STEP = 0.2
 """The least distance between two windows of the speed `fast`, as a fraction of their duration.
@@ -73,6 +74,18 @@ class Found:
     ordinary: list[Region]
     exclusive: list[Region]
     """At most one at any time."""
+    voices: dict[int, ClusterVoice] = field(default_factory=dict)
+    """By the number of the cluster; nobody's who is never heard alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is heard in a recording that should be of one voice."""
+
+    voice: ClusterVoice | None
+    """None if nobody is heard alone for long enough."""
+    of_others: float
+    """The share of the speech, 0..1, that is by others than who speaks most."""
 
 
 class SpeakerPipeline:
@@ -91,7 +104,12 @@ class SpeakerPipeline:
         step = max(FAST_STEP, pipeline.segmentation_step) if self._is_fast else None
         self._segmenter = Segmenter(pipeline, step=step)
         dtype = quick_dtype(self.device) if self._is_fast else None
+        self._once = Segmenter(pipeline, step=1.0)
         model = getattr(pipeline._embedding, "model_", None)
+        self.network_id = network_id(model)
+        """See `core.speakers.voices.network_id`."""
+        self.dimension = int(pipeline._embedding.dimension)
+        """The length of a vector."""
         self._network = frame_network(model, trunk_dtype=dtype)
         if self._network is None:
             log.warning(
@@ -101,9 +119,15 @@ class SpeakerPipeline:
         self.clustering = Clustering(pipeline.clustering)
 
     def run(
-        self, samples: Samples, speakers: SpeakerCount, *, sizes: BatchSizes, watch: Watch
+        self,
+        samples: Samples,
+        speakers: SpeakerCount,
+        *,
+        sizes: BatchSizes,
+        watch: Watch,
+        voices: bool = False,
     ) -> Found:
-        """Find who speaks when in a recording that is not empty.
+        """Find who speaks when in a recording that is not empty, and with `voices` how they sound.
 
         Raises what torch raises, and what `watch` does.
         """
@@ -117,9 +141,37 @@ class SpeakerPipeline:
         embeddings = self._embed(samples, segmentation, sizes, _step(watch, "embeddings"))
         clusters = self._cluster(embeddings, segmentation, speakers)
         watch("clustering")
-        found = self._reconstruct(segmentation, clusters, grid, counts, speakers)
+        active = activations(segmentation, clusters, grid)
+        found = self._reconstruct(active, grid, counts, speakers)
+        if voices:
+            clean, alone = self._clean(segmentation), speaks_alone(active, counts)
+            found = replace(found, voices=clean.voices(embeddings, clusters, grid, alone))
         watch("reconstruction")
         return found
+
+    def sample(self, samples: Samples, *, most_s: float, sizes: BatchSizes, watch: Watch) -> Sample:
+        """Find how the one who speaks in a recording sounds, in windows that do not overlap.
+
+        Windows after `most_s` seconds of speech are left out. Raises as `run` does.
+        """
+        segmentation = self._once.run(
+            samples, batch_size=sizes.segmentation, done=_step(watch, "segmentation")
+        )
+        segmentation = self._clean(segmentation).first(most_s)
+        if not segmentation.active.any():
+            return Sample(None, 0.0)
+        embeddings = self._embed(samples, segmentation, sizes, _step(watch, "embeddings"))
+        clean = self._clean(segmentation)
+        everybody, grid = np.zeros(clean.counts.shape, np.int8), Grid.of(segmentation)
+        found = clean.voices(embeddings, everybody, grid, np.zeros(grid.count, np.int64))
+        return Sample(found.get(0), clean.of_others())
+
+    def _clean(self, segmentation: Segmentation) -> CleanSpeech:
+        return CleanSpeech(
+            segmentation,
+            least_samples=self._pipeline._embedding.min_num_samples,
+            excludes_overlap=self._pipeline.embedding_exclude_overlap,
+        )
 
     def _embed(
         self,
@@ -182,13 +234,11 @@ class SpeakerPipeline:
 
     def _reconstruct(
         self,
-        segmentation: Segmentation,
-        clusters: npt.NDArray[np.int8],
+        active: npt.NDArray[np.float32],
         grid: Grid,
         counts: npt.NDArray[np.int64],
         speakers: SpeakerCount,
     ) -> Found:
-        active = activations(segmentation, clusters, grid)
         least_off_s = self._pipeline.segmentation.min_duration_off
         most = speakers.exact or speakers.at_most or int(counts.max())
         ordinary, exclusive = (

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import accumulate
+from typing import TypeVar
 
+from core.domain import rounding
 from core.domain.request import SpeakerCount
-from core.domain.timeline import Diarization, Turn
+from core.domain.timeline import Diarization, Turn, Voice
 from core.domain.watch import IsCancelled, Progress
 from core.engine.accelerator import ModelThread, choose_device, is_out_of_memory, release_memory
-from core.errors import Cancelled, OutOfMemory
+from core.errors import Cancelled, InvalidRequest, OutOfMemory, VoiceTooShort
 from core.media.audio import Waveform
 from core.modelstore import ModelLocation
 from core.settings import DiarizationSpeed
 from core.speakers.clustering import count_warnings
+from core.speakers.identify import Matching
 from core.speakers.loading import ieee_floats, load_pipeline
-from core.speakers.pipeline import BatchSizes, SpeakerPipeline
+from core.speakers.matching import matching_of
+from core.speakers.pipeline import BatchSizes, Found, SpeakerPipeline
 from core.speakers.reconstruction import Region
+from core.speakers.voices import ClusterVoice
 
 _SHARES: dict[DiarizationSpeed, dict[str, float]] = {
     "exact": {"segmentation": 0.1, "embeddings": 0.86, "clustering": 0.03, "reconstruction": 0.01},
     "fast": {"segmentation": 0.45, "embeddings": 0.45, "clustering": 0.07, "reconstruction": 0.03},
 }
 """What each step takes of the time, with the sizes of community-1 (`bench.diarization`)."""
+LEAST_SAMPLE_S, MOST_SAMPLE_S = 2.0, 30.0
+"""How much speech a voice is taken from: of less it says little, and more adds little."""
+_MOST_OF_OTHERS = 0.2
+"""The share of a sample that may be by a second person before its voice is doubtful."""
+_T = TypeVar("_T")
 
 
 class PyannoteDiarizer:
@@ -39,9 +49,13 @@ class PyannoteDiarizer:
         speed: DiarizationSpeed = "exact",
         device: str | None = None,
         batch_sizes: BatchSizes | None = None,
+        threshold: float | None = None,
+        margin: float | None = None,
         eager_imports: bool = False,
     ) -> None:
         """Load a pipeline from its folder. `batch_sizes` default to what the device likes.
+
+        `threshold` and `margin` are cosines, for `matching`; by default they are the model's own.
 
         Raises ModelNotFound if the folder holds no diarization pipeline, OutOfMemory, ModelFailed.
         """
@@ -53,6 +67,16 @@ class PyannoteDiarizer:
         )
         self._shares = _SHARES[speed]
         self._sizes = batch_sizes or BatchSizes.best_on(self._pipeline.device)
+        own = matching_of(location.path)
+        self._matching = Matching(
+            own.threshold if threshold is None else threshold,
+            own.margin if margin is None else margin,
+        )
+
+    @property
+    def matching(self) -> Matching:
+        """See `Diarizer`."""
+        return self._matching
 
     def diarize(
         self,
@@ -61,27 +85,47 @@ class PyannoteDiarizer:
         speakers: SpeakerCount,
         progress: Progress,
         cancelled: IsCancelled,
+        voices: bool = False,
     ) -> Diarization:
         """See `Diarizer`."""
         if not len(waveform.samples):
-            return Diarization((), ())
-        while True:
-            diarization = self._attempt(
-                waveform, speakers, _Watch(self._shares, progress, cancelled)
-            )
-            if diarization is not None:
-                progress(1.0)
-                return diarization
+            return Diarization((), (), voices=() if voices else None)
+        watch = _Watch(self._shares, progress, cancelled)
+        diarization = self._within_memory(lambda: self._run(waveform, speakers, watch, voices))
+        progress(1.0)
+        return diarization
 
-    def _attempt(
-        self, waveform: Waveform, speakers: SpeakerCount, watch: _Watch
-    ) -> Diarization | None:
-        """Run the pipeline. If memory runs out, halve the batches and return None."""
-        try:
-            return self._thread.call(lambda: self._run(waveform, speakers, watch))
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
+    def voice(self, waveform: Waveform, *, cancelled: IsCancelled) -> tuple[Voice, tuple[str, ...]]:
+        """See `Diarizer`."""
+        watch = _Watch(self._shares, lambda _: None, cancelled)
+        return self._within_memory(lambda: self._sample(waveform, watch))
+
+    def check(self, voice: Voice) -> None:
+        """See `Diarizer`."""
+        model, length = self._pipeline.network_id, self._pipeline.dimension
+        if voice.model != model:
+            raise InvalidRequest(
+                f"the vector is of the model {voice.model}, and the worker has {model}, with which "
+                "it cannot be compared; give audio, or a vector that this worker returned"
+            )
+        if len(voice.vector) != length:
+            raise InvalidRequest(
+                f"the vector has {len(voice.vector)} numbers, and those of {model} have {length}; "
+                "give it as the worker returned it"
+            )
+
+    def _within_memory(self, run: Callable[[], _T]) -> _T:
+        """Run on the model's thread, again with smaller batches as long as memory runs out."""
+        while True:
+            try:
+                return self._thread.call(run)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._take_less()
+
+    def _take_less(self) -> None:
+        """Halve the batches. Raises OutOfMemory if they are the smallest already."""
         release_memory()
         smaller = self._sizes.halved()
         if smaller is None:
@@ -90,15 +134,45 @@ class PyannoteDiarizer:
                 "memory, or try again later"
             )
         self._sizes = smaller
-        return None
 
-    def _run(self, waveform: Waveform, speakers: SpeakerCount, watch: _Watch) -> Diarization:
+    def _run(
+        self, waveform: Waveform, speakers: SpeakerCount, watch: _Watch, voices: bool
+    ) -> Diarization:
         with ieee_floats():
-            found = self._pipeline.run(waveform.samples, speakers, sizes=self._sizes, watch=watch)
-        named = _named(_turns(found.ordinary, waveform), _turns(found.exclusive, waveform))
+            found = self._pipeline.run(
+                waveform.samples, speakers, sizes=self._sizes, watch=watch, voices=voices
+            )
+        named = self._named(found, waveform, voices)
         overruled = self._pipeline.clustering.overruled
-        warnings = count_warnings(speakers, named.num_speakers, overruled)
-        return replace(named, warnings=tuple(warnings))
+        warnings = (*count_warnings(speakers, named.num_speakers, overruled), *_voiceless(named))
+        return replace(named, warnings=warnings)
+
+    def _named(self, found: Found, waveform: Waveform, voices: bool) -> Diarization:
+        return _named(
+            _turns(found.ordinary, waveform),
+            _turns(found.exclusive, waveform),
+            {str(cluster): self._voice(one) for cluster, one in found.voices.items()}
+            if voices
+            else None,
+        )
+
+    def _voice(self, voice: ClusterVoice) -> Voice:
+        return Voice(
+            self._pipeline.network_id, voice.rounded, seconds=rounding.seconds(voice.seconds)
+        )
+
+    def _sample(self, waveform: Waveform, watch: _Watch) -> tuple[Voice, tuple[str, ...]]:
+        if not len(waveform.samples):
+            raise _too_short(0.0)
+        with ieee_floats():
+            found = self._pipeline.sample(
+                waveform.samples, most_s=MOST_SAMPLE_S, sizes=self._sizes, watch=watch
+            )
+        if found.voice is None or found.voice.seconds < LEAST_SAMPLE_S:
+            raise _too_short(0.0 if found.voice is None else found.voice.seconds)
+        is_doubtful = found.of_others > _MOST_OF_OTHERS
+        doubt = ("more than one voice is heard in the audio; give one of one person alone",)
+        return self._voice(found.voice), doubt if is_doubtful else ()
 
 
 class _Watch:
@@ -130,7 +204,9 @@ def _turns(regions: Iterable[Region], waveform: Waveform) -> list[Turn]:
     return sorted(turns, key=lambda turn: (turn.start, turn.end))
 
 
-def _named(ordinary: list[Turn], exclusive: list[Turn]) -> Diarization:
+def _named(
+    ordinary: list[Turn], exclusive: list[Turn], voices: Mapping[str, Voice] | None = None
+) -> Diarization:
     """Number the speakers from "1" in the order of their first ordinary turns.
 
     Leave out who has no exclusive turn: pyannote pads short recordings with labels of nobody.
@@ -143,4 +219,28 @@ def _named(ordinary: list[Turn], exclusive: list[Turn]) -> Diarization:
     def renamed(turns: Iterable[Turn]) -> tuple[Turn, ...]:
         return tuple(replace(turn, speaker=names[turn.speaker]) for turn in turns)
 
-    return Diarization(renamed(ordinary), renamed(exclusive))
+    if voices is None:
+        return Diarization(renamed(ordinary), renamed(exclusive))
+    owned = [(name, voices[label]) for label, name in names.items() if label in voices]
+    return Diarization(
+        renamed(ordinary),
+        renamed(exclusive),
+        voices=tuple(replace(voice, speaker=name) for name, voice in owned),
+    )
+
+
+def _voiceless(diarization: Diarization) -> Iterator[str]:
+    """Warn of speakers without a voice, if voices were asked for."""
+    if diarization.voices is None:
+        return
+    known = {voice.speaker for voice in diarization.voices}
+    for speaker in dict.fromkeys(turn.speaker for turn in diarization.turns):
+        if speaker not in known:
+            yield f"speaker {speaker} is never heard alone for long enough to know the voice"
+
+
+def _too_short(heard_s: float) -> VoiceTooShort:
+    return VoiceTooShort(
+        f"the audio has {heard_s:.1f} s of speech by one person alone, and at least "
+        f"{LEAST_SAMPLE_S:g} s are needed; send more"
+    )

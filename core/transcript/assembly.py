@@ -70,6 +70,7 @@ def assemble(
         num_speakers=num_speakers,
         warnings=tuple(dict.fromkeys(warnings)),
         turns=() if diarization is None else diarization.turns,
+        voices=None if diarization is None else diarization.voices,
     )
 
 

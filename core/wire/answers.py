@@ -11,11 +11,17 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
+from core.domain.timeline import Character, Diarization, Transcription, Turn, Voice, Word
 from core.domain.usage import Usage
 from core.errors import EndpointRefused
 from core.wire.compact import Compact, is_compact
-from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
+from core.wire.limits import (
+    MAX_ANSWERED,
+    MAX_ANSWERED_CHARACTERS,
+    MAX_SPEAKERS,
+    MAX_VECTOR,
+    MAX_WARNINGS,
+)
 from core.wire.openai import UNKNOWN_LANGUAGE
 from core.wire.usage import UsageField
 
@@ -52,7 +58,15 @@ class _Turn(_Answer):
     speaker: str
 
 
+class _Embedding(_Answer):
+    speaker: str
+    seconds: _Seconds
+    model: str
+    vector: Annotated[tuple[_Confidence, ...], Field(max_length=MAX_VECTOR, fail_fast=True)]
+
+
 _Warnings = Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS, fail_fast=True)]
+_SomeVoices = Annotated[tuple[_Embedding, ...], Field(max_length=MAX_SPEAKERS, fail_fast=True)]
 _SomeTurns = Annotated[tuple[_Turn, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
 
 
@@ -70,6 +84,7 @@ class _Turns(_Answer):
     segments: _SomeTurns
     exclusive_segments: _SomeTurns
     usage: UsageField | None = None
+    embeddings: _SomeVoices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +135,18 @@ def read_diarization(output: object) -> Diarization:
         warnings=answer.warnings,
         duration=answer.duration,
         usage=_usage(answer.usage),
+        voices=_voices(answer.embeddings),
     )
 
 
 def _usage(told: UsageField | None) -> Usage | None:
     return None if told is None else told.usage
+
+
+def _voices(embeddings: tuple[_Embedding, ...] | None) -> tuple[Voice, ...] | None:
+    if embeddings is None:
+        return None
+    return tuple(Voice(one.model, one.vector, one.speaker, one.seconds) for one in embeddings)
 
 
 def _turns(segments: tuple[_Turn, ...]) -> tuple[Turn, ...]:

@@ -13,12 +13,14 @@ from typing import Any
 
 from core.domain.request import (
     DiarizationRequest,
+    KnownSpeaker,
     LocalFile,
     Part,
     Source,
     SpeakerCount,
     TranscriptionRequest,
 )
+from core.domain.timeline import Voice
 
 _NAMES = {
     (SpeakerCount, "exact"): "num_speakers",
@@ -41,8 +43,9 @@ def _flat(value: Any) -> Iterator[tuple[str, object]]:
         if isinstance(inner, Source):
             yield "audio", inner.value
         elif isinstance(inner, LocalFile):
-            yield "audio_base64", base64.b64encode(inner.path.read_bytes()).decode()
-        elif is_dataclass(inner) and not isinstance(inner, Part):
+            name = "audio" if isinstance(value, KnownSpeaker) else "audio_base64"
+            yield name, base64.b64encode(inner.path.read_bytes()).decode()
+        elif is_dataclass(inner) and not isinstance(inner, Part | Voice):
             yield from _flat(inner)
         elif inner != _default(one):
             yield _NAMES.get((type(value), one.name), one.name), _plain(inner)
@@ -57,4 +60,6 @@ def _default(one: Field[Any]) -> object:
 def _plain(value: Any) -> object:
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
+    if isinstance(value, KnownSpeaker | Voice):
+        return dict(_flat(value))
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

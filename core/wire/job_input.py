@@ -25,6 +25,7 @@ from core.domain.request import (
     Destination,
     DiarizationRequest,
     Edits,
+    KnownSpeaker,
     LocalFile,
     OnDiarizationError,
     OrchestratedRequest,
@@ -56,6 +57,7 @@ from core.wire.input_fields import (
     TurnField,
     TurnFields,
 )
+from core.wire.known_speakers import EmbeddingField, KnownSpeakerField, KnownSpeakers
 from core.wire.refusal import sentence
 
 _SOURCES = ("audio", "audio_url", "audio_base64")
@@ -203,6 +205,8 @@ class _SpeakersInput(AudioInput):
     num_speakers: Count | None = None
     min_speakers: Count | None = None
     max_speakers: Count | None = None
+    known_speakers: KnownSpeakers = Field(default=(), repr=False)
+    return_embeddings: Boolean = False
 
     @model_validator(mode="after")
     def _counts_agree(self) -> Self:
@@ -217,6 +221,11 @@ class _SpeakersInput(AudioInput):
     def speakers(self) -> SpeakerCount:
         """The number of speakers, as far as the caller knows it."""
         return SpeakerCount(self.num_speakers, self.min_speakers, self.max_speakers)
+
+    @property
+    def known(self) -> tuple[KnownSpeaker, ...]:
+        """The known speakers."""
+        return tuple(field.speaker for field in self.known_speakers)
 
 
 class SingleInput(_WordsInput, _SpeakersInput):
@@ -236,6 +245,17 @@ class SingleInput(_WordsInput, _SpeakersInput):
             )
         return self
 
+    @model_validator(mode="after")
+    def _voices_need_a_speaker_model(self) -> Self:
+        asked = [name for name in ("known_speakers", "return_embeddings") if getattr(self, name)]
+        if asked and self.is_split:
+            raise ValueError(
+                f"channels split knows its speakers by their channels; leave out {asked[0]}"
+            )
+        if asked and not self.diarize:
+            raise ValueError(f"{asked[0]} needs speakers; leave out diarize: false")
+        return self
+
     @property
     def request(self) -> SingleRequest:
         """The request in it."""
@@ -251,6 +271,8 @@ class SingleInput(_WordsInput, _SpeakersInput):
             "on_diarization_error": self.on_diarization_error,
             "channels": self.channels,
             "edits": self.edits,
+            "known_speakers": self.known,
+            "return_embeddings": self.return_embeddings,
         }
 
 
@@ -273,7 +295,7 @@ class DiarizationInput(_SpeakersInput):
     @property
     def request(self) -> DiarizationRequest:
         """The request in it."""
-        return DiarizationRequest(self.recording, self.speakers)
+        return DiarizationRequest(self.recording, self.speakers, self.known, self.return_embeddings)
 
     @property
     def form(self) -> Form:
@@ -337,7 +359,12 @@ class TranscriptionInput(_WordsInput):
 _Input = TypeVar("_Input", bound=AudioInput)
 _ALIASES = ("timestamp",)
 _OF_ANY_ROLE = OrchestratorInput.model_fields | TranscriptionInput.model_fields
-_NESTED: dict[str, type[BaseModel]] = {"diarization_segments": TurnField, "part": Part}
+_NESTED: dict[str, type[BaseModel]] = {
+    "diarization_segments": TurnField,
+    "embedding": EmbeddingField,
+    "known_speakers": KnownSpeakerField,
+    "part": Part,
+}
 
 
 def parse(kind: type[_Input], job_input: object, *, uploaded: LocalFile | None = None) -> _Input:

@@ -18,6 +18,10 @@ MAX_KEYTERMS = 100
 """The most key terms in a request."""
 MAX_REPLACEMENTS = 200
 """The most phrases to replace in a request."""
+MAX_KNOWN_SPEAKERS = 16
+"""The most known speakers in a request."""
+MAX_VECTOR = 1024
+"""The most numbers of a voice's vector; networks for speakers have 128 to 512."""
 MAX_ANSWERED = 1_000_000
 """The most words, or turns, in an endpoint's answer."""
 MAX_ANSWERED_CHARACTERS = 10_000_000

@@ -38,7 +38,8 @@ def _explain(
         *outer, name = (str(part)[:60] for part in detail["loc"])
         if not outer and name in elsewhere:
             return f"{name}: unknown field; other roles have it, this one does not"
-        known = (nested[outer[0]] if outer else kind).model_fields
+        fields = [part for part in outer if not part.isdigit()]
+        known = (nested[fields[-1]] if fields else kind).model_fields
         return f"{'.'.join([*outer, name])}: {_unknown(name, list(known))}"
     where = ".".join(str(part)[:60] for part in detail["loc"])
     reason = detail["msg"].removeprefix("Value error, ").replace("valid tuple", "list")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from core import __version__
 from core.domain.rounding import seconds
 from core.domain.stored import Stored
-from core.domain.timeline import Diarization, Segment, Transcript, Turn
+from core.domain.timeline import Diarization, Segment, Transcript, Turn, Voice
 from core.wire import compact, html, openai, subtitles, usage
 from core.wire.fields import Answer, one_line
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
@@ -58,7 +58,7 @@ def _of_words(transcript: Transcript, form: Form) -> Answer:
         answer["task"] = form.task.value
     if form.timestamps:
         answer["timestamps"] = _timestamps(transcript)
-    return answer
+    return answer | _embeddings(transcript.voices)
 
 
 def _of_speakers(diarization: Diarization, response_format: str) -> Answer:
@@ -68,11 +68,29 @@ def _of_speakers(diarization: Diarization, response_format: str) -> Answer:
         "num_speakers": diarization.num_speakers,
         "warnings": list(diarization.warnings),
     }
+    answer |= _embeddings(diarization.voices)
     if response_format is DiarizationFormat.RTTM:
         return answer | {"rttm": _rttm(diarization.turns)}
     return answer | {
         "segments": _turns(diarization.turns),
         "exclusive_segments": _turns(diarization.exclusive_turns),
+    }
+
+
+def _embeddings(voices: tuple[Voice, ...] | None) -> Answer:
+    """Return the voices that were asked for, each as a request's `known_speakers` takes it."""
+    if voices is None:
+        return {}
+    return {
+        "embeddings": [
+            {
+                "speaker": voice.speaker,
+                "seconds": seconds(voice.seconds),
+                "model": voice.model,
+                "vector": list(voice.vector),
+            }
+            for voice in voices
+        ]
     }
 
 

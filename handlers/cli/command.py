@@ -14,7 +14,7 @@ from core import __version__
 from core.domain.request import Channels
 from core.errors import RequestError, SettingsError, WorkerError
 from handlers.cli.completion import SHELLS, completion
-from handlers.cli.options import FORMATS, Options, count, formats, jobs
+from handlers.cli.options import FORMATS, Options, count, formats, jobs, known
 
 NAME = "parakeet-workers"
 
@@ -136,6 +136,14 @@ def _add_transcribe(to: argparse.ArgumentParser) -> None:
         choices=[str(one) for one in Channels],
         default=str(Channels.MIX),
         help="split: each channel is one speaker, and --speakers has no effect; default: mix",
+    )
+    to.add_argument(
+        "--known",
+        type=known,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="name whoever sounds like the one who speaks in this file; once for each person",
     )
     to.add_argument(
         "--jobs", type=jobs, metavar="N", help="recordings at a time; default: 1, or 4 elsewhere"

@@ -74,6 +74,15 @@ class EndpointWay:
         return {"audio_base64": base64.b64encode(content).decode()}
 
 
+def voices(question: Question) -> dict[str, str]:
+    """Return the recordings of known speakers as base64, by name. Raise OSError."""
+    found = {}
+    for one in question.known:
+        if isinstance(one.audio, LocalFile):
+            found[one.name] = base64.b64encode(one.audio.path.read_bytes()).decode()
+    return found
+
+
 def fields(question: Question) -> dict[str, object]:
     """Return a question as fields of a request, without those that say nothing."""
     is_split = question.channels is Channels.SPLIT
@@ -85,5 +94,9 @@ def fields(question: Question) -> dict[str, object]:
         "num_speakers": counts.exact,
         "min_speakers": counts.at_least,
         "max_speakers": counts.at_most,
+        "known_speakers": [
+            {"name": name, "audio": audio} for name, audio in voices(question).items()
+        ]
+        or None,
     }
     return {name: value for name, value in named.items() if value is not None}

@@ -30,6 +30,7 @@ class LocalWay:
             Decoding(question.language),
             speakers=question.speakers,
             channels=question.channels,
+            known_speakers=question.known,
         )
         return self._loaded().run(request, watch)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from core.domain.request import Channels, SpeakerCount
-from core.wire.limits import MAX_SPEAKERS
+from core.domain.request import Channels, KnownSpeaker, LocalFile, SpeakerCount
+from core.errors import InvalidRequest
+from core.wire.limits import MAX_KNOWN_SPEAKERS, MAX_SPEAKERS
 
 FORMATS = ("srt", "vtt", "txt", "json", "rttm", "html")
 MOST_JOBS = 64
@@ -24,6 +26,8 @@ class Question:
     """None for words alone."""
     channels: Channels = Channels.MIX
     """If split, the channels are the speakers, whatever `speakers` says."""
+    known: tuple[KnownSpeaker, ...] = ()
+    """Each with a file of this disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +47,52 @@ class Options:
 
     @classmethod
     def of(cls, given: argparse.Namespace) -> Self:
-        """Read what the parser found."""
+        """Read what the parser found. Raise InvalidRequest if some of it does not go together."""
         is_elsewhere = given.endpoint is not None or given.server is not None
         return cls(
             sources=tuple(given.sources),
             formats=given.format,
             out=given.out,
-            question=Question(given.language, given.speakers, Channels(given.channels)),
+            question=_question(given),
             jobs=given.jobs or (4 if is_elsewhere else 1),
             replace=given.replace,
             as_json=given.json,
             endpoint=given.endpoint,
             server=given.server,
         )
+
+
+def _question(given: argparse.Namespace) -> Question:
+    known, channels = tuple(given.known), Channels(given.channels)
+    if known and (given.speakers is None or channels is Channels.SPLIT):
+        other = "--speakers none" if given.speakers is None else "--channels split"
+        raise InvalidRequest(f"--known needs the speaker model; leave out {other}")
+    if len(known) > MAX_KNOWN_SPEAKERS:
+        raise InvalidRequest(f"--known: at most {MAX_KNOWN_SPEAKERS} speakers can be known")
+    _check_names(one.name for one in known)
+    return Question(given.language, given.speakers, channels, known)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    from core.wire.known_speakers import check_names
+
+    try:
+        check_names(names)
+    except ValueError as error:
+        raise InvalidRequest(f"--known: {error}") from None
+
+
+def known(text: str) -> KnownSpeaker:
+    """Read a name and the file of a voice."""
+    from core.wire.known_speakers import known_name
+
+    name, is_there, path = text.partition("=")
+    if not is_there or not path:
+        raise argparse.ArgumentTypeError(f"{text}: give NAME=FILE, with a recording of the voice")
+    try:
+        return KnownSpeaker(known_name(name), LocalFile(Path(path).absolute()))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def formats(text: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from core.domain.request import LocalFile
+from core.domain.request import LocalFile, Source
 from handlers.cli.options import Question
 from handlers.cli.sources import Item
 from handlers.cli.written import file_of
@@ -64,8 +64,9 @@ class Record:
 
     def _made(self, item: Item) -> str:
         """Return a sum of all that the files depend on."""
-        parts = [_content(item), asdict(self.question), self.way]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        voices = [_content_of(one.audio) for one in self.question.known]
+        parts = [_content(item), asdict(self.question), self.way, voices]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
     def _entry(self, item: Item) -> Entry:
         return self._read().get(str(item.place), {})
@@ -91,10 +92,14 @@ def _state(path: Path) -> list[int]:
 
 def _content(item: Item) -> list[object]:
     """Tell a file by its name, size and time, and a URL by what is before its query."""
-    if isinstance(item.source, LocalFile):
-        try:
-            about = item.source.path.stat()
-        except OSError:
-            return []
-        return [item.source.path.name, about.st_size, about.st_mtime_ns]
-    return [item.shown]
+    return _content_of(item.source) if isinstance(item.source, LocalFile) else [item.shown]
+
+
+def _content_of(source: Source | LocalFile | None) -> list[object]:
+    if not isinstance(source, LocalFile):
+        return []
+    try:
+        about = source.path.stat()
+    except OSError:
+        return []
+    return [source.path.name, about.st_size, about.st_mtime_ns]

@@ -24,7 +24,7 @@ from core.media import fetch
 from core.media.job_folder import job_folder
 from core.settings import Settings
 from handlers.cli import answers
-from handlers.cli.endpoint import fields
+from handlers.cli.endpoint import fields, voices
 from handlers.cli.options import Question
 
 PATH = "/v1/audio/transcriptions"
@@ -102,10 +102,19 @@ class ServerWay:
         return _json(response)
 
 
-def _own(question: Question) -> dict[str, str]:
+def _own(question: Question) -> dict[str, str | list[str]]:
     """Return the fields of the question: for words alone, only those that OpenAI has too."""
     asked = fields(question) | {"diarize": None if question.speakers is None else True}
-    return {name: str(value).lower() for name, value in asked.items() if value is not None}
+    asked.pop("known_speakers", None)
+    own: dict[str, str | list[str]] = {
+        name: str(value).lower() for name, value in asked.items() if value is not None
+    }
+    if named := voices(question):
+        own["known_speaker_names[]"] = list(named)
+        own["known_speaker_references[]"] = [
+            f"data:application/octet-stream;base64,{voice}" for voice in named.values()
+        ]
+    return own
 
 
 class _Hiccup(EndpointUnavailable):

@@ -15,7 +15,7 @@ from types import FrameType
 from core.domain.request import LocalFile
 from core.domain.timeline import Transcript
 from core.domain.watch import Watch
-from core.errors import Cancelled, WorkerError
+from core.errors import Cancelled, InvalidRequest, WorkerError
 from handlers.cli.display import Display, Outcome, display_of
 from handlers.cli.options import Options
 from handlers.cli.record import Record
@@ -30,9 +30,10 @@ _LOOK_S = 0.1
 def transcribe(options: Options) -> int:
     """Transcribe all recordings and return the exit code.
 
-    Raise InvalidRequest if a source does not exist, SettingsError.
+    Raise InvalidRequest if a source or a known speaker's file does not exist, SettingsError.
     """
     _keep_quiet()
+    _check_voices(options)
     found = items(options.sources)
     way = chosen(options)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -40,6 +41,12 @@ def transcribe(options: Options) -> int:
     with display_of(options) as display:
         batch = _Batch(options, way, record, display)
         return batch.run(found)
+
+
+def _check_voices(options: Options) -> None:
+    for one in options.question.known:
+        if isinstance(one.audio, LocalFile) and not one.audio.path.is_file():
+            raise InvalidRequest(f"--known {one.name}={one.audio.path}: there is no such file")
 
 
 def _keep_quiet() -> None:

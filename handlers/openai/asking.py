@@ -20,14 +20,19 @@ from handlers.openai.roles import ALIASES, DIARIZING, Kind
 
 _OPENAI = (
     ("model", "prompt", "temperature", "stream", "chunking_strategy"),
-    ("timestamp_granularities", "include", "languages", "keywords"),
+    (
+        *("timestamp_granularities", "include", "languages", "keywords"),
+        *("known_speaker_names", "known_speaker_references"),
+    ),
 )
 """Fields that only OpenAI's API has: with one value, and with any number."""
 _WITH_SPEAKERS = (TranscriptFormat.DIARIZED_JSON, TranscriptFormat.HTML)
 """The formats that are about speakers."""
 _SOURCES = ("audio", "audio_url", "audio_base64")
-_NESTED = ("diarization_segments", "part", "replace")
+_NESTED = ("diarization_segments", "known_speakers", "part", "replace")
 """Fields that hold JSON."""
+_TEXTS = (TranscriptFormat.TEXT, TranscriptFormat.SRT, TranscriptFormat.VTT, TranscriptFormat.HTML)
+"""The formats that come as a text, and not inside JSON."""
 _MOST_HINTS = 100
 _LONGEST_HINT = 200
 """The most terms that a prompt is taken for, and the most characters of one."""
@@ -67,11 +72,14 @@ def read(upload: Upload, kind: Kind, models: Iterable[str], *, translate: bool =
     is_streamed = _boolean("stream", fields.one("stream"))
     warnings = (*_without_effect(fields),)
     hints = [*fields.many("keywords"), *_terms(fields.one("prompt"))][:_MOST_HINTS]
-    own = _own(fields, kind, is_diarizing=model == DIARIZING)
+    named = _named(fields, kind)
+    own = _own(fields, kind, named, is_diarizing=model == DIARIZING)
     if translate:
         own["task"] = _translation(kind)
     file = _uploaded(upload.file, own)
     asked = parse(kind, own, uploaded=file)
+    if asked.form.response_format in _TEXTS and getattr(asked, "return_embeddings", False):
+        raise InvalidRequest("return_embeddings: a text has no room for them; ask for json")
     plain = Question(asked.request, asked.form, is_streamed, left_out, warnings)
     if not hints or "keyterms" in own:
         return plain
@@ -165,7 +173,27 @@ def _check_strategy(text: str | None) -> None:
         raise InvalidRequest("chunking_strategy: give auto or an object of the type server_vad")
 
 
-def _own(fields: _Fields, kind: Kind, *, is_diarizing: bool) -> dict[str, Any]:
+def _named(fields: _Fields, kind: Kind) -> list[dict[str, str]]:
+    """Return OpenAI's names of speakers and recordings of them as our known speakers."""
+    names, references = (
+        fields.many(name) for name in ("known_speaker_names", "known_speaker_references")
+    )
+    if (names or references) and "known_speakers" not in kind.model_fields:
+        raise InvalidRequest("known_speaker_names: no speakers are found here; leave it out")
+    if len(names) != len(references):
+        raise InvalidRequest(
+            f"known_speaker_references: there are {len(references)}, and {len(names)} "
+            "known_speaker_names; send one for each name"
+        )
+    return [
+        {"name": name, "audio": reference}
+        for name, reference in zip(names, references, strict=True)
+    ]
+
+
+def _own(
+    fields: _Fields, kind: Kind, named: list[dict[str, str]], *, is_diarizing: bool
+) -> dict[str, Any]:
     """Return the fields of the flow's input."""
     keyterms = fields.many("keyterms")
     own: dict[str, Any] = fields.rest()
@@ -176,10 +204,19 @@ def _own(fields: _Fields, kind: Kind, *, is_diarizing: bool) -> dict[str, Any]:
         own["keyterms"] = _json("keyterms", keyterms[0]) if is_json else keyterms
     for name in {*_NESTED} & {*own}:
         own[name] = _json(name, own[name])
+    if named and "known_speakers" in own:
+        raise InvalidRequest("known_speaker_names: give these or known_speakers, not both")
+    if named:
+        own["known_speakers"] = named
     if "diarize" in kind.model_fields and "diarize" not in own:
-        shown = spellings.choice(own.get("response_format"))
-        own["diarize"] = is_diarizing or shown in _WITH_SPEAKERS
+        own["diarize"] = is_diarizing or _is_about_speakers(own)
     return own
+
+
+def _is_about_speakers(own: dict[str, Any]) -> bool:
+    wants_voices = spellings.boolean(own.get("return_embeddings")) is True
+    shown = spellings.choice(own.get("response_format"))
+    return bool(own.get("known_speakers")) or wants_voices or shown in _WITH_SPEAKERS
 
 
 def _terms(prompt: str | None) -> Iterable[str]:

@@ -20,7 +20,7 @@ import pytest
 from core import errors
 from core.domain.codes import SECOND_CODES, is_retryable
 from core.domain.stored import Stored
-from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
+from core.domain.timeline import Character, Diarization, Transcript, Turn, Voice, Word
 from core.domain.usage import Usage
 from core.domain.watch import Stage
 from core.errors import InvalidRequest, WorkerError
@@ -105,6 +105,12 @@ def _plain() -> Transcript:
     return Transcript(3.2, words, split_segments(words), letters, language="en", usage=usage)
 
 
+def _known() -> Diarization:
+    turns = (Turn(0.42, 1.3, "Ada"), Turn(2.1, 2.9, "Ada"))
+    voice = Voice("WeSpeakerResNet34-5c1e09a7d2b4", (0.5, -0.5, 0.5, 0.5), "Ada", 1.6)
+    return Diarization(turns, turns, duration=3.2, voices=(voice,))
+
+
 STORED = Stored(
     "https://answers.example.com/hearing.json",
     387,
@@ -134,6 +140,7 @@ ANSWERS: dict[str, dict[str, object]] = {
     "vtt": render(_spoken(WORDS), Form(TranscriptFormat.VTT, timestamps=False)),
     "html": _abridged(render(_spoken(WORDS), Form(TranscriptFormat.HTML))),
     "diarization": render(TURNS, Form(DiarizationFormat.JSON)),
+    "embeddings": render(_known(), Form(DiarizationFormat.JSON)),
     "receipt": receipt(render(_spoken(WORDS), Form(TranscriptFormat.SRT)), STORED),
     "rttm": render(TURNS, Form(DiarizationFormat.RTTM)),
 }

@@ -71,8 +71,10 @@ def test_no_command_escapes_the_tests_below() -> None:
 def test_commands_for_this_machine_are_understood() -> None:
     """Their words, numbers and formats."""
     local = [one for one in map(options, TRANSCRIBE) if not (one.endpoint or one.server)]
-    assert [one.formats for one in local] == [("srt", "txt"), ("html", "json"), ("txt",)]
-    assert [one.question.speakers is None for one in local] == [False, False, True]
+    usual = ("srt", "txt")
+    assert [one.formats for one in local] == [usual, ("html", "json"), usual, ("txt",)]
+    assert [one.question.speakers is None for one in local] == [False, False, False, True]
+    assert [one.name for one in local[2].question.known] == ["Ada", "Grace"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"^\S+ -m handlers\.cli (.+)$", readme, re.MULTILINE)
     assert options(f"{NAME} {line}").formats == ("srt", "html")

@@ -251,5 +251,4 @@ def test_every_field_of_openais_is_in_the_guide() -> None:
     }
     kind = ROLES["single"].kind
     assert known_fields(kind) - {*kind.model_fields} <= told
-    refused = {"known_speaker_names", "known_speaker_references"}
-    assert told - known_fields(kind) == refused
+    assert told <= known_fields(kind)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import stamina
 
-from core.domain.timeline import Diarization, Transcript, Transcription, Turn, Word
+from core.domain.timeline import Diarization, Transcript, Transcription, Turn, Voice, Word
 from core.domain.watch import Watch
 from core.errors import DownloadFailed
 from core.settings import Settings
@@ -52,6 +52,7 @@ SPEAKERS = Diarization(
     exclusive_turns=(Turn(0.42, 1.22, "1"), Turn(1.22, 1.7, "2"), Turn(2.1, 2.9, "1")),
     warnings=("a speaker is heard for a second only",),
 )
+VOICES = (Voice("network-1", (1.0, 0.0), "1", 1.6), Voice("network-1", (0.0, 1.0), "2", 0.4))
 TEXT = "Are you ready? Yes. Let's go."
 Behaviour = Callable[[AudioInput], None]
 """Raises what a worker's job would raise, or waits."""
@@ -90,7 +91,8 @@ class Worker:
     def _speakers(self, request: Any) -> Diarization | None:
         """Return those that were asked for, or the caller's own."""
         if self.kind is SingleInput:
-            return SPEAKERS if request.speakers is not None else None
+            speakers = replace(SPEAKERS, voices=VOICES if request.return_embeddings else None)
+            return speakers if request.speakers is not None else None
         return Diarization(request.turns, request.turns) if request.turns else None
 
     def rehearse(self, recording: Path) -> None:

@@ -97,6 +97,18 @@ def file(make: Callable[[Path], Path], keep: int | None = None, **fields: object
     return lambda _base, folder: {**inline(make(folder).read_bytes()[:keep]), **fields}
 
 
+def known(audio: str | None = None, **embedding: object) -> Input:
+    """The dialogue, and somebody known by this recording or vector."""
+    voice = {"embedding": embedding} if audio is None else {"audio": audio}
+    return {**inline(DIALOGUE.read_bytes()), "known_speakers": [{"name": "Ada", **voice}]}
+
+
+def silent_voice(_base: str, folder: Path) -> Input:
+    """A recording of nobody."""
+    silence = write_wav(folder / "silence.wav", 0 * tone(5))
+    return known(base64.b64encode(silence.read_bytes()).decode())
+
+
 GOOD = {"audio_base64": "UklGRg=="}
 WRONG: dict[str, tuple[str, str, Make]] = {
     "an empty input": ("invalid_request", "exactly one of", given({})),
@@ -202,6 +214,21 @@ WRONG: dict[str, tuple[str, str, Make]] = {
         "audio_too_long",
         "longer than 90 s",
         file(lambda folder: encode(folder / "a.flac", tone(95))),
+    ),
+    "a voice without speech": (
+        "voice_too_short",
+        "known_speakers.0.audio: the audio has 0.0 s of speech",
+        silent_voice,
+    ),
+    "a voice that is a page": (
+        "unsupported_audio",
+        "known_speakers.0.audio: ",
+        lambda base, _folder: known(f"{base}/page?{SECRET}"),
+    ),
+    "a vector of another model": (
+        "invalid_request",
+        "known_speakers.0.embedding: the vector is of the model other-1, and the worker has XVec",
+        given(known(model="other-1", vector=[1.0])),
     ),
     "start behind the end": (
         "range_outside_audio",

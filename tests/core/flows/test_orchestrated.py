@@ -24,15 +24,17 @@ import pytest
 
 from bench.untimed import untimed
 from core.domain.request import Decoding, SpeakerCount
-from core.domain.timeline import Character, Diarization, Transcription, Turn, Word
+from core.domain.timeline import Character, Diarization, Transcription, Turn, Voice, Word
 from core.domain.watch import Watch
 from core.errors import (
     Cancelled,
     DeadlineExceeded,
     EndpointRefused,
+    InvalidRequest,
     JobFailed,
     SettingsError,
     UnsupportedLanguage,
+    VoiceTooShort,
     WorkerError,
 )
 from core.flows.diarization import DiarizationFlow
@@ -43,6 +45,7 @@ from core.flows.transcription import TranscriptionFlow
 from core.media.cutting import Utterance
 from core.remote import Pace
 from core.settings import Settings
+from core.speakers.identify import Matching
 from core.wire.form import TranscriptFormat
 from emulator.scripted import Asked, Reply, Script, serve
 from emulator.scripted import Scripted as Endpoint
@@ -64,6 +67,8 @@ QUICK = Pace(
 URL = {"audio_url": "https://example.com/call.mp3?token=geheim"}
 SECONDS = 75.0
 WARNINGS = ("no words were found between 1.0 s and 2.0 s",)
+MODEL = "three-voices"
+VECTORS = ((1.0, 0.0, 0.0), (0.0, 0.8, 0.6), (0.0, -0.6, 0.8))
 TEXT = ["So,", "Dr.", "Mayer,", "how", "are", "you?", "Fine.", "no", "no", "<i>", "3.5", "%"]
 
 
@@ -117,8 +122,27 @@ class Speech:
 class Speakers:
     """A speaker model that hears three who talk into each other."""
 
+    matching = Matching(0.6, 0.1)
+
+    def check(self, voice: Voice) -> None:
+        """Take vectors of its own alone."""
+        if voice.model != MODEL:
+            raise InvalidRequest("the vector is of another model")
+
+    def voice(self, waveform: Any, *, cancelled: Any) -> tuple[Voice, tuple[str, ...]]:
+        """Whatever is sent is the second speaker's."""
+        if waveform.duration < 2:
+            raise VoiceTooShort("the audio is too short")
+        return Voice(MODEL, VECTORS[1]), ("it is doubtful",)
+
     def diarize(
-        self, waveform: Any, *, speakers: SpeakerCount, progress: Any, cancelled: Any
+        self,
+        waveform: Any,
+        *,
+        speakers: SpeakerCount,
+        progress: Any,
+        cancelled: Any,
+        voices: bool = False,
     ) -> Diarization:
         """Turns at odd times."""
         starts = [
@@ -130,7 +154,11 @@ class Speakers:
         )
         ordinary = tuple(replace(turn, end=turn.end + 0.6) for turn in exclusive)
         asked = (f"the model was made to find {speakers.exact}",) if speakers.exact else ()
-        return Diarization(ordinary, exclusive, asked)
+        heard = tuple(
+            Voice(MODEL, vector, str(number), 0.1 + number)
+            for number, vector in enumerate(VECTORS, start=1)
+        )
+        return Diarization(ordinary, exclusive, asked, voices=heard if voices else None)
 
 
 @pytest.fixture(scope="module")

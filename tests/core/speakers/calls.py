@@ -19,6 +19,9 @@ def diarize(
     *,
     progress: Callable[[float], None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
+    voices: bool = False,
 ) -> Diarization:
     """Diarize. By default nobody watches or cancels, and any number of speakers is fine."""
-    return diarizer.diarize(waveform, speakers=speakers, progress=progress, cancelled=cancelled)
+    return diarizer.diarize(
+        waveform, speakers=speakers, progress=progress, cancelled=cancelled, voices=voices
+    )

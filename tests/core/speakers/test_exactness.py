@@ -109,9 +109,15 @@ def test_turns_of_other_models_are_stocks(tmp_path, dialogue, kind):
     edit(folder / "config.yaml", changes)
     location = ModelLocation(folder, "a test", "pyannote")
     expected = stock_answer(load_pipeline(location, "cpu"), waveform, num_speakers=2)
-    answer = diarize(PyannoteDiarizer(location, device="cpu"), waveform, SpeakerCount(exact=2))
-    assert without_warnings(answer) == expected
+    diarizer = PyannoteDiarizer(location, device="cpu")
+    answer = diarize(diarizer, waveform, SpeakerCount(exact=2), voices=True)
+    assert dataclasses.replace(without_warnings(answer), voices=None) == expected
     assert len(expected.turns) > 5
+    voices = answer.voices or ()
+    assert {voice.speaker for voice in voices} <= {turn.speaker for turn in answer.turns}
+    assert all(np.linalg.norm(one.vector) == pytest.approx(1, abs=1e-4) for one in voices)
+    # A vector of overlapped speech is nobody's voice, and here somebody else speaks in all windows.
+    assert {len(one.vector) for one in voices} == (set() if "overlap" in kind else {256})
 
 
 def edit(file: Path, changes: dict[str, str]) -> None:

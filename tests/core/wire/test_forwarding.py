@@ -16,6 +16,7 @@ from core.domain.request import (
     Decoding,
     DiarizationRequest,
     Edits,
+    KnownSpeaker,
     LocalFile,
     OrchestratedRequest,
     Part,
@@ -27,7 +28,7 @@ from core.domain.request import (
     TranscriptionRequest,
     narrowed,
 )
-from core.domain.timeline import Turn
+from core.domain.timeline import Turn, Voice
 from core.wire.forwarding import job_input
 from core.wire.job_input import DiarizationInput, OrchestratorInput, TranscriptionInput, parse
 
@@ -83,7 +84,20 @@ TRANSCRIPTIONS = st.one_of(
     ),
     st.builds(TranscriptionRequest, _WHOLE, _DECODINGS, st.booleans(), part=_PARTS),
 )
-DIARIZATIONS = st.builds(DiarizationRequest, _RECORDINGS, _SPEAKERS)
+_VOICES = st.builds(
+    Voice, st.just("network-1"), st.lists(st.floats(0.1, 1), min_size=1, max_size=3).map(tuple)
+)
+_KNOWN = st.one_of(
+    st.builds(KnownSpeaker, st.just("Ada"), _SOURCES.map(Source)),
+    st.builds(KnownSpeaker, st.just("Grace"), st.none(), _VOICES),
+)
+DIARIZATIONS = st.builds(
+    DiarizationRequest,
+    _RECORDINGS,
+    _SPEAKERS,
+    st.lists(_KNOWN, max_size=2, unique_by=lambda one: one.name).map(tuple),
+    st.booleans(),
+)
 
 
 @given(request=TRANSCRIPTIONS)
@@ -152,6 +166,8 @@ def test_every_field_of_the_orchestrators_input_is_in_its_request() -> None:
         "max_speakers": 3,
         "replace": {"new york": "NYC"},
         "remove_fillers": True,
+        "known_speakers": [{"name": "Ada", "audio": "https://example.com/ada.mp3"}],
+        "return_embeddings": True,
     }
     request = parse(OrchestratorInput, said).request
     words = job_input(narrowed(request, TranscriptionRequest))

@@ -61,6 +61,30 @@ def test_a_large_input_is_refused_at_once(given: dict[str, Any], words: str) -> 
     assert peak < 10_000_000
 
 
+@pytest.mark.parametrize(
+    "known",
+    [
+        [0] * MANY,
+        [{}] * MANY,
+        _fields(MANY),
+        [_fields(MANY)],
+        [{"name": "x" * MANY}],
+        [{"name": " " * 10 * MANY}],
+        [{"name": "Ada", "embedding": {"model": "m", "vector": [0.1] * MANY}}],
+        [{"name": "Ada", "embedding": {"model": "m" * MANY, "vector": ["x"] * 1000}}] * 16,
+    ],
+    ids=range(8),
+)
+def test_large_voices_are_refused_at_once(known: object) -> None:
+    """Whatever is large in them."""
+
+    def ask() -> None:
+        with pytest.raises(InvalidRequest):
+            parse(DiarizationInput, URL | {"known_speakers": known})
+
+    _cheaply(ask)
+
+
 def test_many_fields_are_refused_before_each_is_looked_at() -> None:
     """A few unknown ones are named, as ever."""
     with pytest.raises(InvalidRequest, match="field0: unknown field"):
@@ -114,7 +138,7 @@ def test_an_endpoints_long_nonsense_is_refused_at_once(answer: dict[str, Any]) -
     _cheaply_refused(lambda: read_transcription(answer, language=None))
 
 
-@pytest.mark.parametrize("field", ["segments", "exclusive_segments", "warnings"])
+@pytest.mark.parametrize("field", ["segments", "exclusive_segments", "warnings", "embeddings"])
 def test_a_diarizers_long_nonsense_is_refused_at_once(field: str) -> None:
     """The first wrong element is enough."""
     answer: dict[str, Any] = {"segments": [], "exclusive_segments": []}
@@ -122,10 +146,14 @@ def test_a_diarizers_long_nonsense_is_refused_at_once(field: str) -> None:
 
 
 def _cheaply_refused(read: Callable[[], object]) -> None:
+    _cheaply(lambda: _refused(read))
+
+
+def _cheaply(do: Callable[[], object]) -> None:
     tracemalloc.start()
     started = time.perf_counter()
     try:
-        _refused(read)
+        do()
         took_s = time.perf_counter() - started
         _, peak = tracemalloc.get_traced_memory()
     finally:

@@ -90,6 +90,8 @@ def test_no_json_becomes_a_file_of_this_disk(tmp_path: Path) -> None:
 
 # options
 
+KNOWN = ("--known", "Ada=voice")
+
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -104,6 +106,15 @@ def test_no_json_becomes_a_file_of_this_disk(tmp_path: Path) -> None:
         (("transcribe", "a", "--speakers", "5-2"), "give 1 to 100 speakers, the smaller first"),
         (("transcribe", "a", "--speakers", "0"), "give 1 to 100 speakers, the smaller first"),
         (("transcribe", "a", "--jobs", "0"), "give a number from 1 to 64"),
+        (
+            ("transcribe", "a", "--known", "Ada"),
+            "Ada: give NAME=FILE, with a recording of the voice",
+        ),
+        (("transcribe", "voice", "--known", "Ada=none"), "none: there is no such file"),
+        (("transcribe", "a", "--known", "1=voice"), "'1' means somebody whom nobody knows"),
+        (("transcribe", "a", *KNOWN, "--known", "ada=voice"), "the name 'ada' is given twice"),
+        (("transcribe", "a", *KNOWN, "--speakers", "none"), "leave out --speakers none"),
+        (("transcribe", "a", *KNOWN, "--channels", "split"), "leave out --channels split"),
         (("transcribe", "a", "--local", "--server", "x"), "not allowed with argument"),
         (("models", "burn"), "invalid choice: 'burn'"),
     ],
@@ -112,6 +123,7 @@ def test_a_wrong_command_line_ends_with_code_2(
     command: Command, arguments: tuple[str, ...], said: str
 ) -> None:
     """And says what would be right."""
+    Path("voice").touch()
     ended = command(*arguments)
     assert ended.code == 2
     assert said in ended.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -97,6 +98,22 @@ def test_what_is_asked_reaches_the_worker(command: Command, endpoint: Worker) ->
     assert none.diarize is False
     assert (english.language, english.diarize) == ("en", True)
     assert (calls.channels, calls.num_speakers) == ("split", None)
+
+
+def test_known_voices_reach_the_worker(command: Command, endpoint: Worker, tmp_path: Path) -> None:
+    """With their recordings; another recording of a voice is another setting."""
+    (tmp_path / "ada.wav").write_bytes(SOUND)
+    (tmp_path / "call.wav").write_bytes(SOUND)
+    asked = ("transcribe", "call.wav", "--endpoint", endpoint.name, "--known", "Ada=ada.wav")
+    for _ in range(2):
+        assert command(*asked, "--known", "Dr. Grace=ada.wav").code == 0
+    (first,) = endpoint.asked
+    sound = base64.b64encode(SOUND).decode()
+    known = [(one.name, one.audio) for one in first.known_speakers]
+    assert known == [("Ada", sound), ("Dr. Grace", sound)]
+    (tmp_path / "ada.wav").write_bytes(SOUND + b"more")
+    assert command(*asked, "--known", "Dr. Grace=ada.wav").code == 0
+    assert len(endpoint.asked) == 2
 
 
 def test_other_settings_or_another_content_are_done_anew(

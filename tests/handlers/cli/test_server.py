@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email.policy
 import http.server
 import json
@@ -124,6 +125,20 @@ def test_a_file_is_uploaded_and_its_answer_written(
     }
     assert (recording.parent / "call.txt").read_text().startswith("Speaker A: Good night.\n")
     assert "canary" not in ended.err
+
+
+def test_known_voices_are_sent_as_openai_wants_them(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """Names, and data URLs of their recordings."""
+    command("transcribe", recording, "--server", openai.url, "--known", f"Ada={recording}")
+    asked = openai.asked[0].fields
+    assert asked["known_speaker_names[]"] == [b"Ada"]
+    (reference,) = asked["known_speaker_references[]"]
+    head, _, text = reference.partition(b",")
+    assert head == b"data:application/octet-stream;base64"
+    assert base64.b64decode(text) == SOUND
+    assert "known_speakers" not in asked
 
 
 def test_for_words_alone_only_openais_own_fields_are_sent(

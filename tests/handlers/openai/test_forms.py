@@ -247,8 +247,14 @@ MALFORMED: dict[str, tuple[bytes, str]] = {
     ),
     "half a character": (HEAD + b"a\r\n" + field("language", "\\ud83d") + END[2:], "ok?"),
     "a blank model": (HEAD + b"a\r\n" + field("model", " ") + END[2:], "ok?"),
-    "known speakers": (field("known_speaker_names[]", "Ada") + END, "invalid_request"),
-    "their voices": (field("known_speaker_references[]", "data:") + END, "invalid_request"),
+    "a name alone": (
+        HEAD + b"a\r\n" + field("known_speaker_names[]", "Ada") + END[2:],
+        "invalid_request",
+    ),
+    "a voice alone": (
+        HEAD + b"a\r\n" + field("known_speaker_references[]", "data:") + END[2:],
+        "invalid_request",
+    ),
     "an unknown field": (HEAD + b"a\r\n" + field("foo") + END[2:], "invalid_request"),
     "a wrong format": (
         HEAD + b"a\r\n" + field("response_format", "x") + END[2:],

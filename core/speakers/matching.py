@@ -1,0 +1,29 @@
+"""How alike two voices must be to be one person's, which differs from network to network.
+
+A pipeline may say so in its `config.yaml`:
+
+    known_speakers:
+      threshold: 0.6
+      margin: 0.1
+
+`bench.voices` measures what to write there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.modelstore import pipeline_config
+from core.speakers.identify import Matching
+
+_UNMEASURED = Matching(0.5, 0.1)
+"""For WeSpeaker's networks and all others: not measured here.
+
+The makers of CAM++ give 0.5 if a number must be named (3D-Speaker issue 135).
+"""
+
+
+def matching_of(folder: Path) -> Matching:
+    """Return the matching of a pipeline in a folder."""
+    said = pipeline_config.likeness(folder)
+    return Matching(*said) if said else _UNMEASURED
