@@ -86,6 +86,14 @@ class Turn(Span):
 
 
 @dataclass(frozen=True, slots=True)
+class Speech(Span):
+    """A stretch that sounds like speech, whether words were found in it or not."""
+
+    speaker: str | None = None
+    """Whose channel it is on, if channels are speakers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Segment(Span):
     """Words of one speaker that read as one piece: a sentence, or the words between two pauses."""
 
@@ -109,6 +117,10 @@ class Transcription:
     warnings: tuple[str, ...] = ()
     is_split: bool = False
     """Each channel was heard by itself and is the speaker of its words."""
+    speech: tuple[Speech, ...] = ()
+    """What sounds like speech by its level; sorted by start, disjoint but for channels."""
+    repaired: tuple[Span, ...] = ()
+    """Where words were found at a second look only; sorted by start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +158,37 @@ class Transcript:
     """True if speakers were asked for, even if no word has one."""
     num_speakers: int = 0
     warnings: tuple[str, ...] = ()
+    """All but those of gaps."""
     turns: tuple[Turn, ...] = ()
     """Who spoke when, as the speaker model or the caller says; may overlap."""
+    speech: tuple[Speech, ...] = ()
+    """What sounds like speech by its level; see `Transcription`."""
+    repaired: tuple[Span, ...] = ()
+    """Where words were found at a second look only; sorted and disjoint."""
+    coverage: float | None = None
+    """Share of the time of speech that has words, 0..1; None if there is no speech."""
+    gaps: tuple[Speech, ...] = ()
+    """Where at least a second of speech has no word; sorted by start."""
 
     @property
     def text(self) -> str:
         """All words, segment by segment, as they are written one after the other."""
         return joined(segment.text for segment in self.segments)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All warnings, those of gaps last; of many gaps the first are named and all counted."""
+        named = tuple(map(_gap_warning, self.gaps[:MOST_GAPS_NAMED]))
+        more = len(self.gaps) - len(named)
+        counted = (f"words are missing in {more} more stretches of sound",) if more else ()
+        return (*self.warnings, *named, *counted)
+
+
+MOST_GAPS_NAMED = 20
+"""The most warnings of gaps in an answer; music has any number of them."""
+
+
+def _gap_warning(gap: Speech) -> str:
+    whose = "" if gap.speaker is None else f"{gap.speaker}: "
+    where = f"between {gap.start:.1f} s and {gap.end:.1f} s"
+    return f"{whose}no words were found {where}, where there is sound; it may be music or noise"

@@ -10,15 +10,18 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from core.domain.request import Decoding
-from core.domain.timeline import Character, Span, Transcription, Word
+from core.domain.timeline import Character, Span, Speech, Transcription, Word
 from core.domain.watch import Heard, IsCancelled, Progress
 from core.engine.accelerator import ModelThread
-from core.media.audio import SAMPLE_RATE, Samples
+from core.media.audio import Samples
 from core.media.cutting import OVERLAP_S, Utterance
 from core.speech.abilities import checked, known
 from core.speech.batching import Batcher, Decoded
-from core.speech.engine import Recognition, SpeechEngine
+from core.speech.engine import SpeechEngine
+from core.speech.second_look import AGAIN_IN_WINDOWS_S, AGAIN_S, Found, SecondLook
+from core.speech.sound import FRAME_S, levels
 from core.speech.vote import LanguageVote
+from core.transcript.coverage import GAP_S, united
 from core.transcript.seams import JoinedSoFar, UtteranceWords, join_words
 
 GPU_BATCH_S = 400.0
@@ -102,6 +105,7 @@ class BatchTranscriber:
         self._batch_s = batch_s
         self._abilities = known(name, engine.abilities)
         self._window_s = WINDOW_BATCHES * batch_s
+        self._again_s = AGAIN_IN_WINDOWS_S if engine.window_s else AGAIN_S
         self._batcher = Batcher(engine.recognise, thread, batch_s=batch_s, least_s=engine.window_s)
 
     def prepared(self, decoding: Decoding) -> Decoding:
@@ -121,22 +125,23 @@ class BatchTranscriber:
         """See `Transcriber`."""
         if duration_s is None and isinstance(utterances, Sequence):
             duration_s = sum(utterance.duration for utterance in utterances)
-        words: list[UtteranceWords] = []
-        missed: list[Span] = []
+        look = SecondLook(
+            lambda pieces: self._batcher.decode(pieces, decoding, cancelled),
+            least_s=self._again_s,
+        )
+        everything = _Everything()
         listener = None if heard is None else _Listener(heard)
         vote = LanguageVote()
         counted = _Counted(progress, duration_s)
         for window in self._windows(utterances, heard):
             decoded = self._decode(window, decoding, vote, counted, cancelled)
-            found = [_in_the_recording(*one) for one in decoded]
-            words += found
-            missed += [one.span for one, recognition in decoded if _is_missed(one, recognition)]
+            words = everything.add(look.complete(decoded))
             if listener:
-                listener.add(found)
+                listener.add(words)
         if listener:
             listener.end()
         progress(1.0)
-        return _joined(words, missed, decoding.language or vote.leader)
+        return everything.joined(decoding.language or vote.leader)
 
     def _decode(
         self,
@@ -208,7 +213,7 @@ class _Counted:
             self._progress(min(1.0, self._done_s / self._duration_s))
 
 
-_Timed = TypeVar("_Timed", Word, Character)
+_Timed = TypeVar("_Timed", Word, Character, Span)
 
 
 def _windows(
@@ -231,37 +236,66 @@ def _windows(
         yield window
 
 
-def _in_the_recording(utterance: Utterance, recognition: Recognition) -> UtteranceWords:
-    def moved(one: _Timed) -> _Timed:
-        return replace(one, start=utterance.start + one.start, end=utterance.start + one.end)
+class _Everything:
+    """What was found in the utterances of one recording, which may come in any order."""
 
-    words = tuple(map(moved, recognition.words))
-    characters = tuple(tuple(map(moved, spelled)) for spelled in recognition.characters)
-    return UtteranceWords(utterance.span, words, characters)
+    def __init__(self) -> None:
+        self._words: list[UtteranceWords] = []
+        self._speech: list[Span] = []
+        self._repaired: list[Span] = []
+        self._missed: list[Span] = []
+
+    def add(self, found: Iterable[Found]) -> list[UtteranceWords]:
+        """Add utterances, and return their words."""
+        words = []
+        for one in found:
+            words.append(_in_the_recording(one))
+            self._speech += _placed(one.speech, one.utterance)
+            self._repaired += _placed(one.repaired, one.utterance)
+            if _is_missed(one):
+                self._missed.append(one.utterance.span)
+        self._words += words
+        return words
+
+    def joined(self, language: str | None) -> Transcription:
+        """Return all of it as one."""
+        in_order = sorted(self._words, key=_start)
+        words, characters = join_words(in_order)
+        warnings = _warnings([one.span for one in in_order], frozenset(self._missed))
+        return Transcription(
+            words,
+            characters,
+            language,
+            tuple(warnings),
+            speech=tuple(Speech(one.start, one.end) for one in united(self._speech)),
+            repaired=tuple(united(self._repaired)),
+        )
 
 
-def _is_missed(utterance: Utterance, recognition: Recognition) -> bool:
-    return not recognition.words and _has_sound(utterance.samples)
+def _in_the_recording(found: Found) -> UtteranceWords:
+    words = _placed(found.recognition.words, found.utterance)
+    characters = tuple(_placed(one, found.utterance) for one in found.recognition.characters)
+    return UtteranceWords(found.utterance.span, words, characters)
+
+
+def _placed(timed: Iterable[_Timed], utterance: Utterance) -> tuple[_Timed, ...]:
+    start = utterance.start
+    return tuple(replace(one, start=start + one.start, end=start + one.end) for one in timed)
+
+
+def _is_missed(found: Found) -> bool:
+    """Tell whether there is sound but no word, and not because of a gap, which is told later."""
+    is_wordless = not found.recognition.words and _has_sound(found.utterance.samples)
+    return is_wordless and not found.gaps(GAP_S)
 
 
 def _has_sound(samples: Samples) -> bool:
     """Tell whether more than `SOUND_S` is louder than `SOUND_DBFS`, by frames of 10 ms."""
-    frame = SAMPLE_RATE // 100
-    level = np.square(samples[: len(samples) // frame * frame].reshape(-1, frame)).mean(axis=1)
-    return bool(np.count_nonzero(level > 10 ** (SOUND_DBFS / 10)) * 0.01 > SOUND_S)
+    return bool(np.count_nonzero(levels(samples) > SOUND_DBFS) * FRAME_S > SOUND_S)
 
 
 def _start(piece: UtteranceWords) -> float:
     return piece.span.start
-
-
-def _joined(
-    words: Iterable[UtteranceWords], missed: Sequence[Span], language: str | None
-) -> Transcription:
-    in_order = sorted(words, key=_start)
-    joined, characters = join_words(in_order)
-    warnings = tuple(_warnings([one.span for one in in_order], frozenset(missed)))
-    return Transcription(joined, characters, language, warnings)
 
 
 def _warnings(spans: Iterable[Span], missed: frozenset[Span]) -> Iterator[str]:
