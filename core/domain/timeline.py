@@ -5,6 +5,7 @@ Times are float seconds from the start of the file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.domain.writing import joined
@@ -119,7 +120,7 @@ class Transcription:
     """Each channel was heard by itself and is the speaker of its words."""
     speech: tuple[Speech, ...] = ()
     """What sounds like speech by its level; sorted by start, disjoint but for channels."""
-    repaired: tuple[Span, ...] = ()
+    found_again: tuple[Span, ...] = ()
     """Where words were found at a second look only; sorted by start."""
 
 
@@ -163,8 +164,10 @@ class Transcript:
     """Who spoke when, as the speaker model or the caller says; may overlap."""
     speech: tuple[Speech, ...] = ()
     """What sounds like speech by its level; see `Transcription`."""
-    repaired: tuple[Span, ...] = ()
+    found_again: tuple[Span, ...] = ()
     """Where words were found at a second look only; sorted and disjoint."""
+    repaired: int = 0
+    """How many such places there are."""
     coverage: float | None = None
     """Share of the time of speech that has words, 0..1; None if there is no speech."""
     gaps: tuple[Speech, ...] = ()
@@ -177,15 +180,19 @@ class Transcript:
 
     @property
     def told(self) -> tuple[str, ...]:
-        """All warnings, those of gaps last; of many gaps the first are named and all counted."""
-        named = tuple(map(_gap_warning, self.gaps[:MOST_GAPS_NAMED]))
-        more = len(self.gaps) - len(named)
-        counted = (f"words are missing in {more} more stretches of sound",) if more else ()
-        return (*self.warnings, *named, *counted)
+        """All warnings, those of gaps last."""
+        return (*self.warnings, *gap_warnings(self.gaps))
 
 
 MOST_GAPS_NAMED = 20
-"""The most warnings of gaps in an answer; music has any number of them."""
+"""The most gaps that have a warning each; in music there is any number of them."""
+
+
+def gap_warnings(gaps: Sequence[Speech]) -> tuple[str, ...]:
+    """Return a warning for each of the first gaps, and one that counts the others."""
+    named = tuple(map(_gap_warning, gaps[:MOST_GAPS_NAMED]))
+    more = len(gaps) - len(named)
+    return (*named, f"words are missing in {more} more stretches of sound") if more else named
 
 
 def _gap_warning(gap: Speech) -> str:

@@ -15,7 +15,9 @@ from core.errors import Cancelled, WorkerError
 from core.flows.branches import raise_cause
 from core.flows.by_channel import by_channel
 from core.flows.diarization import diarize
+from core.flows.ear import Ear
 from core.flows.progress import JobProgress
+from core.flows.quiet import with_quiet
 from core.flows.recording import Reader
 from core.flows.transcription import transcribe
 from core.media.audio import Waveform
@@ -37,30 +39,46 @@ class SingleFlow:
         decoding = self.transcriber.prepared(request.decoding)
         if request.channels is Channels.SPLIT:
             return by_channel(self.reader, self.transcriber, request.recording, decoding, watch)
-        progress = JobProgress(watch, branches=1 if request.speakers is None else 2)
-        waveform = self.reader.waveform(request.recording, progress.together)
         if request.speakers is None:
-            words, turns = transcribe(self.transcriber, waveform, decoding, progress.together), None
-            warnings = waveform.warnings
-        else:
-            watches = tuple(replace(watch, report=progress.branch(index)) for index in range(2))
-            words, speaking = self._both(
-                waveform, decoding, request.speakers, watches, request.on_diarization_error
-            )
-            turns, missing = _turns_or_warning(speaking)
-            warnings = (*missing, *waveform.warnings)
-        return assemble(
-            words,
-            turns,
-            duration_s=waveform.end,
-            warnings=warnings,
-            cancelled=watch.cancelled,
-        )
+            return self._words_alone(request, decoding, watch)
+        return self._words_and_speakers(request, request.speakers, decoding, watch)
 
     def rehearse(self, recording: Path) -> None:
         """Run a short recording through both models."""
         waveform = self.reader.rehearsal(recording)
         self._both(waveform, Decoding(), SpeakerCount(), (Watch(), Watch()))
+
+    def _words_alone(self, request: SingleRequest, decoding: Decoding, watch: Watch) -> Transcript:
+        watch = JobProgress(watch).together
+        waveform = self.reader.waveform(request.recording, watch)
+        return assemble(
+            transcribe(self.transcriber, waveform, decoding, watch),
+            None,
+            duration_s=waveform.end,
+            warnings=waveform.warnings,
+            cancelled=watch.cancelled,
+        )
+
+    def _words_and_speakers(
+        self, request: SingleRequest, speakers: SpeakerCount, decoding: Decoding, watch: Watch
+    ) -> Transcript:
+        progress = JobProgress(watch, branches=2)
+        with self.reader.file(request.recording, progress.together) as path:
+            waveform = self.reader.stream(path, request.recording, progress.together).read()
+            watches = tuple(replace(watch, report=progress.branch(index)) for index in range(2))
+            words, speaking = self._both(
+                waveform, decoding, speakers, watches, request.on_diarization_error
+            )
+            turns, missing = _turns_or_warning(speaking)
+            ear = Ear(self.reader, self.transcriber, path, request.recording, decoding)
+            words = with_quiet(words, turns, ear.range, watch)
+        return assemble(
+            words,
+            turns,
+            duration_s=waveform.end,
+            warnings=(*missing, *waveform.warnings),
+            cancelled=watch.cancelled,
+        )
 
     def _both(
         self,

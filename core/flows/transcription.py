@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
-from core.domain.request import Channels, Decoding, Part, TranscriptionRequest
+from core.domain.request import Channels, Decoding, TranscriptionRequest
 from core.domain.timeline import Diarization, Transcript, Transcription
 from core.domain.watch import Stage, Watch
 from core.flows.by_channel import by_channel
+from core.flows.ear import Ear
 from core.flows.progress import JobProgress
+from core.flows.quiet import with_quiet
 from core.flows.recording import Reader
-from core.media.audio import Stream, Waveform
-from core.media.cutting import Utterance, utterances
+from core.media.audio import Waveform
+from core.media.cutting import utterances
 from core.speech.transcriber import Transcriber
 from core.transcript.assembly import assemble
-from core.transcript.parts import Assignment
 
 
 def transcribe(
@@ -36,15 +34,6 @@ def transcribe(
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
-    """The words of a recording or of a part, and what its stream knows after the last block."""
-
-    transcription: Transcription
-    duration: float
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class TranscriptionFlow:
     """Finds words, and labels them with the speakers of turns that the caller brings."""
 
@@ -57,54 +46,25 @@ class TranscriptionFlow:
         if request.channels is Channels.SPLIT:
             return by_channel(self.reader, self.transcriber, request.recording, decoding, watch)
         watch = JobProgress(watch).together
-        with self.reader.file(request.recording, watch) as path:
-            open_stream = partial(self.reader.stream, path, request.recording, watch)
-            if request.part is None:
-                heard = self._whole(open_stream(), decoding, watch)
-            else:
-                heard = self._part(open_stream, request.part, decoding, watch)
         turns = request.turns
         diarization = None if turns is None else Diarization(turns, turns)
+        with self.reader.file(request.recording, watch) as path:
+            ear = Ear(self.reader, self.transcriber, path, request.recording, decoding)
+            if request.part is None:
+                heard = ear.whole(watch)
+                words = with_quiet(heard.transcription, diarization, ear.range, watch)
+            else:
+                heard = ear.part(request.part, watch)
+                words = heard.transcription
         return assemble(
-            heard.transcription,
+            words,
             diarization,
             duration_s=heard.duration,
             warnings=heard.warnings,
             cancelled=watch.cancelled,
+            own=heard.own,
         )
 
     def rehearse(self, recording: Path) -> None:
         """Run a short recording through the model."""
         transcribe(self.transcriber, self.reader.rehearsal(recording), Decoding(), Watch())
-
-    def _whole(self, stream: Stream, decoding: Decoding, watch: Watch) -> _Heard:
-        words = self._transcribe(self._cut(stream), stream.expected_s, decoding, watch)
-        return _Heard(words, stream.end, stream.warnings)
-
-    def _part(
-        self, open_stream: Callable[[], Stream], part: Part, decoding: Decoding, watch: Watch
-    ) -> _Heard:
-        """Decode twice: first to see where all parts lie, then to hear this one."""
-        first = open_stream()
-        assignment = Assignment.of(part, [utterance.span for utterance in self._cut(first)])
-        with contextlib.closing(self._cut(open_stream())) as everything:
-            mine = assignment.pick(everything)
-            alone = replace(watch, heard=None)  # some of these words are another part's
-            words = self._transcribe(mine, assignment.duration_s, decoding, alone)
-        return _Heard(assignment.trim(words), first.end, first.warnings)
-
-    def _cut(self, stream: Stream) -> Generator[Utterance]:
-        piece_s = self.reader.settings.chunk_duration
-        return utterances(stream, start_s=stream.start, piece_s=piece_s)
-
-    def _transcribe(
-        self, cut: Iterator[Utterance], duration_s: float | None, decoding: Decoding, watch: Watch
-    ) -> Transcription:
-        return self.transcriber.transcribe(
-            cut,
-            decoding=decoding,
-            progress=watch.stage(Stage.TRANSCRIBING),
-            cancelled=watch.cancelled,
-            duration_s=duration_s,
-            heard=watch.heard,
-        )

@@ -7,7 +7,6 @@ from its beginning on, then with some of the sound on both sides. Each finds wha
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -19,6 +18,7 @@ from core.speech.batching import Decoded
 from core.speech.engine import Recognition
 from core.speech.sound import speech
 from core.transcript.coverage import gaps
+from core.transcript.filling import AROUND_S, Gap
 from core.transcript.word_spans import spoken_end
 
 AGAIN_S = 0.6
@@ -30,14 +30,10 @@ MOST_SHARE = 0.2
 MOST_OF_SHORT_S = 30.0
 """So many seconds are heard again however short the recording is: all may have been dropped."""
 
-_LEAD_S = 0.1
-"""Speech begins a little before it is loud."""
+_LEAD_S = 0.3
+"""Else what is left of the word before sounds like a word."""
 _AFTER_S = 1.0
 """What follows a gap tells the model how its last word ends."""
-_AROUND_S = 0.5
-_EDGE_S = 0.08
-"""One step of a Parakeet encoder: so far a word may be from its place."""
-
 _Timed = TypeVar("_Timed", Word, Character)
 _Decode = Callable[[Sequence[Utterance]], Iterable[list[Decoded]]]
 
@@ -50,90 +46,41 @@ class Found:
     recognition: Recognition
     speech: tuple[Span, ...]
     """What sounds like speech, whether it has words or not; sorted and disjoint."""
-    repaired: tuple[Span, ...] = ()
+    found_again: tuple[Span, ...] = ()
     """The words that a second look found, from the first to the last of each gap."""
 
-    def gaps(self, least_s: float) -> list[_Gap]:
+    def gaps(self, least_s: float) -> list[Gap]:
         """Return the stretches with at least so many seconds of speech without a word."""
         words = self.recognition.words
-        return [_Gap.between(words, gap) for gap in gaps(self.speech, words, least_s=least_s)]
+        return [Gap.between(words, gap) for gap in gaps(self.speech, words, least_s=least_s)]
 
-    def filled(self, gap: _Gap, start_s: float, more: Recognition) -> Found:
+    def filled(self, gap: Gap, start_s: float, more: Recognition) -> Found:
         """Return it with those words that belong into a gap.
 
         `more` is of a piece that begins `start_s` seconds after the utterance.
         """
         words = [_moved(word, start_s) for word in more.words]
         taken = gap.own(words)
-        if not taken:
+        own = tuple(words[taken])
+        if not own:
             return self
+        spelled = [tuple(_moved(one, start_s) for one in word) for word in more.characters[taken]]
         here, at = self.recognition, gap.at
-        characters = more.characters[taken.start : taken.stop]
-        spelled = tuple(tuple(_moved(one, start_s) for one in word) for word in characters)
-        own = tuple(words[taken.start : taken.stop])
-        return replace(
-            self,
-            recognition=replace(
-                here,
-                words=here.words[:at] + own + here.words[at:],
-                characters=here.characters[:at] + spelled + here.characters[at:],
-            ),
-            repaired=(*self.repaired, Span(own[0].start, spoken_end(own[-1]))),
+        filled = replace(
+            here,
+            words=here.words[:at] + own + here.words[at:],
+            characters=(*here.characters[:at], *spelled, *here.characters[at:]),
         )
+        place = Span(own[0].start, spoken_end(own[-1]))
+        return replace(self, recognition=filled, found_again=(*self.found_again, place))
 
 
-@dataclass(frozen=True, slots=True)
-class _Gap:
-    speech: Span
-    """From the first to the last speech."""
-    free: Span
-    """From the word before it to the word after it."""
-    at: int
-    """How many words of the utterance come before it."""
-    before: str = ""
-    after: str = ""
-    """The letters of the words beside it."""
-
-    @classmethod
-    def between(cls, words: Sequence[Word], speech: Span) -> _Gap:
-        """Find the words beside a gap of an utterance."""
-        at = bisect_left(words, speech.midpoint, key=lambda word: word.start)
-        before, after = words[:at], words[at:]
-        free = Span(
-            max(map(spoken_end, before), default=0.0),
-            min((word.start for word in after), default=float("inf")),
-        )
-        return cls(
-            speech,
-            free,
-            at,
-            before[-1].letters if before else "",
-            after[0].letters if after else "",
-        )
-
-    def own(self, words: Sequence[Word]) -> range:
-        """Return which of the words lie inside, without such as only repeat those beside it."""
-        inside = [index for index, word in enumerate(words) if self._holds(word)]
-        while inside and words[inside[0]].letters in ("", self.before):
-            del inside[0]
-        while inside and words[inside[-1]].letters in ("", self.after):
-            del inside[-1]
-        return range(inside[0], inside[-1] + 1) if inside else range(0)
-
-    def _holds(self, word: Word) -> bool:
-        is_behind = word.start >= self.free.start - _EDGE_S
-        return is_behind and spoken_end(word) <= self.free.end + _EDGE_S
+def _from_its_start(gap: Gap) -> Span:
+    return Span(gap.speech.start - _LEAD_S, gap.speech.end + _AFTER_S)
 
 
-def _from_its_start(gap: _Gap) -> Span:
-    return Span(
-        max(gap.speech.start - _LEAD_S, min(gap.free.start, gap.speech.start)),
-        gap.speech.end + _AFTER_S,
-    )
-
-
-def _around(gap: _Gap) -> Span:
-    return Span(gap.speech.start - _AROUND_S, gap.speech.end + _AROUND_S)
+def _around(gap: Gap) -> Span:
+    return Span(gap.speech.start - AROUND_S, gap.speech.end + AROUND_S)
 
 
 class SecondLook:
@@ -160,7 +107,7 @@ class SecondLook:
             found = self._filled(found, window)
         return found
 
-    def _filled(self, found: Sequence[Found], window: Callable[[_Gap], Span]) -> list[Found]:
+    def _filled(self, found: Sequence[Found], window: Callable[[Gap], Span]) -> list[Found]:
         pieces = self._affordable(
             _Piece(index, gap, _cut(one.utterance, window(gap)))
             for index, one in enumerate(found)
@@ -172,7 +119,7 @@ class SecondLook:
         heard = {id(sound): more for batch in together for sound, more in batch}
         filled = list(found)
         # From the last gap on: so those before it keep their places among the words.
-        for piece in sorted(pieces, key=lambda piece: -piece.gap.at):
+        for piece in sorted(pieces, key=lambda piece: -piece.gap.speech.start):
             one = filled[piece.index]
             start_s = piece.sound.start - one.utterance.start
             filled[piece.index] = one.filled(piece.gap, start_s, heard[id(piece.sound)])
@@ -196,7 +143,7 @@ class _Piece:
 
     index: int
     """That of the utterance."""
-    gap: _Gap
+    gap: Gap
     sound: Utterance
 
 

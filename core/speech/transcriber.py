@@ -242,7 +242,7 @@ class _Everything:
     def __init__(self) -> None:
         self._words: list[UtteranceWords] = []
         self._speech: list[Span] = []
-        self._repaired: list[Span] = []
+        self._found_again: list[Span] = []
         self._missed: list[Span] = []
 
     def add(self, found: Iterable[Found]) -> list[UtteranceWords]:
@@ -251,7 +251,7 @@ class _Everything:
         for one in found:
             words.append(_in_the_recording(one))
             self._speech += _placed(one.speech, one.utterance)
-            self._repaired += _placed(one.repaired, one.utterance)
+            self._found_again += _placed(one.found_again, one.utterance)
             if _is_missed(one):
                 self._missed.append(one.utterance.span)
         self._words += words
@@ -268,7 +268,7 @@ class _Everything:
             language,
             tuple(warnings),
             speech=tuple(Speech(one.start, one.end) for one in united(self._speech)),
-            repaired=tuple(united(self._repaired)),
+            found_again=tuple(united(self._found_again)),
         )
 
 

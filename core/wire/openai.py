@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from core.domain.rounding import confidence, seconds
-from core.domain.timeline import Segment, Transcript, Word
+from core.domain.timeline import Segment, Speech, Transcript, Word
 from core.wire.fields import Answer
 
 UNKNOWN_SPEAKER = "unknown"
@@ -23,7 +23,8 @@ UNKNOWN_LANGUAGE = "und"
 def verbose_json(transcript: Transcript) -> Answer:
     """Return OpenAI's `TranscriptionVerbose`.
 
-    Segments also name their speaker, and words their speaker, confidence and overlap.
+    Segments also name their speaker, and words their speaker, confidence and overlap. Gaps are
+    stretches of speech without words; `repaired` counts those that a second look filled.
     """
     return {
         "language": transcript.language or UNKNOWN_LANGUAGE,
@@ -32,8 +33,15 @@ def verbose_json(transcript: Transcript) -> Answer:
             for index, segment in enumerate(transcript.segments)
         ],
         "words": [_verbose_word(word, transcript.diarized) for word in transcript.words],
+        "gaps": list(map(_gap, transcript.gaps)),
+        "repaired": transcript.repaired,
         "usage": _usage(transcript),
     }
+
+
+def _gap(gap: Speech) -> Answer:
+    whose: Answer = {} if gap.speaker is None else {"speaker": gap.speaker}
+    return {"start": seconds(gap.start), "end": seconds(gap.end)} | whose
 
 
 def _verbose_segment(index: int, segment: Segment, diarized: bool) -> Answer:

@@ -16,7 +16,15 @@ from core.wire import compact, html, openai, subtitles
 from core.wire.fields import Answer, one_line
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
 
-_IN_A_RECEIPT = ("success", "version", "language", "duration", "warnings", "num_speakers")
+_IN_A_RECEIPT = (
+    "success",
+    "version",
+    "language",
+    "duration",
+    "coverage",
+    "warnings",
+    "num_speakers",
+)
 
 
 def render(result: Transcript | Diarization, form: Form) -> Answer:
@@ -42,7 +50,8 @@ def _of_words(transcript: Transcript, form: Form) -> Answer:
         "text": transcript.text,
         "language": transcript.language,
         "duration": seconds(transcript.duration),
-        "warnings": list(transcript.warnings),
+        "coverage": transcript.coverage,
+        "warnings": list(transcript.told),
     }
     if transcript.diarized:
         answer["num_speakers"] = transcript.num_speakers
