@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
-
-import numpy as np
+from typing import Protocol
 
 from core.domain.request import Decoding
-from core.domain.timeline import Character, Span, Speech, Transcription, Word
+from core.domain.timeline import Transcription, Word
 from core.domain.watch import Heard, IsCancelled, Progress
 from core.engine.accelerator import ModelThread
-from core.media.audio import Samples
 from core.media.cutting import OVERLAP_S, Utterance
 from core.speech.abilities import checked, known
 from core.speech.batching import Batcher, Decoded
 from core.speech.engine import SpeechEngine
-from core.speech.second_look import AGAIN_IN_WINDOWS_S, AGAIN_S, Found, SecondLook
-from core.speech.sound import FRAME_S, levels
+from core.speech.everything import Everything
+from core.speech.second_look import CARE, CARE_OF_WINDOWS, SecondLook
 from core.speech.vote import LanguageVote
-from core.transcript.coverage import GAP_S, united
-from core.transcript.seams import JoinedSoFar, UtteranceWords, join_words
+from core.transcript.seams import JoinedSoFar, UtteranceWords
 
 GPU_BATCH_S = 400.0
 CPU_BATCH_S = 100.0
@@ -36,13 +31,6 @@ This also bounds the memory that a long file takes.
 FIRST_WINDOW_S = 30.0
 """Seconds of the first window of a job to which somebody listens: those after it are each twice as
 long, up to one batch.
-"""
-
-SOUND_DBFS = -40.0
-SOUND_S = 1.0
-"""Warn of an utterance without words if more than this is louder than `SOUND_DBFS`.
-
-Speech in a recording of usual level has -30..-15 dBFS.
 """
 
 
@@ -105,7 +93,7 @@ class BatchTranscriber:
         self._batch_s = batch_s
         self._abilities = known(name, engine.abilities)
         self._window_s = WINDOW_BATCHES * batch_s
-        self._again_s = AGAIN_IN_WINDOWS_S if engine.window_s else AGAIN_S
+        self._care = CARE_OF_WINDOWS if engine.window_s else CARE
         self._batcher = Batcher(engine.recognise, thread, batch_s=batch_s, least_s=engine.window_s)
 
     def prepared(self, decoding: Decoding) -> Decoding:
@@ -126,10 +114,9 @@ class BatchTranscriber:
         if duration_s is None and isinstance(utterances, Sequence):
             duration_s = sum(utterance.duration for utterance in utterances)
         look = SecondLook(
-            lambda pieces: self._batcher.decode(pieces, decoding, cancelled),
-            least_s=self._again_s,
+            lambda pieces: self._batcher.decode(pieces, decoding, cancelled), self._care
         )
-        everything = _Everything()
+        everything = Everything()
         listener = None if heard is None else _Listener(heard)
         vote = LanguageVote()
         counted = _Counted(progress, duration_s)
@@ -185,9 +172,8 @@ class _Listener:
         self._joined = JoinedSoFar(OVERLAP_S)
 
     def add(self, window: Iterable[UtteranceWords]) -> None:
-        """Tell the words that are certain after one more window."""
-        in_order = sorted(window, key=_start)
-        self._tell([word for piece in in_order for word in self._joined.add(piece)])
+        """Tell the words that are certain after one more window, given in order."""
+        self._tell([word for piece in window for word in self._joined.add(piece)])
 
     def end(self) -> None:
         """Tell the rest."""
@@ -213,9 +199,6 @@ class _Counted:
             self._progress(min(1.0, self._done_s / self._duration_s))
 
 
-_Timed = TypeVar("_Timed", Word, Character, Span)
-
-
 def _windows(
     utterances: Iterable[Utterance], window_s: float, *, first_s: float | None = None
 ) -> Iterator[list[Utterance]]:
@@ -234,74 +217,3 @@ def _windows(
         held_s += utterance.duration
     if window:
         yield window
-
-
-class _Everything:
-    """What was found in the utterances of one recording, which may come in any order."""
-
-    def __init__(self) -> None:
-        self._words: list[UtteranceWords] = []
-        self._speech: list[Span] = []
-        self._found_again: list[Span] = []
-        self._missed: list[Span] = []
-
-    def add(self, found: Iterable[Found]) -> list[UtteranceWords]:
-        """Add utterances, and return their words."""
-        words = []
-        for one in found:
-            words.append(_in_the_recording(one))
-            self._speech += _placed(one.speech, one.utterance)
-            self._found_again += _placed(one.found_again, one.utterance)
-            if _is_missed(one):
-                self._missed.append(one.utterance.span)
-        self._words += words
-        return words
-
-    def joined(self, language: str | None) -> Transcription:
-        """Return all of it as one."""
-        in_order = sorted(self._words, key=_start)
-        words, characters = join_words(in_order)
-        warnings = _warnings([one.span for one in in_order], frozenset(self._missed))
-        return Transcription(
-            words,
-            characters,
-            language,
-            tuple(warnings),
-            speech=tuple(Speech(one.start, one.end) for one in united(self._speech)),
-            found_again=tuple(united(self._found_again)),
-        )
-
-
-def _in_the_recording(found: Found) -> UtteranceWords:
-    words = _placed(found.recognition.words, found.utterance)
-    characters = tuple(_placed(one, found.utterance) for one in found.recognition.characters)
-    return UtteranceWords(found.utterance.span, words, characters)
-
-
-def _placed(timed: Iterable[_Timed], utterance: Utterance) -> tuple[_Timed, ...]:
-    start = utterance.start
-    return tuple(replace(one, start=start + one.start, end=start + one.end) for one in timed)
-
-
-def _is_missed(found: Found) -> bool:
-    """Tell whether there is sound but no word, and not because of a gap, which is told later."""
-    is_wordless = not found.recognition.words and _has_sound(found.utterance.samples)
-    return is_wordless and not found.gaps(GAP_S)
-
-
-def _has_sound(samples: Samples) -> bool:
-    """Tell whether more than `SOUND_S` is louder than `SOUND_DBFS`, by frames of 10 ms."""
-    return bool(np.count_nonzero(levels(samples) > SOUND_DBFS) * FRAME_S > SOUND_S)
-
-
-def _start(piece: UtteranceWords) -> float:
-    return piece.span.start
-
-
-def _warnings(spans: Iterable[Span], missed: frozenset[Span]) -> Iterator[str]:
-    """Name each stretch of sound in which no word was found."""
-    for is_missed, group in itertools.groupby(spans, key=missed.__contains__):
-        stretch = list(group)
-        if is_missed:
-            where = f"between {stretch[0].start:.1f} s and {stretch[-1].end:.1f} s"
-            yield f"no words were found {where}, where there is sound; it may be music or noise"

@@ -20,7 +20,7 @@ import pytest
 from core import errors
 from core.domain.codes import SECOND_CODES, is_retryable
 from core.domain.stored import Stored
-from core.domain.timeline import Character, Diarization, Transcript, Turn, Word
+from core.domain.timeline import Character, Diarization, Speech, Transcript, Turn, Word
 from core.domain.watch import Stage
 from core.errors import InvalidRequest, WorkerError
 from core.transcript.labelling import label_words
@@ -73,6 +73,7 @@ def _spoken(words: tuple[Word, ...]) -> Transcript:
         language="en",
         diarized=True,
         num_speakers=DIALOGUE.num_speakers,
+        coverage=1.0,
     )
 
 
@@ -80,7 +81,9 @@ def _plain() -> Transcript:
     letters = tuple(
         Character(1.28 + 0.08 * i, 1.36 + 0.08 * i, letter) for i, letter in enumerate("Yes.")
     )
-    return Transcript(3.2, WORDS[3:4], split_segments(WORDS[3:4]), letters, language="en")
+    return Transcript(
+        3.2, WORDS[3:4], split_segments(WORDS[3:4]), letters, language="en", coverage=1.0
+    )
 
 
 STORED = Stored(
@@ -99,7 +102,8 @@ ANSWERS: dict[str, dict[str, object]] = {
     "json": render(_spoken(WORDS), Form(TranscriptFormat.JSON, timestamps=False)),
     "timestamps": render(_plain(), Form(TranscriptFormat.JSON, timestamps=True)),
     "verbose_json": render(
-        _spoken(WORDS[2:4]), Form(TranscriptFormat.VERBOSE_JSON, timestamps=False)
+        replace(_spoken(WORDS[2:4]), coverage=0.57, gaps=(Speech(2.02, 3.05),)),
+        Form(TranscriptFormat.VERBOSE_JSON, timestamps=False),
     ),
     "diarized_json": render(
         _spoken(WORDS[2:4]), Form(TranscriptFormat.DIARIZED_JSON, timestamps=False)

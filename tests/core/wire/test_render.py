@@ -246,6 +246,7 @@ def test_json_has_segments_where_speakers_were_asked_for() -> None:
         "text",
         "language",
         "duration",
+        "coverage",
         "warnings",
         "version",
     }
@@ -258,6 +259,7 @@ def test_text_has_the_text_alone() -> None:
         "text",
         "language",
         "duration",
+        "coverage",
         "warnings",
         "version",
     }
