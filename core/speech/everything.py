@@ -14,7 +14,7 @@ from core.media.audio import Samples
 from core.media.cutting import Utterance
 from core.speech.second_look import Found
 from core.speech.sound import FRAME_S, levels
-from core.transcript.coverage import GAP_S, united
+from core.transcript.coverage import GAP_S, gaps, united
 from core.transcript.seams import UtteranceWords, join_words
 
 SOUND_DBFS = -40.0
@@ -77,7 +77,7 @@ def _placed(timed: Iterable[_Timed], utterance: Utterance) -> tuple[_Timed, ...]
 def _is_missed(found: Found) -> bool:
     """Tell whether there is sound but no word, and not because of a gap, which is told later."""
     is_wordless = not found.recognition.words and _has_sound(found.utterance.samples)
-    return is_wordless and not found.gaps(GAP_S)
+    return is_wordless and not gaps(found.speech, (), least_s=GAP_S)
 
 
 def _has_sound(samples: Samples) -> bool:

@@ -68,9 +68,17 @@ class Found:
     """The words that a second look found, from the first to the last of each gap."""
 
     def gaps(self, least_s: float) -> list[Gap]:
-        """Return the stretches with at least so many seconds of speech without a word."""
+        """Return the stretches with at least so many seconds of speech without a word.
+
+        Before the first word and after the last one half of it is enough: the other half may be in
+        the utterance beside this one.
+        """
         words = self.recognition.words
-        return [Gap.between(words, gap) for gap in gaps(self.speech, words, least_s=least_s)]
+        found = [Gap.between(words, gap) for gap in gaps(self.speech, words, least_s=least_s / 2)]
+        if not found:
+            return []
+        long = gaps(self.speech, words, least_s=least_s)
+        return [gap for gap in found if gap.speech in long or (words and gap.is_outside)]
 
     def filled(self, gap: Gap, start_s: float, more: Recognition, *, sure: float) -> Found:
         """Return it with those words that belong into a gap, if they are sure enough.

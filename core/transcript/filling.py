@@ -32,7 +32,7 @@ class Gap:
     """How many words come before it."""
     before: str = ""
     after: str = ""
-    """The letters of the words beside it."""
+    """The letters of the words beside it; empty if there is none."""
 
     @classmethod
     def between(cls, words: Sequence[Word], speech: Span) -> Gap:
@@ -49,6 +49,11 @@ class Gap:
             words[at - 1].letters if at else "",
             words[at].letters if at < len(words) else "",
         )
+
+    @property
+    def is_outside(self) -> bool:
+        """Tell whether it is before the first word or after the last."""
+        return not (self.before and self.after)
 
     def own(self, words: Sequence[Word]) -> slice:
         """Return which of the words lie inside, without such as only repeat those beside it."""
