@@ -258,7 +258,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--minutes", type=int, default=30)
     parser.add_argument("--clean", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--first", type=int, default=FIRST_HELD_OUT_SEED)
     parser.add_argument("--only", choices=("blanks", "noise", "clean"))
     parser.add_argument("--dialogues", type=Path, default=Path("build/held-out"))

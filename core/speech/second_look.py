@@ -29,25 +29,38 @@ class Care:
 
     least_s: float
     """Seconds of speech without a word that are heard again."""
+    likely: float = 0.0
+    """An utterance is not heard again if half of its words have less confidence, 0..1: it is no
+    speech.
+    """
     sure: float = 0.0
     """Words are taken if half of them have so much confidence, 0..1,"""
     full: float = 0.0
     """and they last for so much of the gap, 0..1."""
 
+    def doubts(self, found: Recognition) -> bool:
+        """Tell whether words of an utterance were made of something else than speech."""
+        return _confidence(found.words) < self.likely
+
     def trusts(self, words: Sequence[Word], gap: Span) -> bool:
         """Tell whether words that were found in a gap were said there."""
-        known = [word.confidence for word in words if word.confidence is not None]
-        is_sure = not known or median(known) >= self.sure
-        return is_sure and sum(word.duration for word in words) >= self.full * gap.duration
+        is_full = sum(word.duration for word in words) >= self.full * gap.duration
+        return is_full and _confidence(words) >= self.sure
 
 
-CARE = Care(0.6, 0.7, 0.2)
+def _confidence(words: Sequence[Word]) -> float:
+    """Return the median of the words' confidences; 1 if there are none."""
+    return median([word.confidence for word in words if word.confidence is not None] or [1.0])
+
+
+CARE = Care(0.6, likely=0.5, sure=0.7, full=0.2)
 """For models that write something for any sound.
 
 In 17 minutes of dialogues one stretch of speech without a word lasts 0.9 s, six have 0.5 to 0.8 s.
 In 40 minutes of noise and music 100 pieces of text were found: the median confidence of one was
-0.77, in a tenth of its gap, and of all others at most 0.55. Of 108 in speech it was 0.76 or more
-for all but ten, and all but four of those filled a third of their gap.
+0.77, in a tenth of its gap, and of all others at most 0.55; the words beside them had at most 0.38.
+Of 108 in speech it was 0.76 or more for all but ten, and all but four of those filled a third of
+their gap; the words beside them had 1.0.
 """
 CARE_OF_WINDOWS = Care(1.5)
 """For models to which a second costs as much as half a minute, and that check what they write."""
@@ -146,6 +159,7 @@ class SecondLook:
         pieces = self._affordable(
             _Piece(index, gap, _cut(one.utterance, window(gap)))
             for index, one in enumerate(found)
+            if not self._care.doubts(one.recognition)
             for gap in one.gaps(self._care.least_s)
         )
         if not pieces:

@@ -15,11 +15,15 @@ _FRAME_SAMPLES = int(FRAME_S * SAMPLE_RATE)
 SILENCE_DBFS = -70.0
 """Anything quieter is no speech, whatever is around it."""
 
-_FLOOR_SHARE = 10
-"""The percentile of the levels that is the noise between words; speech itself is a third pause."""
-_LOUD_SHARE = 95
+_FLOOR_PERCENTILE = 10
+"""That of the levels which is the noise between words."""
+_LOUD_PERCENTILE = 95
 _ABOVE_FLOOR_DB = 9.0
-"""Speech is so much louder than the noise between words."""
+"""Speech is so much louder than the noise between words.
+
+With 6 dB, and 30 dB below, reverberation became stretches of up to 1.3 s without a word in 17
+minutes of dialogues: decision 18.
+"""
 _BELOW_LOUD_DB = 25.0
 """What is so much quieter than the loud parts around is a breath, a rustle or the room."""
 _CLOSED_S = 0.25
@@ -67,6 +71,6 @@ def speech(samples: Samples) -> list[Span]:
     if not len(samples):
         return []
     level = levels(samples)
-    floor, loud = np.percentile(level, [_FLOOR_SHARE, _LOUD_SHARE])
+    floor, loud = np.percentile(level, [_FLOOR_PERCENTILE, _LOUD_PERCENTILE])
     least = max(SILENCE_DBFS, float(floor) + _ABOVE_FLOOR_DB, float(loud) - _BELOW_LOUD_DB)
     return [run for run in runs(level > least, _CLOSED_S) if run.duration >= _BLIP_S]
