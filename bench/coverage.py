@@ -238,14 +238,15 @@ def clean(ear: Ear, dialogues: Sequence[Samples]) -> None:
         fewer += len(set(once.words) - set(twice.words))
         gaps += len(coverage(twice).gaps)
         first_s, again_s = first_s + ear.model.first_s, again_s + ear.model.again_s
+        cut = ear.model.cut(samples)
         started = time.perf_counter()
-        for utterance in ear.model.cut(samples):
+        for utterance in cut:
             speech(utterance.samples)
         looking_s += time.perf_counter() - started
     print(
         f"{len(dialogues)} dialogues, {first_s / 60:.1f} min: the words are those of the first "
         f"look in {equal} ({more} more, {fewer} fewer words), {gaps} gaps;\n"
-        f"{again_s / first_s:.2%} heard again; cutting and looking for speech take "
+        f"{again_s / first_s:.2%} heard again; looking for speech takes "
         f"{60_000 * looking_s / first_s:.1f} ms a minute of sound"
     )
 

@@ -37,8 +37,9 @@ Levels = NDArray[np.float64]
 
 def levels(samples: Samples) -> Levels:
     """Return the level of each frame of an array, float32, shape (samples,)."""
-    padded = np.pad(samples, (0, -len(samples) % _FRAME_SAMPLES)).astype(np.float64)
-    power = np.square(padded.reshape(-1, _FRAME_SAMPLES)).mean(axis=1)
+    rest = -len(samples) % _FRAME_SAMPLES
+    framed = (np.pad(samples, (0, rest)) if rest else samples).reshape(-1, _FRAME_SAMPLES)
+    power = np.einsum("ij,ij->i", framed, framed).astype(np.float64) / _FRAME_SAMPLES
     found: Levels = 10 * np.log10(np.maximum(power, 1e-12))
     return found
 
