@@ -227,9 +227,18 @@ def test_second_look_is_in_the_batches_of_all_jobs():
     assert sizes == [1, 2, 2]
 
 
+def test_utterance_in_which_the_model_heard_nothing_for_sure_is_not_heard_again():
+    """It made words of noise; in the gaps between them it would make more."""
+    first = tuple(Word(at, at + 0.5, "something", 0.3) for at in (1.0, 1.5, 8.0))
+    model = Recorder(Recognition(first, ((),) * 3), Recognition())
+    transcriber = BatchTranscriber(lambda: model, name="some/model")
+    hear(transcriber, [Utterance(spoken((1.0, 2.0), (3.0, 5.0), (8.0, 8.5)), 0.0)])
+    assert model.heard_s == [20.0]
+
+
 def test_words_around_a_gap_are_untouched():
     """What was heard at first stays, to the last digit; the new words come between."""
-    first = (Word(1.0, 2.0, "before", 0.123456), Word(6.0, 7.0, "after", 0.2))
+    first = (Word(1.0, 2.0, "before", 0.912345), Word(6.0, 7.0, "after", 0.2))
     again = Recognition((Word(1.0, 2.0, "lost", 0.9),), ((),))
     model = Recorder(Recognition(first, ((), ())), again)
     transcriber = BatchTranscriber(lambda: model, name="some/model")
