@@ -51,37 +51,40 @@ def assemble(
     """
     if cancelled():
         raise Cancelled("the job was cancelled before its transcript was made")
-    transcription = shown(transcription)
-    words = transcription.words
-    warnings = (*warnings, *transcription.warnings)
-    num_speakers = 0
-    if transcription.is_split:
-        words = mark_overlaps(words)
-        num_speakers = len({word.speaker for word in words})
-    elif diarization is not None:
-        diarization = shown_diarization(diarization)
-        words = label_words(words, diarization, cancelled=cancelled)
-        warnings = (*warnings, *diarization.warnings)
-        num_speakers = diarization.num_speakers
-    turns = () if diarization is None else diarization.turns
-    words_cover = coverage(transcription, _within(turns, own))
-    again = tuple(found_again(transcription))
+    said = shown(transcription)
+    spoken = None if diarization is None or said.is_split else shown_diarization(diarization)
+    words, num_speakers = _labelled(said, spoken, cancelled)
+    turns = () if spoken is None else spoken.turns
+    held = coverage(said, _within(turns, own))
+    again = tuple(found_again(said))
+    told = (*warnings, *said.warnings, *(() if spoken is None else spoken.warnings))
     return Transcript(
         duration=seconds(duration_s),
         words=words,
-        segments=segments_by_speaker(words) if transcription.is_split else split_segments(words),
-        characters=transcription.characters,
-        language=transcription.language,
-        diarized=transcription.is_split or diarization is not None,
+        segments=segments_by_speaker(words) if said.is_split else split_segments(words),
+        characters=said.characters,
+        language=said.language,
+        diarized=said.is_split or spoken is not None,
         num_speakers=num_speakers,
-        warnings=tuple(dict.fromkeys(warnings)),
+        warnings=tuple(dict.fromkeys(told)),
         turns=turns,
-        speech=transcription.speech,
+        speech=said.speech,
         found_again=again,
         repaired=len(again),
-        coverage=words_cover.share,
-        gaps=words_cover.gaps,
+        coverage=held.share,
+        gaps=held.gaps,
     )
+
+
+def _labelled(
+    said: Transcription, spoken: Diarization | None, cancelled: IsCancelled
+) -> tuple[tuple[Word, ...], int]:
+    """Return the words with their speakers, if any, and how many speakers there are."""
+    if said.is_split:
+        return mark_overlaps(said.words), len({word.speaker for word in said.words})
+    if spoken is None:
+        return said.words, 0
+    return label_words(said.words, spoken, cancelled=cancelled), spoken.num_speakers
 
 
 def _within(turns: Iterable[Turn], own: Span) -> Iterator[Span]:
