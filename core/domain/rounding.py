@@ -16,3 +16,8 @@ def seconds(time: float) -> float:
 def confidence(value: float | None) -> float | None:
     """Return a confidence, 0..1, with three decimals; None if it is missing or not finite."""
     return round(value, 3) if value is not None and math.isfinite(value) else None
+
+
+def share(value: float) -> float:
+    """Return a share, 0..1, with three decimals."""
+    return round(value, 3)

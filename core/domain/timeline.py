@@ -5,6 +5,7 @@ Times are float seconds from the start of the file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.domain.usage import Usage
@@ -100,6 +101,14 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
+class Speech(Span):
+    """A stretch that sounds like speech, whether words were found in it or not."""
+
+    speaker: str | None = None
+    """Whose channel it is on, if channels are speakers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Segment(Span):
     """Words of one speaker that read as one piece: a sentence, or the words between two pauses."""
 
@@ -144,6 +153,10 @@ class Transcription:
     """Each channel was heard by itself and is the speaker of its words."""
     language_confidence: float | None = None
     """How sure the language is, 0..1; None if nobody had to detect it."""
+    speech: tuple[Speech, ...] = ()
+    """What sounds like speech by its level; sorted by start, disjoint but for channels."""
+    found_again: tuple[Span, ...] = ()
+    """Where words were found at a second look only; sorted by start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +197,7 @@ class Transcript:
     """True if speakers were asked for, even if no word has one."""
     num_speakers: int = 0
     warnings: tuple[str, ...] = ()
+    """All but those of gaps."""
     turns: tuple[Turn, ...] = ()
     """Who spoke when, as the speaker model or the caller says; may overlap."""
     usage: Usage | None = field(default=None, compare=False)
@@ -193,8 +207,40 @@ class Transcript:
     """How sure the language is, 0..1; None if nobody had to detect it."""
     voices: tuple[Voice, ...] | None = None
     """The speakers' voices; None if they were not asked for."""
+    speech: tuple[Speech, ...] = ()
+    """What sounds like speech by its level; see `Transcription`."""
+    found_again: tuple[Span, ...] = ()
+    """Where words were found at a second look only; sorted and disjoint."""
+    repaired: int = 0
+    """How many such places there are."""
+    coverage: float | None = None
+    """Share of the time of speech that has words, 0..1; None if there is no speech."""
+    gaps: tuple[Speech, ...] = ()
+    """Where at least a second of speech has no word; sorted by start."""
 
     @property
     def text(self) -> str:
         """All words, segment by segment, as they are written one after the other."""
         return joined(segment.text for segment in self.segments)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All warnings, those of gaps last."""
+        return (*self.warnings, *gap_warnings(self.gaps))
+
+
+MOST_GAPS_NAMED = 20
+"""The most gaps that have a warning each; in music there is any number of them."""
+
+
+def gap_warnings(gaps: Sequence[Speech]) -> tuple[str, ...]:
+    """Return a warning for each of the first gaps, and one that counts the others."""
+    named = tuple(map(_gap_warning, gaps[:MOST_GAPS_NAMED]))
+    more = len(gaps) - len(named)
+    return (*named, f"words are missing in {more} more stretches of sound") if more else named
+
+
+def _gap_warning(gap: Speech) -> str:
+    whose = "" if gap.speaker is None else f"{gap.speaker}: "
+    where = f"between {gap.start:.1f} s and {gap.end:.1f} s"
+    return f"{whose}no words were found {where}, where there is sound; it may be music or noise"

@@ -10,7 +10,7 @@ from core.domain.timeline import Diarization
 from core.domain.watch import Watch
 from core.flows.progress import JobProgress
 from core.flows.recording import Reader
-from core.flows.speakers import Ear, check, diarize
+from core.flows.speakers import SpeakerSearch, check, diarize
 from core.flows.usage import told
 from core.speakers.diarizer import Diarizer
 
@@ -27,7 +27,7 @@ class DiarizationFlow:
         watch = JobProgress(watch).together
         check(self.diarizer, request.known_speakers)
         waveform = self.reader.waveform(request.recording, watch)
-        found = Ear(self.reader, self.diarizer).hear(waveform, request, watch)
+        found = SpeakerSearch(self.reader, self.diarizer).hear(waveform, request, watch)
         warnings = (*waveform.warnings, *found.warnings)
         found = replace(found, warnings=warnings, duration=waveform.end)
         return told(found, request.recording, watch, model=self.reader.speaker_model)

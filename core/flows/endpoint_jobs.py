@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from core.domain.request import (
@@ -13,16 +13,18 @@ from core.domain.request import (
     OnDiarizationError,
     OrchestratedRequest,
     Part,
+    Range,
     TranscriptionRequest,
     narrowed,
 )
-from core.domain.timeline import Diarization
+from core.domain.timeline import Diarization, Transcription
 from core.domain.usage import Stopwatch, Work
 from core.domain.watch import Report, Watch
-from core.errors import JobFailed, WorkerError
+from core.errors import Cancelled, JobFailed, WorkerError
 from core.flows.progress import JobProgress
 from core.flows.together import Task, all_or_none
 from core.remote import Endpoint, request_body
+from core.transcript.parts import join_parts
 from core.wire.answers import TranscriptionAnswer, read_diarization, read_transcription
 from core.wire.form import TranscriptFormat, WorkerFormat
 from core.wire.forwarding import job_input
@@ -42,6 +44,11 @@ class Found:
     speakers: Diarization | None = None
     no_speakers: str | None = None
     """The code with which diarization failed, if the caller can do without speakers."""
+
+    @property
+    def words(self) -> Transcription:
+        """What was said in all parts."""
+        return join_parts([self.parts[index].transcription for index in sorted(self.parts)])
 
     @property
     def model(self) -> str | None:
@@ -104,6 +111,32 @@ class EndpointJobs:
             jobs.append(_timed(Work.DIARIZATION, watch, diarize))
         await all_or_none(_followed(jobs, watch), watch.cancelled)
         return self._found
+
+    async def hear(
+        self, words: Endpoint, within: Range, *, deadline: float, watch: Watch
+    ) -> Transcription | None:
+        """Ask for the words of a range; None if they could not be found.
+
+        Raise Cancelled once the caller cancels.
+        """
+        recording = replace(self._request.recording, range=within)
+        question = narrowed(replace(self._request, recording=recording), TranscriptionRequest)
+        found: list[TranscriptionAnswer] = []
+
+        async def ask() -> None:
+            body = self._body(question, WorkerFormat.COMPACT)
+            output = await words.run(body, deadline=deadline, report=Watch().report)
+            language = self._request.decoding.language
+            found.append(read_transcription(output, language=language))
+
+        try:
+            await all_or_none([ask], watch.cancelled)
+        except Cancelled:
+            raise
+        except WorkerError as error:
+            log.info("a second look at quiet speech failed with %s", error.code)
+            return None
+        return found[0].transcription
 
     async def _transcribe(
         self, endpoint: Endpoint, deadline: float, index: int, report: Report

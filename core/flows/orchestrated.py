@@ -16,7 +16,7 @@ import anyio
 import httpx2
 
 from core.domain.request import Channels, Edits, OnDiarizationError, OrchestratedRequest
-from core.domain.timeline import Transcript
+from core.domain.timeline import Transcript, Transcription
 from core.domain.usage import Work
 from core.domain.watch import IsCancelled, Stage, Watch
 from core.errors import SettingsError, WorkerError
@@ -27,7 +27,7 @@ from core.media import fetch
 from core.remote import Address, Endpoint, Pace, connect
 from core.settings import Settings
 from core.transcript.assembly import assemble, without_speakers
-from core.transcript.parts import join_parts
+from core.transcript.quiet import Quiet
 
 _BY_REFERENCE = ("http", "https", "s3")
 """The schemes of recordings that a request only names."""
@@ -54,12 +54,12 @@ class OrchestratedFlow:
         jobs = EndpointJobs(
             request, parts=self._count_parts(request), timeout_s=self.settings.job_timeout
         )
-        found = anyio.run(self._ask, jobs, watch)
+        merging = anyio.run(self._ask, jobs, watch)
         watch.report(Stage.MERGING, 1.0)
         with watch.clock.at(Work.MERGE):
-            transcript = _merged(found, request.edits, watch.cancelled)
-        found.count(watch.clock)
-        return told(transcript, request.recording, watch, model=found.model)
+            transcript = _merged(merging, request.edits, watch.cancelled)
+        merging.found.count(watch.clock)
+        return told(transcript, request.recording, watch, model=merging.found.model)
 
     def _check_known(self, request: OrchestratedRequest) -> None:
         for index, known in enumerate(request.known_speakers):
@@ -108,20 +108,31 @@ class OrchestratedFlow:
         can_be_parted = recording.range.is_whole and is_named and is_mixed
         return self.settings.transcription_fanout if can_be_parted else 1
 
-    async def _ask(self, jobs: EndpointJobs, watch: Watch) -> Found:
+    async def _ask(self, jobs: EndpointJobs, watch: Watch) -> _Merging:
         deadline = anyio.current_time() + self.settings.job_timeout
         async with self._connect() as client:
             words = Endpoint(self.transcription, client, self.pace)
             speakers = Endpoint(self.diarization, client, self.pace)
-            return await jobs.run(words, speakers, deadline=deadline, watch=watch)
+            found = await jobs.run(words, speakers, deadline=deadline, watch=watch)
+            heard = found.words
+            if quiet := Quiet.of(heard, found.speakers):
+                more = await jobs.hear(words, quiet.range, deadline=deadline, watch=watch)
+                heard = quiet.filled(more) if more else heard
+            return _Merging(heard, found)
 
 
-def _merged(found: Found, edits: Edits, cancelled: IsCancelled) -> Transcript:
-    parts = [found.parts[index] for index in sorted(found.parts)]
+@dataclass(frozen=True, slots=True)
+class _Merging:
+    words: Transcription
+    found: Found
+
+
+def _merged(merging: _Merging, edits: Edits, cancelled: IsCancelled) -> Transcript:
+    found = merging.found
     return assemble(
-        join_parts([part.transcription for part in parts]),
+        merging.words,
         found.speakers,
-        duration_s=max(part.duration for part in parts),
+        duration_s=max(part.duration for part in found.parts.values()),
         warnings=(without_speakers(found.no_speakers),) if found.no_speakers else (),
         cancelled=cancelled,
         edits=edits,

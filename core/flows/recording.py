@@ -37,8 +37,8 @@ class Reader:
 
     def waveform(self, recording: Recording, watch: Watch) -> audio.Waveform:
         """Fetch and decode a recording in one piece; delete its file before any model runs."""
-        with self.file(recording, watch) as path, watch.clock.at(Work.DECODE):
-            return self.stream(path, recording, watch).read()
+        with self.file(recording, watch) as path:
+            return self.decoded(path, recording, watch)
 
     @contextlib.contextmanager
     def file(self, recording: Recording, watch: Watch) -> Iterator[Path]:
@@ -65,6 +65,11 @@ class Reader:
                 cancelled=watch.cancelled,
                 channel=channel,
             )
+
+    def decoded(self, path: Path, recording: Recording, watch: Watch) -> audio.Waveform:
+        """Decode the requested range of a local file in one piece."""
+        with watch.clock.at(Work.DECODE):
+            return self.stream(path, recording, watch).read()
 
     def rehearsal(self, path: Path) -> audio.Waveform:
         """Decode one of our own short recordings."""

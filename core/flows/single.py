@@ -22,9 +22,11 @@ from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, WorkerError
 from core.flows.branches import raise_cause
 from core.flows.by_channel import by_channel
+from core.flows.ear import Ear
 from core.flows.progress import JobProgress
+from core.flows.quiet import with_quiet
 from core.flows.recording import Reader
-from core.flows.speakers import Ear, check
+from core.flows.speakers import SpeakerSearch, check
 from core.flows.transcription import transcribe
 from core.flows.usage import told
 from core.media.audio import Waveform
@@ -52,26 +54,9 @@ class SingleFlow:
             check(self.diarizer, request.known_speakers)
         if request.edits.are_wanted:
             watch = replace(watch, heard=None)  # the words that are heard are not yet those told
-        progress = JobProgress(watch, branches=1 if request.speakers is None else 2)
-        waveform = self.reader.waveform(request.recording, progress.together)
         if request.speakers is None:
-            words, turns = transcribe(self.transcriber, waveform, decoding, progress.together), None
-            warnings = waveform.warnings
-        else:
-            watches = tuple(replace(watch, report=progress.branch(index)) for index in range(2))
-            words, speaking = self._both(waveform, request, decoding, watches)
-            turns, missing = _turns_or_warning(speaking)
-            warnings = (*missing, *waveform.warnings)
-        with watch.clock.at(Work.MERGE):
-            transcript = assemble(
-                words,
-                turns,
-                duration_s=waveform.end,
-                warnings=warnings,
-                cancelled=watch.cancelled,
-                edits=request.edits,
-            )
-        return told(transcript, request.recording, watch, model=self.reader.speech_model)
+            return self._words_alone(request, decoding, watch)
+        return self._words_and_speakers(request, decoding, watch)
 
     def rehearse(self, recording: Path) -> None:
         """Run a short recording through both models."""
@@ -79,9 +64,44 @@ class SingleFlow:
         request = SingleRequest(Recording(LocalFile(recording)))
         self._both(waveform, request, request.decoding, (Watch(), Watch()))
 
-    @property
-    def _ear(self) -> Ear:
-        return Ear(self.reader, self.diarizer)
+    def _words_alone(self, request: SingleRequest, decoding: Decoding, watch: Watch) -> Transcript:
+        together = JobProgress(watch).together
+        waveform = self.reader.waveform(request.recording, together)
+        words = transcribe(self.transcriber, waveform, decoding, together)
+        return self._joined(request, watch, waveform, words)
+
+    def _words_and_speakers(
+        self, request: SingleRequest, decoding: Decoding, watch: Watch
+    ) -> Transcript:
+        progress = JobProgress(watch, branches=2)
+        with self.reader.file(request.recording, progress.together) as path:
+            waveform = self.reader.decoded(path, request.recording, progress.together)
+            watches = tuple(replace(watch, report=progress.branch(index)) for index in range(2))
+            words, speaking = self._both(waveform, request, decoding, watches)
+            turns, missing = _turns_or_warning(speaking)
+            ear = Ear(self.reader, self.transcriber, path, request.recording, decoding)
+            words = with_quiet(words, turns, ear.range, watch)
+        return self._joined(request, watch, waveform, words, turns, missing)
+
+    def _joined(
+        self,
+        request: SingleRequest,
+        watch: Watch,
+        waveform: Waveform,
+        words: Transcription,
+        turns: Diarization | None = None,
+        missing: tuple[str, ...] = (),
+    ) -> Transcript:
+        with watch.clock.at(Work.MERGE):
+            transcript = assemble(
+                words,
+                turns,
+                duration_s=waveform.end,
+                warnings=(*missing, *waveform.warnings),
+                cancelled=watch.cancelled,
+                edits=request.edits,
+            )
+        return told(transcript, request.recording, watch, model=self.reader.speech_model)
 
     def _both(
         self,
@@ -95,11 +115,12 @@ class SingleFlow:
         Clustering needs no GPU, and words need no speakers. If one that is needed fails the other
         is stopped, and the first cause is raised.
         """
+        search = SpeakerSearch(self.reader, self.diarizer)
         failed = threading.Event()
         of_words, of_turns = (watch.also_cancelled(failed.is_set) for watch in watches)
         with ThreadPoolExecutor(2) as pool:
             words = pool.submit(transcribe, self.transcriber, waveform, decoding, of_words)
-            turns = pool.submit(self._ear.hear, waveform, request, of_turns)
+            turns = pool.submit(search.hear, waveform, request, of_turns)
             is_needed = request.on_diarization_error is OnDiarizationError.FAIL
             needed: tuple[Future[Any], ...] = (words, turns) if is_needed else (words,)
             if not is_needed:

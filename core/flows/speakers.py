@@ -60,7 +60,7 @@ def check(diarizer: Diarizer, known: Sequence[KnownSpeaker]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Ear:
+class SpeakerSearch:
     """Finds who speaks when, and who that is."""
 
     reader: Reader

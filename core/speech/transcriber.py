@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar, cast
-
-import numpy as np
+from typing import Protocol, cast
 
 from core.domain.request import Decoding
-from core.domain.timeline import Character, Span, Transcription, Word
+from core.domain.timeline import Transcription, Word
 from core.domain.watch import Heard, IsCancelled, Progress
 from core.engine.accelerator import ModelThread
-from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import OVERLAP_S, Utterance
 from core.speech.abilities import checked, known, unwritable
 from core.speech.batching import Batcher, Decoded, Mixed
-from core.speech.engine import Guess, MixingEngine, Recognition, SpeechEngine
+from core.speech.engine import Guess, MixingEngine, SpeechEngine
+from core.speech.everything import Everything
+from core.speech.second_look import CARE, CARE_OF_WINDOWS, SecondLook
 from core.speech.text_language import text_language
 from core.speech.vote import LanguageVote
-from core.transcript.seams import JoinedSoFar, UtteranceWords, join_words
+from core.transcript.seams import JoinedSoFar, UtteranceWords
 
 GPU_BATCH_S = 400.0
 CPU_BATCH_S = 100.0
@@ -34,13 +32,6 @@ This also bounds the memory that a long file takes.
 FIRST_WINDOW_S = 30.0
 """Seconds of the first window of a job to which somebody listens: those after it are each twice as
 long, up to one batch.
-"""
-
-SOUND_DBFS = -40.0
-SOUND_S = 1.0
-"""Warn of an utterance without words if more than this is louder than `SOUND_DBFS`.
-
-Speech in a recording of usual level has -30..-15 dBFS.
 """
 
 
@@ -103,6 +94,7 @@ class BatchTranscriber:
         self._batch_s = batch_s
         self._abilities = known(name, engine.abilities)
         self._window_s = WINDOW_BATCHES * batch_s
+        self._care = CARE_OF_WINDOWS if engine.window_s else CARE
         self._text_language = text_language(self._abilities)
         self._batcher = Batcher(
             engine.recognise,
@@ -129,23 +121,23 @@ class BatchTranscriber:
         """See `Transcriber`."""
         if duration_s is None and isinstance(utterances, Sequence):
             duration_s = sum(utterance.duration for utterance in utterances)
-        words: list[UtteranceWords] = []
-        missed: list[Span] = []
+        look = SecondLook(
+            lambda pieces: self._batcher.decode(pieces, decoding, cancelled), self._care
+        )
+        everything = Everything()
         listener = None if heard is None else _Listener(heard)
         vote = LanguageVote()
         counted = _Counted(progress, duration_s)
         for window in self._windows(utterances, heard):
             decoded = self._decode(window, decoding, vote, counted, cancelled)
-            heard_words = [_in_the_recording(*one) for one in decoded]
-            words += heard_words
-            missed += [one.span for one, recognition in decoded if _is_missed(one, recognition)]
+            words = everything.add(look.complete(decoded))
             if listener:
-                listener.add(heard_words)
+                listener.add(words)
         if listener:
             listener.end()
         progress(1.0)
         warnings = unwritable(decoding.keyterms, self._abilities.letters, self._name)
-        found = _joined(words, missed, decoding.language, warnings)
+        found = everything.joined(decoding.language, warnings)
         return found if decoding.language else self._with_language(found, vote)
 
     def _with_language(self, found: Transcription, vote: LanguageVote) -> Transcription:
@@ -203,9 +195,8 @@ class _Listener:
         self._joined = JoinedSoFar(OVERLAP_S)
 
     def add(self, window: Iterable[UtteranceWords]) -> None:
-        """Tell the words that are certain after one more window."""
-        in_order = sorted(window, key=_start)
-        self._tell([word for piece in in_order for word in self._joined.add(piece)])
+        """Tell the words that are certain after one more window, given in order."""
+        self._tell([word for piece in window for word in self._joined.add(piece)])
 
     def end(self) -> None:
         """Tell the rest."""
@@ -231,9 +222,6 @@ class _Counted:
             self._progress(min(1.0, self._done_s / self._duration_s))
 
 
-_Timed = TypeVar("_Timed", Word, Character)
-
-
 def _windows(
     utterances: Iterable[Utterance], window_s: float, *, first_s: float | None = None
 ) -> Iterator[list[Utterance]]:
@@ -252,48 +240,3 @@ def _windows(
         held_s += utterance.duration
     if window:
         yield window
-
-
-def _in_the_recording(utterance: Utterance, recognition: Recognition) -> UtteranceWords:
-    def moved(one: _Timed) -> _Timed:
-        return replace(one, start=utterance.start + one.start, end=utterance.start + one.end)
-
-    words = tuple(map(moved, recognition.words))
-    characters = tuple(tuple(map(moved, spelled)) for spelled in recognition.characters)
-    return UtteranceWords(utterance.span, words, characters)
-
-
-def _is_missed(utterance: Utterance, recognition: Recognition) -> bool:
-    return not recognition.words and _has_sound(utterance.samples)
-
-
-def _has_sound(samples: Samples) -> bool:
-    """Tell whether more than `SOUND_S` is louder than `SOUND_DBFS`, by frames of 10 ms."""
-    frame = SAMPLE_RATE // 100
-    level = np.square(samples[: len(samples) // frame * frame].reshape(-1, frame)).mean(axis=1)
-    return bool(np.count_nonzero(level > 10 ** (SOUND_DBFS / 10)) * 0.01 > SOUND_S)
-
-
-def _start(piece: UtteranceWords) -> float:
-    return piece.span.start
-
-
-def _joined(
-    words: Iterable[UtteranceWords],
-    missed: Sequence[Span],
-    language: str | None,
-    warnings: Iterable[str],
-) -> Transcription:
-    in_order = sorted(words, key=_start)
-    joined, characters = join_words(in_order)
-    unheard = _warnings([one.span for one in in_order], frozenset(missed))
-    return Transcription(joined, characters, language, (*warnings, *unheard))
-
-
-def _warnings(spans: Iterable[Span], missed: frozenset[Span]) -> Iterator[str]:
-    """Name each stretch of sound in which no word was found."""
-    for is_missed, group in itertools.groupby(spans, key=missed.__contains__):
-        stretch = list(group)
-        if is_missed:
-            where = f"between {stretch[0].start:.1f} s and {stretch[-1].end:.1f} s"
-            yield f"no words were found {where}, where there is sound; it may be music or noise"

@@ -21,7 +21,8 @@ from core.domain.request import Decoding
 from core.media.audio import SAMPLE_RATE, Samples
 from core.speech.drafts import Draft, better, with_terms
 from core.speech.engine import Abilities, Guess, Recognition
-from core.speech.heard import filled, has_sound, heard_words, skipped
+from core.speech.heard import heard_words
+from core.speech.sound import has_sound
 from core.speech.spelling import recognition
 from core.speech.whisper_network import WINDOW_S, Network, Windows
 
@@ -66,20 +67,6 @@ class WhisperModel:
 
     def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
         """See `core.speech.engine.SpeechEngine`."""
-        found = self._loud(arrays, decoding)
-        gaps = [
-            (index, gap)
-            for index, (one, samples) in enumerate(zip(found, arrays, strict=True))
-            for gap in skipped(one, samples)
-        ]
-        stretches = [arrays[index][gap] for index, gap in gaps]
-        again = zip(gaps, self._loud(stretches, decoding), strict=True) if gaps else ()
-        for (index, gap), more in again:
-            found[index] = filled(found[index], gap.start / SAMPLE_RATE, more)
-        return found
-
-    def _loud(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
-        """Hear the arrays that are more than silence."""
         found = [Recognition()] * len(arrays)
         loud = [index for index, samples in enumerate(arrays) if has_sound(samples)]
         if not loud:

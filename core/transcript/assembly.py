@@ -7,20 +7,34 @@ transcript is the same whether the models ran here or in other endpoints.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from math import inf
 
 from core.domain.request import Edits
 from core.domain.rounding import confidence, seconds
-from core.domain.timeline import Character, Diarization, Transcript, Transcription, Turn, Word
+from core.domain.timeline import (
+    Character,
+    Diarization,
+    Span,
+    Speech,
+    Transcript,
+    Transcription,
+    Turn,
+    Word,
+)
 from core.domain.watch import IsCancelled
 from core.errors import Cancelled
 from core.transcript.channels import mark_overlaps, segments_by_speaker
+from core.transcript.coverage import coverage, found_again
 from core.transcript.edits import edit_warnings, edited, respelled
 from core.transcript.labelling import label_words
 from core.transcript.paragraphs import split_paragraphs
 from core.transcript.segments import split_segments
 
 _NO_EDITS = Edits()
+EVERYTHING = Span(-inf, inf)
+"""The stretch of words that are of the whole recording."""
 
 
 def assemble(
@@ -31,47 +45,66 @@ def assemble(
     warnings: tuple[str, ...] = (),
     cancelled: IsCancelled = lambda: False,
     edits: Edits = _NO_EDITS,
+    own: Span = EVERYTHING,
 ) -> Transcript:
     """Build the transcript from the models' answers, and make the edits in it.
 
-    Without a diarization it names no speaker, unless channels are speakers.
+    Without a diarization it names no speaker, unless channels are speakers. `own` is the stretch
+    of the recording that the words are of, if the turns are of more.
 
     Raise Cancelled soon after `cancelled` returns True.
     """
     if cancelled():
         raise Cancelled("the job was cancelled before its transcript was made")
-    words = tuple(map(shown_word, transcription.words))
-    warnings = (*warnings, *transcription.warnings)
-    num_speakers = 0
-    if transcription.is_split:
-        words = mark_overlaps(words)
-        num_speakers = len({word.speaker for word in words})
-    elif diarization is not None:
-        diarization = _shown_diarization(diarization)
-        words = label_words(words, diarization, cancelled=cancelled)
-        warnings = (*warnings, *diarization.warnings)
-        num_speakers = diarization.num_speakers
-    characters = tuple(map(_shown_character, transcription.characters))
+    said = shown(transcription)
+    spoken = None if diarization is None or said.is_split else shown_diarization(diarization)
+    held = coverage(said, _within(() if spoken is None else spoken.turns, own))
+    again = tuple(found_again(said))
+    words, num_speakers = _labelled(said, spoken, cancelled)
+    told = (*warnings, *said.warnings, *(() if spoken is None else spoken.warnings))
+    characters = said.characters
     if edits.are_wanted:
-        heard, language = words, transcription.language
-        words = edited(heard, edits, language, apart=transcription.is_split)
-        characters = respelled(characters, heard, words)
-        warnings = (*warnings, *edit_warnings(edits, language))
-    segments = segments_by_speaker(words) if transcription.is_split else split_segments(words)
+        labelled, language = words, said.language
+        words = edited(labelled, edits, language, apart=said.is_split)
+        characters = respelled(characters, labelled, words)
+        told = (*told, *edit_warnings(edits, language))
+    segments = segments_by_speaker(words) if said.is_split else split_segments(words)
     return Transcript(
         duration=seconds(duration_s),
         words=words,
         segments=segments,
         paragraphs=split_paragraphs(segments),
         characters=characters,
-        language=transcription.language,
-        language_confidence=confidence(transcription.language_confidence),
-        diarized=transcription.is_split or diarization is not None,
+        language=said.language,
+        language_confidence=confidence(said.language_confidence),
+        diarized=said.is_split or spoken is not None,
         num_speakers=num_speakers,
-        warnings=tuple(dict.fromkeys(warnings)),
-        turns=() if diarization is None else diarization.turns,
-        voices=None if diarization is None else diarization.voices,
+        warnings=tuple(dict.fromkeys(told)),
+        turns=() if spoken is None else spoken.turns,
+        voices=None if spoken is None else spoken.voices,
+        speech=said.speech,
+        found_again=again,
+        repaired=len(again),
+        coverage=held.share,
+        gaps=held.gaps,
     )
+
+
+def _labelled(
+    said: Transcription, spoken: Diarization | None, cancelled: IsCancelled
+) -> tuple[tuple[Word, ...], int]:
+    """Return the words with their speakers, if any, and how many speakers there are."""
+    if said.is_split:
+        return mark_overlaps(said.words), len({word.speaker for word in said.words})
+    if spoken is None:
+        return said.words, 0
+    return label_words(said.words, spoken, cancelled=cancelled), spoken.num_speakers
+
+
+def _within(turns: Iterable[Turn], own: Span) -> Iterator[Span]:
+    for turn in turns:
+        if turn.overlap(own) > 0:
+            yield Span(max(turn.start, own.start), min(turn.end, own.end))
 
 
 def without_speakers(code: str) -> str:
@@ -89,11 +122,28 @@ def shown_word(word: Word) -> Word:
     )
 
 
+def shown(transcription: Transcription) -> Transcription:
+    """Return the words and the speech of an answer as answers show them."""
+    return replace(
+        transcription,
+        words=tuple(map(shown_word, transcription.words)),
+        characters=tuple(map(_shown_character, transcription.characters)),
+        speech=tuple(
+            Speech(seconds(one.start), seconds(one.end), one.speaker)
+            for one in transcription.speech
+        ),
+        found_again=tuple(
+            Span(seconds(one.start), seconds(one.end)) for one in transcription.found_again
+        ),
+    )
+
+
 def _shown_character(character: Character) -> Character:
     return Character(seconds(character.start), seconds(character.end), character.text)
 
 
-def _shown_diarization(diarization: Diarization) -> Diarization:
+def shown_diarization(diarization: Diarization) -> Diarization:
+    """Return turns as answers show them."""
     return replace(
         diarization,
         turns=tuple(map(_shown_turn, diarization.turns)),

@@ -12,7 +12,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import Protocol, TypeVar
 
-from core.domain.timeline import Character, Segment, Span, Transcription, Word
+from core.domain.timeline import Character, Segment, Span, Speech, Transcription, Word
+from core.transcript.coverage import covered, united, without
 from core.transcript.language import language_of
 from core.transcript.segments import split_segments
 
@@ -28,7 +29,7 @@ _ABOVE_LEAK = 1.6
 """Whoever speaks into a leak is louder than it by more than 4 dB."""
 
 
-_Timed = TypeVar("_Timed", Word, Character)
+_Timed = TypeVar("_Timed", Word, Character, Speech, Span)
 
 
 class Loudness(Protocol):
@@ -63,7 +64,13 @@ def joined(heard: dict[int, Transcription], loudness: Loudness) -> Transcription
     """
     words = {channel: one.words for channel, one in heard.items()}
     said = [
-        _said(channel, one, _overheard(channel, words, loudness)) for channel, one in heard.items()
+        _said(
+            channel,
+            one,
+            _overheard(channel, words, loudness),
+            _leaking(channel, words, loudness),
+        )
+        for channel, one in heard.items()
     ]
     language, sure = language_of(said)
     return Transcription(
@@ -73,10 +80,14 @@ def joined(heard: dict[int, Transcription], loudness: Loudness) -> Transcription
         language_confidence=sure,
         warnings=tuple(warning for one in said for warning in one.warnings),
         is_split=True,
+        speech=_in_order(speech for one in said for speech in one.speech),
+        found_again=_in_order(span for one in said for span in one.found_again),
     )
 
 
-def _said(channel: int, heard: Transcription, overheard: Sequence[Word]) -> Transcription:
+def _said(
+    channel: int, heard: Transcription, overheard: Sequence[Word], leaking: Sequence[Word]
+) -> Transcription:
     speaker = name(channel)
     strange = set(overheard)
     return Transcription(
@@ -85,11 +96,28 @@ def _said(channel: int, heard: Transcription, overheard: Sequence[Word]) -> Tran
         language=heard.language,
         language_confidence=heard.language_confidence,
         warnings=tuple(f"{speaker}: {warning}" for warning in heard.warnings),
+        speech=tuple(
+            Speech(one.start, one.end, speaker)
+            for one in without(united(heard.speech), covered((*overheard, *leaking)))
+        ),
+        found_again=heard.found_again,
     )
 
 
 def _overheard(channel: int, words: Mapping[int, Sequence[Word]], loudness: Loudness) -> list[Word]:
     return [word for word in words[channel] if _is_overheard(word, channel, words, loudness)]
+
+
+def _leaking(channel: int, words: Mapping[int, Sequence[Word]], loudness: Loudness) -> list[Word]:
+    """Return the words of other channels that are also to be heard on this one, more faintly."""
+    return [
+        word
+        for other, heard in words.items()
+        if other != channel
+        for word in heard
+        if loudness.level(other, word) >= _LOUDER * (level := loudness.level(channel, word))
+        and level <= _ABOVE_LEAK * loudness.leaked(channel, other, word)
+    ]
 
 
 def mark_overlaps(words: Sequence[Word]) -> tuple[Word, ...]:

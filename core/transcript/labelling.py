@@ -64,11 +64,12 @@ def _united(turns: Iterable[Turn]) -> list[Turn]:
     Turns that start together stay in the order given.
     """
     united: dict[str, list[Turn]] = {}
-    for turn in sorted(turns, key=lambda turn: turn.start):
+    lasting = (turn for turn in turns if turn.duration > 0)
+    for turn in sorted(lasting, key=lambda turn: turn.start):
         own = united.setdefault(turn.speaker, [])
         if own and turn.start <= own[-1].end:
             own[-1] = replace(own[-1], end=max(own[-1].end, turn.end))
-        elif turn.duration > 0:
+        else:
             own.append(turn)
     return sorted((turn for own in united.values() for turn in own), key=lambda turn: turn.start)
 

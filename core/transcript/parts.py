@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TypeVar
 
 from core.domain.request import Part
-from core.domain.timeline import Character, Span, Transcription, Word
+from core.domain.timeline import Span, Speech, Transcription, Word
 from core.transcript.language import language_of
 
 _Utterance = TypeVar("_Utterance")
@@ -51,15 +51,23 @@ class Assignment:
         return islice(utterances, self.heard.start, self.heard.stop)
 
     def trim(self, transcription: Transcription) -> Transcription:
-        """Drop the words and characters of other parts."""
+        """Drop the words, the characters and the speech of other parts."""
         return replace(
             transcription,
             words=tuple(filter(self._is_own, transcription.words)),
             characters=tuple(filter(self._is_own, transcription.characters)),
+            speech=tuple(self._clipped(transcription.speech)),
+            found_again=tuple(filter(self._is_own, transcription.found_again)),
         )
 
-    def _is_own(self, text: Word | Character) -> bool:
-        return self.own.start <= text.midpoint < self.own.end
+    def _is_own(self, span: Span) -> bool:
+        return self.own.start <= span.midpoint < self.own.end
+
+    def _clipped(self, speech: Iterable[Speech]) -> Iterator[Speech]:
+        for one in speech:
+            start, end = max(one.start, self.own.start), min(one.end, self.own.end)
+            if start < end:
+                yield replace(one, start=start, end=end)
 
 
 def _inside(part: Part, spans: Sequence[Span]) -> list[int]:
@@ -109,6 +117,8 @@ def _joined(left: Transcription, right: Transcription) -> Transcription:
         words=left.words + words,
         characters=left.characters + characters,
         warnings=(*left.warnings, *right.warnings),
+        speech=left.speech + right.speech,
+        found_again=left.found_again + right.found_again,
     )
 
 

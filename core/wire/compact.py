@@ -1,8 +1,9 @@
 """The form in which our transcription worker answers our orchestrator.
 
 Each word comes once, as `[start, end, text, confidence]`, with its speaker as a fifth element if
-channels are speakers; characters, if asked for, as `[start, end, text]`. Times are seconds with
-three decimals. Nothing is lost by that, because `core.transcript.assembly` derives everything from
+channels are speakers; characters, if asked for, as `[start, end, text]`; speech, which tells where
+words are missing, as `[start, end]`, with its channel's speaker. Times are seconds with three
+decimals. Nothing is lost by that, because `core.transcript.assembly` derives everything from
 rounded times.
 """
 
@@ -13,7 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.domain.rounding import confidence, seconds
-from core.domain.timeline import Character, Transcript, Transcription, Word
+from core.domain.timeline import Character, Span, Speech, Transcript, Transcription, Word
 from core.wire.fields import Answer
 from core.wire.form import WorkerFormat
 from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
@@ -24,6 +25,8 @@ _Confidence = Annotated[float, Field(allow_inf_nan=False)]
 _Word = tuple[_Seconds, _Seconds, str, _Confidence | None]
 _SpokenWord = tuple[_Seconds, _Seconds, str, _Confidence | None, str]
 _Character = tuple[_Seconds, _Seconds, str]
+_Stretch = tuple[_Seconds, _Seconds]
+_SpokenStretch = tuple[_Seconds, _Seconds, str]
 
 
 def is_compact(output: object) -> bool:
@@ -41,6 +44,8 @@ def write(transcript: Transcript, *, characters: bool) -> Answer:
         "duration": seconds(transcript.duration),
         "warnings": list(transcript.warnings),
         "words": [_row(word) for word in transcript.words],
+        "speech": [_stretch(speech) for speech in transcript.speech],
+        "found_again": [[seconds(one.start), seconds(one.end)] for one in transcript.found_again],
     }
     if transcript.diarized:
         answer["is_split"] = True
@@ -58,6 +63,11 @@ def _timed(text: Word | Character) -> list[object]:
     return [seconds(text.start), seconds(text.end), text.text]
 
 
+def _stretch(speech: Speech) -> list[object]:
+    speaker = [] if speech.speaker is None else [speech.speaker]
+    return [seconds(speech.start), seconds(speech.end), *speaker]
+
+
 class Compact(BaseModel):
     """An answer that `write` wrote."""
 
@@ -73,6 +83,12 @@ class Compact(BaseModel):
     characters: Annotated[
         tuple[_Character, ...], Field(max_length=MAX_ANSWERED_CHARACTERS, fail_fast=True)
     ] = ()
+    speech: Annotated[
+        tuple[_Stretch | _SpokenStretch, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)
+    ] = ()
+    found_again: Annotated[
+        tuple[_Stretch, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)
+    ] = ()
     is_split: bool = False
     usage: UsageField | None = None
 
@@ -86,4 +102,6 @@ class Compact(BaseModel):
             language_confidence=self.language_confidence,
             warnings=self.warnings,
             is_split=self.is_split,
+            speech=tuple(Speech(*one) for one in self.speech),
+            found_again=tuple(Span(*one) for one in self.found_again),
         )

@@ -98,7 +98,7 @@ def _data(transcript: Transcript) -> Answer:
         "duration": _ms(transcript.duration),
         "language": transcript.language,
         "diarized": transcript.diarized,
-        "warnings": list(transcript.warnings),
+        "warnings": list(transcript.told),
         "speakers": names,
         "names": names,
         "into": list(range(len(names))),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from core.domain.rounding import confidence, seconds
-from core.domain.timeline import Paragraph, Segment, Transcript, Word
+from core.domain.timeline import Paragraph, Segment, Speech, Transcript, Word
 from core.wire import usage
 from core.wire.fields import Answer
 
@@ -25,7 +25,8 @@ def verbose_json(transcript: Transcript) -> Answer:
     """Return OpenAI's `TranscriptionVerbose`.
 
     Segments also name their speaker, and words their speaker, confidence and overlap. Paragraphs
-    are ours.
+    are ours, and so are gaps, stretches of speech without words; `repaired` counts those that a
+    second look filled.
     """
     return {
         "language": transcript.language or UNKNOWN_LANGUAGE,
@@ -35,6 +36,8 @@ def verbose_json(transcript: Transcript) -> Answer:
         ],
         "words": [_verbose_word(word, transcript.diarized) for word in transcript.words],
         "paragraphs": [_paragraph(one, transcript.diarized) for one in transcript.paragraphs],
+        "gaps": list(map(_gap, transcript.gaps)),
+        "repaired": transcript.repaired,
         "usage": _usage(transcript),
     }
 
@@ -48,6 +51,11 @@ def _paragraph(paragraph: Paragraph, diarized: bool) -> Answer:
         "segments": list(range(paragraph.first, paragraph.first + count)),
     }
     return answer | ({"speaker": paragraph.speaker} if diarized else {})
+
+
+def _gap(gap: Speech) -> Answer:
+    whose: Answer = {} if gap.speaker is None else {"speaker": gap.speaker}
+    return {"start": seconds(gap.start), "end": seconds(gap.end)} | whose
 
 
 def _verbose_segment(index: int, segment: Segment, diarized: bool) -> Answer:

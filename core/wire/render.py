@@ -17,7 +17,7 @@ from core.wire.fields import Answer, one_line
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat, WorkerFormat
 
 _IN_A_RECEIPT = (
-    *("success", "version", "language", "language_confidence", "duration", "warnings"),
+    *("success", "version", "language", "language_confidence", "duration", "coverage", "warnings"),
     *("num_speakers", "usage"),
 )
 
@@ -49,7 +49,8 @@ def _of_words(transcript: Transcript, form: Form) -> Answer:
         "language": transcript.language,
         "language_confidence": transcript.language_confidence,
         "duration": seconds(transcript.duration),
-        "warnings": list(transcript.warnings),
+        "coverage": transcript.coverage,
+        "warnings": list(transcript.told),
     }
     if transcript.diarized:
         answer["num_speakers"] = transcript.num_speakers

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.domain.rounding import confidence, seconds
-from core.domain.timeline import Transcript, Turn, Word
+from core.domain.timeline import Speech, Transcript, Turn, Word, gap_warnings
 from core.errors import EndpointRefused
 from core.transcript.paragraphs import split_paragraphs
 from core.transcript.segments import split_segments
@@ -39,6 +39,12 @@ class _Word(_Answer):
     nearest: bool = False
 
 
+class _Gap(_Answer):
+    start: _Seconds
+    end: _Seconds
+    speaker: str | None = None
+
+
 class _VerboseJson(_Answer):
     language: str | None = None
     language_confidence: _Share = None
@@ -46,6 +52,9 @@ class _VerboseJson(_Answer):
     num_speakers: int | None = None
     warnings: Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS)] = ()
     words: Annotated[tuple[_Word, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
+    coverage: _Share = None
+    gaps: Annotated[tuple[_Gap, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)] = ()
+    repaired: int = 0
 
 
 def read(answer: object, *, name: str) -> Transcript:
@@ -61,6 +70,7 @@ def read(answer: object, *, name: str) -> Transcript:
         ) from None
     words = tuple(map(_word, said.words))
     segments = split_segments(words)
+    gaps = tuple(Speech(one.start, one.end, one.speaker) for one in said.gaps)
     return Transcript(
         duration=seconds(said.duration),
         words=words,
@@ -70,8 +80,11 @@ def read(answer: object, *, name: str) -> Transcript:
         language_confidence=confidence(said.language_confidence),
         diarized=said.num_speakers is not None or any(word.speaker for word in words),
         num_speakers=said.num_speakers or len({word.speaker for word in words} - {None}),
-        warnings=said.warnings,
+        warnings=tuple(one for one in said.warnings if one not in gap_warnings(gaps)),
         turns=tuple(_turns(words)),
+        repaired=said.repaired,
+        coverage=said.coverage,
+        gaps=gaps,
     )
 
 

@@ -110,7 +110,7 @@ class Terminal:
             return
         files = ", ".join(map(str, outcome.files))
         self.say(f"{shown} has {files}" if outcome.is_skipped else f"{shown} → {files}")
-        for warning in outcome.transcript.warnings if outcome.transcript else ():
+        for warning in outcome.transcript.told if outcome.transcript else ():
             self.say(f"  warning: {warning}")
 
     def say(self, line: str) -> None:
@@ -159,7 +159,7 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
         said |= {
             "duration": transcript.duration,
             "language": transcript.language,
-            "warnings": list(transcript.warnings),
+            "warnings": list(transcript.told),
             "speakers": [
                 {"speaker": speaker, "seconds": round(spoken_s, 3), "words": words}
                 for speaker, spoken_s, words in _spoken(transcript)

@@ -31,8 +31,9 @@ class Body:
 
 def answer(transcript: Transcript, question: Question) -> Body:
     """Return the transcript in the form asked for, with all warnings."""
-    warnings = (*transcript.warnings, *question.warnings)
-    rendered = render(replace(transcript, warnings=warnings), question.form)
+    transcript = replace(transcript, warnings=(*transcript.warnings, *question.warnings))
+    warnings = transcript.told
+    rendered = render(transcript, question.form)
     name = str(question.form.response_format)
     if media_type := _PLAIN.get(name):
         told = {"X-Warnings": _header("; ".join(warnings))} if warnings else {}

@@ -20,7 +20,15 @@ import pytest
 from core import errors
 from core.domain.codes import SECOND_CODES, is_retryable
 from core.domain.stored import Stored
-from core.domain.timeline import Character, Diarization, Transcript, Turn, Voice, Word
+from core.domain.timeline import (
+    Character,
+    Diarization,
+    Speech,
+    Transcript,
+    Turn,
+    Voice,
+    Word,
+)
 from core.domain.usage import Usage
 from core.domain.watch import Stage
 from core.errors import InvalidRequest, WorkerError
@@ -93,6 +101,7 @@ def _spoken(words: tuple[Word, ...]) -> Transcript:
         diarized=True,
         num_speakers=DIALOGUE.num_speakers,
         usage=_usage(SPEECH_MODEL, speech=0.187, speakers=0.242, merge=0.001),
+        coverage=1.0,
     )
 
 
@@ -100,9 +109,16 @@ def _plain() -> Transcript:
     letters = tuple(
         Character(1.28 + 0.08 * i, 1.36 + 0.08 * i, letter) for i, letter in enumerate("Yes.")
     )
-    usage = _usage(SPEECH_MODEL, speech=0.187, merge=0.001)
     words = WORDS[3:4]
-    return Transcript(3.2, words, split_segments(words), letters, language="en", usage=usage)
+    return Transcript(
+        3.2,
+        words,
+        split_segments(words),
+        letters,
+        language="en",
+        usage=_usage(SPEECH_MODEL, speech=0.187, merge=0.001),
+        coverage=1.0,
+    )
 
 
 def _known() -> Diarization:
@@ -127,7 +143,8 @@ ANSWERS: dict[str, dict[str, object]] = {
     "json": render(_spoken(WORDS), Form(TranscriptFormat.JSON, timestamps=False)),
     "timestamps": render(_plain(), Form(TranscriptFormat.JSON, timestamps=True)),
     "verbose_json": render(
-        _spoken(WORDS[2:4]), Form(TranscriptFormat.VERBOSE_JSON, timestamps=False)
+        replace(_spoken(WORDS[2:4]), coverage=0.57, gaps=(Speech(2.02, 3.05),)),
+        Form(TranscriptFormat.VERBOSE_JSON, timestamps=False),
     ),
     "diarized_json": render(
         _spoken(WORDS[2:4]), Form(TranscriptFormat.DIARIZED_JSON, timestamps=False)

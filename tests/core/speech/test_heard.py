@@ -8,7 +8,8 @@ import pytest
 from core.domain.timeline import Character, Word
 from core.media.audio import SAMPLE_RATE, Samples
 from core.speech.engine import Recognition
-from core.speech.heard import filled, has_sound, heard_words, skipped
+from core.speech.heard import heard_words
+from core.speech.sound import has_sound
 
 
 def sound(*stretches: tuple[float, float]) -> Samples:
@@ -72,21 +73,3 @@ def test_sound_is_louder_than_silence(level, is_loud):
     """Anything below -70 dB of full scale is silence, and so is nothing."""
     assert has_sound(sound((0.5, level))) is is_loud
     assert not has_sound(np.zeros(0, np.float32))
-
-
-def test_sound_without_words_is_found_again():
-    """Three seconds or more, half of it as loud as speech; nothing is skipped where all is."""
-    samples = sound((2, -20), (4, -25), (1, -20), (5, -75), (1, -20), (2, -20))
-    words = (Word(0, 2, "a"), Word(6, 7, "b"), Word(12, 13, "c"))
-    (gap,) = skipped(Recognition(words), samples)
-    assert (gap.start, gap.stop) == (2 * SAMPLE_RATE, 6 * SAMPLE_RATE)
-    assert skipped(Recognition(), samples) == []
-
-
-def test_words_of_a_gap_come_between_the_others():
-    """At their times in the utterance, and so do their characters."""
-    words = (Word(0, 2, "a"), Word(6, 7, "b"))
-    more = Recognition((Word(1, 2, "x"),), ((Character(1, 2, "x"),),))
-    found = filled(Recognition(words, ((), ())), 2.0, more)
-    assert [(word.text, word.start) for word in found.words] == [("a", 0), ("x", 3), ("b", 6)]
-    assert found.characters == ((), (Character(3, 4, "x"),), ())

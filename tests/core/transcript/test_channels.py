@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.timeline import Character, Span, Transcription, Word
+from core.domain.timeline import Character, Span, Speech, Transcription, Word
 from core.transcript.channels import joined, mark_overlaps, name, segments_by_speaker
 
 
@@ -46,6 +46,21 @@ NO = Word(1.1, 1.5, "No.", 0.8)
 def speakers(transcription: Transcription) -> list[tuple[str, str | None]]:
     """Return each word with its speaker."""
     return [(word.text, word.speaker) for word in transcription.words]
+
+
+def test_each_channel_keeps_its_own_speech_and_no_leak_of_the_other() -> None:
+    """What a quiet channel hears while the loud one has a word is no speech of it, whether a word
+    was made of it or not.
+    """
+    loud = Transcription((Word(1.0, 2.0, "something"),), speech=(Speech(1.0, 2.0),))
+    quiet = Transcription(
+        (Word(4.0, 4.4, "yes"),),
+        speech=(Speech(0.9, 2.1), Speech(4.0, 4.4)),
+        found_again=(Span(4.0, 4.4),),
+    )
+    found = joined({0: loud, 1: quiet}, Loudness((0.4, 0.02), leak=0.05))
+    assert found.speech == (Speech(1.0, 2.0, "Channel 1"), Speech(4.0, 4.4, "Channel 2"))
+    assert found.found_again == (Span(4.0, 4.4),)
 
 
 def test_both_keep_their_words_if_they_are_equally_loud() -> None:

@@ -248,6 +248,7 @@ def test_json_has_segments_where_speakers_were_asked_for() -> None:
         "language",
         "language_confidence",
         "duration",
+        "coverage",
         "warnings",
         "version",
     }
@@ -261,6 +262,7 @@ def test_text_has_the_text_alone() -> None:
         "language",
         "language_confidence",
         "duration",
+        "coverage",
         "warnings",
         "version",
     }

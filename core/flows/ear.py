@@ -1,0 +1,90 @@
+"""The words of a file: of all of it, of a part or of a range."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.domain.request import Decoding, Part, Range, Recording
+from core.domain.timeline import Span, Transcription
+from core.domain.usage import Work
+from core.domain.watch import Stage, Watch
+from core.flows.recording import Reader
+from core.media.audio import Stream
+from core.media.cutting import Utterance, utterances
+from core.speech.transcriber import Transcriber
+from core.transcript.assembly import EVERYTHING
+from core.transcript.parts import Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The words of a recording or of a part, and what its stream knows after the last block."""
+
+    transcription: Transcription
+    duration: float
+    warnings: tuple[str, ...]
+    own: Span = EVERYTHING
+    """The stretch of the recording that the words are of."""
+    audio_s: float | None = None
+    """Seconds of sound that were heard of a part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """Hears one file, as a stream. Each method raises what decoding and the transcriber raise."""
+
+    reader: Reader
+    transcriber: Transcriber
+    path: Path
+    recording: Recording
+    decoding: Decoding
+
+    def whole(self, watch: Watch) -> Heard:
+        """Find the words of the recording."""
+        stream = self._open(self.recording, watch)
+        words = self._transcribe(self._cut(stream, watch), stream.expected_s, watch)
+        return Heard(words, stream.end, stream.warnings)
+
+    def part(self, part: Part, watch: Watch) -> Heard:
+        """Find the words of a part.
+
+        Decode twice: first to see where all parts lie, then to hear this one.
+        """
+        first = self._open(self.recording, watch)
+        assignment = Assignment.of(part, [utterance.span for utterance in self._cut(first, watch)])
+        second = self._cut(self._open(self.recording, watch), watch)
+        with contextlib.closing(second) as everything:
+            mine = assignment.pick(everything)
+            alone = replace(watch, heard=None)  # some of these words are another part's
+            words = self._transcribe(mine, assignment.duration_s, alone)
+        audio_s = assignment.duration_s
+        return Heard(assignment.trim(words), first.end, first.warnings, assignment.own, audio_s)
+
+    def range(self, within: Range, watch: Watch) -> Transcription:
+        """Find the words of a range of the file."""
+        stream = self._open(replace(self.recording, range=within), watch)
+        return self._transcribe(self._cut(stream, watch), stream.expected_s, watch)
+
+    def _open(self, recording: Recording, watch: Watch) -> Stream:
+        return self.reader.stream(self.path, recording, watch)
+
+    def _cut(self, stream: Stream, watch: Watch) -> Generator[Utterance]:
+        piece_s = self.reader.settings.chunk_duration
+        blocks = watch.clock.each(Work.DECODE, stream)
+        return utterances(blocks, start_s=stream.start, piece_s=piece_s)
+
+    def _transcribe(
+        self, cut: Iterator[Utterance], duration_s: float | None, watch: Watch
+    ) -> Transcription:
+        with watch.clock.at(Work.SPEECH):
+            return self.transcriber.transcribe(
+                cut,
+                decoding=self.decoding,
+                progress=watch.stage(Stage.TRANSCRIBING),
+                cancelled=watch.cancelled,
+                duration_s=duration_s,
+                heard=watch.heard,
+            )

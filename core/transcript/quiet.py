@@ -1,0 +1,84 @@
+"""Speech that the level of the sound does not show, beside louder speech, but a speaker model does.
+
+It is asked for once more, as one range of the recording: by itself it is loud enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from core.domain.request import Range
+from core.domain.timeline import Diarization, Span, Transcription
+from core.transcript.assembly import shown, shown_diarization
+from core.transcript.coverage import gaps, united, without
+from core.transcript.filling import Gap
+from core.transcript.word_spans import spoken_end
+
+MOST_SHARE = 0.2
+"""How much of a recording is asked for once more at most."""
+MOST_OF_SHORT_S = 30.0
+"""So many seconds may be, however short the recording is."""
+_AROUND_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Gaps inside of turns, near enough to each other for one range."""
+
+    gaps: tuple[Span, ...]
+    transcription: Transcription
+    """What has been found; as answers show it, so that it does not matter where this is done."""
+
+    @classmethod
+    def of(cls, transcription: Transcription, diarization: Diarization | None) -> Quiet | None:
+        """Find the gaps that are worth asking for; None if there are none."""
+        if diarization is None or transcription.is_split:
+            return None
+        found, turns = shown(transcription), united(shown_diarization(diarization).turns)
+        unseen = gaps(list(without(turns, united(found.speech))), found.words)
+        most_s = max(MOST_OF_SHORT_S, MOST_SHARE * max((turn.end for turn in turns), default=0.0))
+        chosen = _together(unseen, most_s)
+        return cls(chosen, found) if chosen else None
+
+    @property
+    def range(self) -> Range:
+        """The range to ask for."""
+        start, end = self.gaps[0].start - _AROUND_S, self.gaps[-1].end + _AROUND_S
+        return Range(max(0.0, round(start, 3)), round(end, 3))
+
+    def filled(self, answer: Transcription) -> Transcription:
+        """Return what has been found with those words of the answer that lie in gaps."""
+        answer = shown(answer)
+        found = self.transcription
+        for span in self.gaps:
+            found = _filled(found, Gap.between(found.words, span), answer)
+        return found
+
+
+def _together(unseen: Sequence[Span], most_s: float) -> tuple[Span, ...]:
+    """Return the gaps of the range that holds most of them; of two equal ones, of the first."""
+    seconds = [0.0, *accumulate(gap.duration for gap in unseen)]
+    best, first = range(0), 0
+    for last, gap in enumerate(unseen):
+        while gap.end - unseen[first].start + 2 * _AROUND_S > most_s and first < last:
+            first += 1
+        if seconds[last + 1] - seconds[first] > seconds[best.stop] - seconds[best.start]:
+            best = range(first, last + 1)
+    return tuple(unseen[best.start : best.stop])
+
+
+def _filled(found: Transcription, gap: Gap, answer: Transcription) -> Transcription:
+    own = answer.words[gap.own(answer.words)]
+    if not own:
+        return found
+    place = Span(own[0].start, spoken_end(own[-1]))
+    kept = [one for one in found.characters if not place.start <= one.midpoint <= place.end]
+    spelled = [one for one in answer.characters if place.start <= one.midpoint <= place.end]
+    return replace(
+        found,
+        words=found.words[: gap.at] + own + found.words[gap.at :],
+        characters=tuple(sorted((*kept, *spelled), key=lambda one: one.start)),
+        found_again=tuple(sorted((*found.found_again, place), key=lambda one: one.start)),
+    )
