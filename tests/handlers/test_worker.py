@@ -138,6 +138,7 @@ def test_an_answer_of_any_size_can_be_put_elsewhere(
         "version": __version__,
         "language": None,
         "duration": 1.0,
+        "coverage": None,
         "warnings": [],
         "stored": {
             "url": f"http://127.0.0.1:{host.server_port}/{do}.json",
