@@ -30,7 +30,7 @@ class Blank:
 
 
 class Blanking:
-    """The model; it hears one recording at a time."""
+    """The model; it hears one recording at a time, and decodes none of it twice."""
 
     def __init__(self, engine: SpeechEngine) -> None:
         self._engine = engine
@@ -42,12 +42,15 @@ class Blanking:
         """Seconds of utterances heard, since `cut`."""
         self.again_s = 0.0
         """Seconds heard again."""
-        self._samples: Samples
+        self._samples: Samples | None = None
+        self._known: dict[tuple[int, int], Recognition] = {}
         self._whole: set[tuple[int, int]] = set()
         self._tries: dict[Blank, int] = {}
 
     def cut(self, samples: Samples, blanks: Sequence[Blank] = ()) -> list[Utterance]:
         """Return the utterances of the recording to hear next, float32, shape (samples,)."""
+        if samples is not self._samples:
+            self._known = {}
         self._samples, self.blanks, self._tries = samples, tuple(blanks), {}
         self.first_s = self.again_s = 0.0
         cut = list(utterances([samples]))
@@ -56,21 +59,25 @@ class Blanking:
 
     def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
         """See `core.speech.engine.SpeechEngine`."""
-        found = self._engine.recognise(arrays, decoding)
-        return [self._left(*one) for one in zip(arrays, found, strict=True)]
+        places = [(self._first(array), len(array)) for array in arrays]
+        new = [at for at, place in enumerate(places) if place not in self._known]
+        if new:
+            found = self._engine.recognise([arrays[at] for at in new], decoding)
+            self._known |= zip([places[at] for at in new], found, strict=True)
+        return [self._left(*place, self._known[place]) for place in places]
 
     def _first(self, array: Samples) -> int:
         """Return where in the recording an array begins that is a view of it."""
+        assert self._samples is not None
         here, there = (one.__array_interface__["data"][0] for one in (array, self._samples))
         return int(here - there) // array.itemsize
 
-    def _left(self, array: Samples, found: Recognition) -> Recognition:
-        first = self._first(array)
-        if (first, len(array)) in self._whole:
-            self.first_s += len(array) / SAMPLE_RATE
+    def _left(self, first: int, count: int, found: Recognition) -> Recognition:
+        if (first, count) in self._whole:
+            self.first_s += count / SAMPLE_RATE
             return _without(found, self.blanks, first)
-        self.again_s += len(array) / SAMPLE_RATE
-        span = Span(first / SAMPLE_RATE, (first + len(array)) / SAMPLE_RATE)
+        self.again_s += count / SAMPLE_RATE
+        span = Span(first / SAMPLE_RATE, (first + count) / SAMPLE_RATE)
         return _without(found, [blank for blank in self.blanks if self._lost(blank, span)], first)
 
     def _lost(self, blank: Blank, heard: Span) -> bool:

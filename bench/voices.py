@@ -19,9 +19,10 @@ people of one language (`bench.recorded_voices`).
 from __future__ import annotations
 
 import argparse
+import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -89,6 +90,21 @@ def hear(diarizer: PyannoteDiarizer, company: Company) -> Heard:
                 tests.append((at, one[0]))
                 doubts += one[1]
     return Heard(samples, tuple(tests), missing, doubts)
+
+
+def kept(path: Path | None, listen: Callable[[], Heard]) -> Heard:
+    """Return what a file has kept of an earlier call, or listen and keep it."""
+    if path is None:
+        return listen()
+    if path.exists():
+        told = json.loads(path.read_text())
+        voices = {int(at): Voice(**one) for at, one in told["samples"].items()}
+        tests = tuple((at, Voice(**one)) for at, one in told["tests"])
+        return Heard(voices, tests, told["too_short"], told["doubtful"])
+    heard = listen()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(heard)))
+    return heard
 
 
 # --- trials ---
@@ -210,6 +226,7 @@ def main() -> None:
     parser.add_argument("--people", action="store_true", help="people's voices, and their model")
     parser.add_argument("--voices", type=int, default=120, help="synthetic voices")
     parser.add_argument("--recordings", type=Path, default=Path("build/recorded-voices"))
+    parser.add_argument("--keep", type=Path, help="a .json that keeps all vectors")
     parser.add_argument("--conversations", type=int, default=20)
     options = parser.parse_args()
     if options.people:
@@ -221,7 +238,7 @@ def main() -> None:
         if options.people
         else synthetic(options.voices)
     )
-    heard = hear(diarizer, company)
+    heard = kept(options.keep, lambda: hear(diarizer, company))
     print(
         f"{len(company.people)} people, {len(heard.tests)} recordings of those who are known; "
         f"{heard.too_short} had too little speech, {heard.doubtful} seemed to have two voices\n"

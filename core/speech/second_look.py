@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import TypeVar
 
@@ -34,7 +35,9 @@ class Care:
     speech.
     """
     sure: float = 0.0
-    """Words are taken if half of them have so much confidence, 0..1,"""
+    """Words in an utterance without others are taken if half of them have so much confidence,"""
+    fair: float = 0.0
+    """or so much among others, 0..1,"""
     full: float = 0.0
     """and they last for so much of the gap, 0..1."""
 
@@ -42,10 +45,10 @@ class Care:
         """Tell whether words of an utterance were made of something else than speech."""
         return _confidence(found.words) < self.likely
 
-    def trusts(self, words: Sequence[Word], gap: Span) -> bool:
-        """Tell whether words that were found in a gap were said there."""
+    def trusts(self, words: Sequence[Word], gap: Span, among: Recognition) -> bool:
+        """Tell whether words that were found in a gap of an utterance were said there."""
         is_full = sum(word.duration for word in words) >= self.full * gap.duration
-        return is_full and _confidence(words) >= self.sure
+        return is_full and _confidence(words) >= (self.fair if among.words else self.sure)
 
 
 def _confidence(words: Sequence[Word]) -> float:
@@ -53,7 +56,7 @@ def _confidence(words: Sequence[Word]) -> float:
     return median([word.confidence for word in words if word.confidence is not None] or [1.0])
 
 
-CARE = Care(0.6, likely=0.5, sure=0.7, full=0.2)
+CARE = Care(0.6, likely=0.5, sure=0.7, fair=0.2, full=0.2)
 """For models that write something for any sound.
 
 In 17 minutes of dialogues one stretch of speech without a word lasts 0.9 s, six have 0.5 to 0.8 s.
@@ -70,6 +73,8 @@ MOST_SHARE = 0.2
 MOST_OF_SHORT_S = 30.0
 """So many seconds are heard again however short the recording is: all may have been dropped."""
 
+_PAUSE_S = 2.0
+"""A longer pause parts two gaps; a short word after a shorter one is heard with what is before."""
 _LEAD_S = 0.3
 """Else what is left of the word before sounds like a word."""
 _AFTER_S = 1.0
@@ -96,10 +101,11 @@ class Found:
         the utterance beside this one.
         """
         words = self.recognition.words
-        found = [Gap.between(words, gap) for gap in gaps(self.speech, words, least_s=least_s / 2)]
+        missing = partial(gaps, self.speech, words, pause_s=_PAUSE_S)
+        found = [Gap.between(words, gap) for gap in missing(least_s=least_s / 2)]
         if not found:
             return []
-        long = gaps(self.speech, words, least_s=least_s)
+        long = missing(least_s=least_s)
         return [gap for gap in found if gap.speech in long or (words and gap.is_outside)]
 
     def filled(self, gap: Gap, start_s: float, more: Recognition, care: Care) -> Found:
@@ -110,7 +116,7 @@ class Found:
         words = [_moved(word, start_s) for word in more.words]
         taken = gap.own(words)
         own = tuple(words[taken])
-        if not own or not care.trusts(own, gap.speech):
+        if not own or not care.trusts(own, gap.speech, self.recognition):
             return self
         spelled = [tuple(_moved(one, start_s) for one in word) for word in more.characters[taken]]
         here, at = self.recognition, gap.at

@@ -18,8 +18,8 @@ GAP_S = 1.0
 """Seconds of speech without a word that are too many for a breath or a hesitation."""
 MARGIN_S = 0.2
 """A word sounds a little before and after its time, and its time is off by a step or two."""
-_PAUSE_S = 1.0
-"""A longer pause parts two gaps: each has at least half as much around it to itself."""
+PAUSE_S = 1.0
+"""A longer pause parts two gaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +107,33 @@ def _until(spans: Sequence[Span], first: int, end: float) -> Iterator[Span]:
         first += 1
 
 
-def gaps(speech: Sequence[Span], words: Iterable[Word], *, least_s: float = GAP_S) -> list[Span]:
+def gaps(
+    speech: Sequence[Span],
+    words: Iterable[Word],
+    *,
+    least_s: float = GAP_S,
+    pause_s: float = PAUSE_S,
+) -> list[Span]:
     """Return the stretches between two words that have at least so many seconds of speech.
 
-    `speech` is sorted and disjoint. A stretch begins and ends with speech.
+    `speech` is sorted and disjoint. A stretch begins and ends with speech, and has no pause of more
+    than `pause_s` in it.
     """
     said = united(map(spoken_span, words))
     starts = [word.start for word in said]
     found: list[Span] = []
     group: list[Span] = []
     for piece in without(speech, said):
-        if group and not _go_together(group[-1], piece, starts):
+        if group and not _go_together(group[-1], piece, starts, pause_s):
             found += _gap(group, least_s)
             group = []
         group.append(piece)
     return found + _gap(group, least_s)
 
 
-def _go_together(one: Span, following: Span, starts: Sequence[float]) -> bool:
+def _go_together(one: Span, following: Span, starts: Sequence[float], pause_s: float) -> bool:
     """Tell whether neither a word nor a long pause lies between two pieces of speech."""
-    is_near = following.start - one.end <= _PAUSE_S
+    is_near = following.start - one.end <= pause_s
     return is_near and bisect_right(starts, following.start) == bisect_right(starts, one.start)
 
 

@@ -13,7 +13,7 @@ from core.domain.timeline import Span, Word
 from core.transcript.word_spans import spoken_end
 
 AROUND_S = 0.5
-"""Two gaps are farther apart than twice this: see `core.transcript.coverage`."""
+"""Less than half of the shortest pause that parts two gaps."""
 _EDGE_S = 0.08
 """One step of a Parakeet encoder: so far a word may be from its place."""
 _NEIGHBOURS = 8

@@ -37,7 +37,7 @@ class Quiet:
         if diarization is None or transcription.is_split:
             return None
         found, turns = shown(transcription), united(shown_diarization(diarization).turns)
-        unseen = gaps(list(without(turns, united(found.speech))), found.words)
+        unseen = _unseen(found, turns)
         most_s = max(MOST_OF_SHORT_S, MOST_SHARE * max((turn.end for turn in turns), default=0.0))
         chosen = _together(unseen, most_s)
         return cls(chosen, found) if chosen else None
@@ -55,6 +55,20 @@ class Quiet:
         for span in self.gaps:
             found = _filled(found, Gap.between(found.words, span), answer)
         return found
+
+
+def _unseen(found: Transcription, turns: Sequence[Span]) -> list[Span]:
+    """Return the gaps inside of turns of which less than half is speech by its level.
+
+    The others have been looked at twice.
+    """
+    speech = united(found.speech)
+    unseen = gaps(list(without(turns, speech)), found.words)
+    return [
+        gap
+        for gap in unseen
+        if sum(piece.duration for piece in without([gap], speech)) > gap.duration / 2
+    ]
 
 
 def _together(unseen: Sequence[Span], most_s: float) -> tuple[Span, ...]:

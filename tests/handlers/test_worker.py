@@ -139,6 +139,7 @@ def test_an_answer_of_any_size_can_be_put_elsewhere(
         "language": None,
         "language_confidence": None,
         "duration": 1.0,
+        "coverage": None,
         "warnings": [],
         "stored": {
             "url": f"http://127.0.0.1:{host.server_port}/{do}.json",

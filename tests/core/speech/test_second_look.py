@@ -227,6 +227,16 @@ def test_second_look_is_in_the_batches_of_all_jobs():
     assert sizes == [1, 2, 2]
 
 
+@pytest.mark.parametrize(("confidence", "is_taken"), [(0.3, True), (0.1, False)])
+def test_among_words_that_are_sure_less_is_believed(confidence, is_taken):
+    """Where there is speech for sure, it may be hard to understand."""
+    first = Recognition((Word(2.0, 2.5, "before", 0.9),), ((),))
+    again = Recognition((Word(1.0, 2.0, "lost", confidence),), ((),))
+    transcriber = BatchTranscriber(lambda: Recorder(first, again), name="some/model")
+    found = hear(transcriber, [Utterance(spoken((2.0, 2.5), (3.0, 5.0)), 0.0)])
+    assert bool(found.found_again) is is_taken
+
+
 def test_utterance_in_which_the_model_heard_nothing_for_sure_is_not_heard_again():
     """It made words of noise; in the gaps between them it would make more."""
     first = tuple(Word(at, at + 0.5, "something", 0.3) for at in (1.0, 1.5, 8.0))
