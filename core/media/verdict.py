@@ -39,6 +39,10 @@ _REFUSALS: dict[Refused, WorkerError] = {
         "not a recording in a supported format but a web page; give the address of the file "
         f"itself, and send one of {_FORMATS}"
     ),
+    Refused.JSON: UnsupportedAudio(
+        "not a recording in a supported format but JSON, perhaps a service's error; give the "
+        f"address of the file itself, and send one of {_FORMATS}"
+    ),
     Refused.DAMAGED: DamagedAudio(DAMAGED),
     Refused.GAPS: DamagedAudio(DAMAGED),
     Refused.NO_SOUND: NoAudioTrack("the file has no sound track; send one that has"),

@@ -61,6 +61,18 @@ def test_coverage_has_its_floor_when_it_is_asked_for(fresh: Path) -> None:
     assert "--include='core/*' --fail-under=90" in covered
 
 
+def test_an_environment_of_an_older_python_is_made_anew(fresh: Path) -> None:
+    """Whoever names a newer Python after that error need not know about `.venv`."""
+    old, new = fresh / ".venv" / "bin" / "python", fresh / "python3.12"
+    old.parent.mkdir(parents=True)
+    old.write_text("#!/bin/sh\nexit 1\n")
+    new.write_text('#!/bin/sh\ntest "$1" = -c && exit 0\necho "$@" >asked\nexit 1\n')
+    for program in (old, new):
+        program.chmod(0o755)
+    assert make(fresh, "demo", f"PYTHON={new}").returncode != 0
+    assert (fresh / "asked").read_text() == "-m venv --clear .venv\n"
+
+
 @pytest.mark.parametrize("has_environment", [False, True], ids=["fresh", "with an old .venv"])
 def test_a_python_that_is_too_old_ends_in_one_line(fresh: Path, has_environment: bool) -> None:
     """The line says what is needed; nothing is installed."""

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from core.errors import InternalError
+from core.settings import Settings
+from emulator.server import Server
+from emulator.simulated import Line
 from examples import demo
-from tests.examples.conftest import ROOT
+from examples.client import JobError
+from handlers.runpod.worker import make_handler
+from tests.examples.conftest import ROOT, TEXT, URL, Worker
 
 TRUTH = {
     "words": [
@@ -63,6 +73,33 @@ def test_only_a_file_of_words_and_speakers_is_the_truth(tmp_path: Path) -> None:
     known = demo.truth(demo.SAMPLE)
     assert known
     assert known["num_speakers"] == 3
+
+
+@pytest.mark.usefixtures("platform")
+def test_an_answer_is_left_behind_although_the_next_one_fails(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is saved as it comes."""
+    monkeypatch.chdir(tmp_path)
+    demo.OUTPUT.mkdir()
+    worker = Worker()
+
+    def no_subtitles(_: object) -> None:
+        if worker.asked[-1].form.response_format == "srt":
+            raise InternalError("no subtitles today")
+
+    worker.behaviour = no_subtitles
+    handler = make_handler(worker, worker.parse, Settings())
+
+    async def handle(job: dict[str, Any], _: Line) -> object:
+        return await handler(job)
+
+    server.simulate("orchestrator", handle)
+    with pytest.raises(JobError, match="internal_error: no subtitles today"):
+        asyncio.run(demo.transcribe(server.base_url, {"audio_url": URL}))
+    server.remove("orchestrator")
+    (left,) = demo.OUTPUT.iterdir()
+    assert TEXT in left.read_text()
 
 
 def test_a_file_that_is_not_there_is_said_before_anything_starts(tmp_path: Path) -> None:

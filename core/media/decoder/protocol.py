@@ -45,6 +45,7 @@ class Refused(StrEnum):
     UNSUPPORTED = "unsupported"
     RAW = "raw"
     WEB_PAGE = "web_page"
+    JSON = "json"
     DAMAGED = "damaged"
     NO_SOUND = "no_sound"
     GAPS = "gaps"

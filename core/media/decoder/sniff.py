@@ -24,6 +24,7 @@ _SIGNATURES = (
     (re.compile(rb".{4}(ftyp|moov|mdat|wide|free|skip|pnot)", re.DOTALL), "mov"),
 )
 _WEB_PAGE = re.compile(rb"\s*<(!doctype\s+html|html|head|body|script)\b", re.IGNORECASE)
+_JSON = re.compile(rb"\s*(\{\s*[\"}]|\[\s*[\[\]{\"])")
 _OTHER = re.compile(
     rb"%PDF|PK\x03\x04|\x7fELF|\x89PNG|GIF8|\xff\xd8\xff|\x1f\x8b|BZh|7z\xbc|\xfd7zXZ|Rar!|RIFF"
 )
@@ -62,9 +63,12 @@ def format_of(file: Window) -> str | Refused:
 
 def _no_recording(file: Window) -> Refused:
     head = file.peek(0, 4096)
-    if _WEB_PAGE.match(head.removeprefix(b"\xef\xbb\xbf")):
+    written = head.removeprefix(b"\xef\xbb\xbf")
+    if _WEB_PAGE.match(written):
         return Refused.WEB_PAGE
     is_text = not _CONTROL.search(head)
+    if is_text and _JSON.match(written):
+        return Refused.JSON
     return Refused.UNSUPPORTED if is_text or _OTHER.match(head) else Refused.RAW
 
 

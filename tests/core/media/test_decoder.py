@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,57 @@ def test_a_header_that_takes_ages_is_given_up(
     assert time.monotonic() - began < 20
 
 
+def mp3_with_lyrics(folder: Path) -> Path:
+    """A tag of four hundred thousand lines."""
+    lyrics = b"\x00eng\x00" + b"la la la\n" * 400_000
+    frame = b"USLT" + synchsafe(len(lyrics)) + bytes(2) + lyrics
+    sound = media.encode(folder / "plain.mp3", media.tone(1)).read_bytes()
+    path = folder / "a.mp3"
+    path.write_bytes(b"ID3\x04\x00\x00" + synchsafe(len(frame)) + frame + sound)
+    return path
+
+
+def synchsafe(size: int) -> bytes:
+    """A size of ID3's: seven bits a byte."""
+    return bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+def flac_with_a_long_comment(folder: Path) -> Path:
+    """One of three megabytes, between the header and the sound."""
+    content = media.encode(folder / "plain.flac", media.tone(1)).read_bytes()
+    comment = b"lyrics=" + b"la la la\n" * 350_000
+    block = struct.pack("<III", 0, 1, len(comment)) + comment
+    inserted = b"\x04" + len(block).to_bytes(3, "big") + block
+    path = folder / "a.flac"
+    path.write_bytes(content[:42] + inserted + content[42:])
+    return path
+
+
+def mkv_with_chapters(folder: Path) -> Path:
+    """Thirty thousand chapters, which take a megabyte."""
+    chapters = "".join(
+        f"[CHAPTER]\nTIMEBASE=1/100000\nSTART={start}\nEND={start + 3}\ntitle=chapter {start}\n"
+        for start in range(0, 90_000, 3)
+    )
+    (folder / "chapters").write_text(f";FFMETADATA1\n{chapters}")
+    plain = media.write_wav(folder / "plain.wav", media.tone(1))
+    path = folder / "a.mkv"
+    media.ffmpeg("-i", plain, "-i", folder / "chapters", "-map_chapters", "1", path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "made",
+    [mp3_with_lyrics, flac_with_a_long_comment, mkv_with_chapters],
+    ids=["mp3", "flac", "mkv"],
+)
+def test_megabytes_of_metadata_hide_no_sound(made: Callable[[Path], Path], tmp_path: Path) -> None:
+    """What a file says of itself costs no track, however much it is."""
+    path = made(tmp_path)
+    assert path.stat().st_size > 1_000_000
+    assert read(path).duration == pytest.approx(1, abs=0.1)
+
+
 def test_a_decoder_that_is_killed_is_no_fault_of_the_recording(tmp_path: Path) -> None:
     """As by a system that runs out of memory: the recording is not blamed."""
     path = media.write_wav(tmp_path / "a.wav", media.tone(60))
@@ -187,10 +239,13 @@ def test_a_length_that_the_file_cannot_have_is_not_believed(tmp_path: Path) -> N
     [
         (b"<!DOCTYPE html><html><head><title>Sign in</title>", "but a web page"),
         (b"\xef\xbb\xbf\n  <html lang='en'>", "but a web page"),
+        (b'{"error": {"code": 403, "message": "sign in"}}', "but JSON"),
+        (b'\xef\xbb\xbf[\n  {"id": 1}\n]', "but JSON"),
+        (b"[playlist]\nFile1=a.mp3\n", "not a recording in a supported format; send"),
         (np.random.default_rng(0).integers(0, 20, 9_000, "u1").tobytes(), "raw samples"),
         (b"%PDF-1.7\x00\x01", "not a recording"),
     ],
-    ids=["page", "page-with-mark", "raw", "pdf"],
+    ids=["page", "page-with-mark", "json", "json-with-mark", "list", "raw", "pdf"],
 )
 def test_what_came_instead_is_named(content: bytes, says: str, tmp_path: Path) -> None:
     """So that the caller knows what to do."""
