@@ -92,9 +92,8 @@ class ServerWay:
         }
         try:
             with path.open("rb") as file:
-                response = await client.post(
-                    self._url, data=form, files={"file": (path.name, file)}
-                )
+                name = path.name.encode(errors="replace").decode()  # it need not be UTF-8
+                response = await client.post(self._url, data=form, files={"file": (name, file)})
         except httpx2.RequestError as error:
             raise _Hiccup(f"the server cannot be reached ({type(error).__name__})") from None
         if not response.is_success:

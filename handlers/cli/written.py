@@ -73,7 +73,7 @@ def _as(name: TranscriptFormat) -> Callable[[Transcript], str]:
 
 def _page(transcript: Transcript, stem: Path, recording: Path | None) -> str:
     way = os.path.relpath(recording, stem.absolute().parent) if recording else ""
-    return str(html.page(transcript, title=stem.name, recording=quote(way))["html"])
+    return str(html.page(transcript, title=stem.name, recording=quote(os.fsencode(way)))["html"])
 
 
 def _json(transcript: Transcript) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import email.policy
 import http.server
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +18,7 @@ import pytest
 
 from core.wire.form import Form, TranscriptFormat
 from core.wire.render import render
+from tests.examples.conftest import ROOT
 from tests.handlers.cli.conftest import SOUND, Command, files
 from tests.page import transcripts
 
@@ -124,6 +128,25 @@ def test_a_file_is_uploaded_and_its_answer_written(
     }
     assert (recording.parent / "call.txt").read_text().startswith("Speaker A: Good night.\n")
     assert "canary" not in ended.err
+
+
+def test_a_file_whose_name_is_not_utf8_is_one_like_others(
+    openai: OpenAi, recording: Path, tmp_path: Path
+) -> None:
+    """It gets its files, in every format, and a line of JSON that is JSON."""
+    recording.rename(tmp_path / os.fsdecode(b"caf\xe9.wav"))
+    arguments = ("--server", openai.url, "--format", "html,txt", "--json")
+    ended = subprocess.run(
+        [sys.executable, "-m", "handlers.cli", "transcribe", ".", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(ended.stdout)["files"] == ["caf\udce9.html", "caf\udce9.txt"]
+    assert "caf%E9.wav" in (tmp_path / "caf\udce9.html").read_text()
+    assert openai.asked[0].file == ("caf?.wav", SOUND)
 
 
 def test_for_words_alone_only_openais_own_fields_are_sent(
