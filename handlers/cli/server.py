@@ -135,8 +135,10 @@ def _refusal(response: httpx2.Response) -> Exception:
         after = response.headers.get("Retry-After", "")
         seconds = float(after) if after.isdecimal() else None
         return _Hiccup(f"the server is busy or down (HTTP status {status})", seconds)
-    with contextlib.suppress(ValueError, TypeError, KeyError):
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
         error = response.json()["error"]
+        if isinstance(error, str):  # as some servers answer
+            error = {"message": error}
         code, sentence = error.get("code") or "", str(error["message"])[:_MOST_SENTENCE]
         if _CODE.fullmatch(str(code)):
             return JobFailed(

@@ -194,6 +194,8 @@ def test_words_without_speakers_are_a_transcript_too(
             "invalid_api_key: Incorrect API key provided",
         ),
         ((400, {}, error(None, "no such model")), "endpoint_refused: the server says: no such"),
+        ((400, {}, b'{"error": "no such model"}'), "endpoint_refused: the server says: no such"),
+        ((400, {}, b'{"error": null}'), "endpoint_refused: the server does not take this"),
         ((404, {}, b"<html>"), "endpoint_refused: the server does not take this (HTTP status 404)"),
         ((200, {}, b"<html>"), "endpoint_refused: the answer of the server is not JSON"),
         ((200, {}, b'{"text": "hi"}'), "endpoint_refused: the answer of the server has no words"),
