@@ -149,6 +149,16 @@ def test_a_file_whose_name_is_not_utf8_is_one_like_others(
     assert openai.asked[0].file == ("caf?.wav", SOUND)
 
 
+def test_a_name_as_long_as_a_name_can_be_is_written(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """Such as those of downloaded videos."""
+    name = "x" * 251
+    recording.rename(recording.with_name(f"{name}.wav"))
+    assert command("transcribe", ".", "--server", openai.url).code == 0
+    assert files(recording.parent) == {f"{name}.{ending}" for ending in ("wav", "srt", "txt")}
+
+
 def test_for_words_alone_only_openais_own_fields_are_sent(
     command: Command, openai: OpenAi, recording: Path
 ) -> None:
