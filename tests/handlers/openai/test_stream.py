@@ -56,6 +56,20 @@ def test_words_come_before_the_end(server: Served) -> None:
     assert rest[-1]["text"] == first["delta"] + str(rest[0]["delta"]) == TEXT
 
 
+def test_a_stream_that_the_server_ends_says_so(tmp_path: Path) -> None:
+    """By an event, after which the response is complete."""
+    body, content_type = form([("file", "wait"), ("stream", "true")])
+    with served(tmp_path, drain_timeout=0) as server:
+        connection = server.connect()
+        connection.request("POST", "/v1/audio/transcriptions", body, {"Content-Type": content_type})
+        response = connection.getresponse()
+        assert b"delta" in response.readline()
+        server.server.should_exit = True
+        (event,) = read(line for line in response.read().strip().split(b"\n\n"))
+    assert event["type"] == "error"
+    assert "'shutting_down'" in str(event["error"])
+
+
 @pytest.mark.parametrize(
     ("fields", "speakers"),
     [
