@@ -83,6 +83,8 @@ def _found(source: LocalFile, max_bytes: int) -> Path:
     """Return a file of this disk, if it can be read and is neither empty nor too large."""
     try:
         about = source.path.stat()
+        if not about.st_size:  # also a pipe, which would keep whoever opens it waiting
+            raise _empty()
         with source.path.open("rb"):
             pass
     except OSError as error:
@@ -90,8 +92,6 @@ def _found(source: LocalFile, max_bytes: int) -> Path:
         raise DownloadFailed(f"the file cannot be read ({reason})") from None
     if about.st_size > max_bytes:
         raise too_large(max_bytes)
-    if not about.st_size:
-        raise _empty()
     return source.path
 
 

@@ -6,9 +6,10 @@ Asked for the text of music, noise or silence the model writes a likely sentence
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.speech.spelling import Token
@@ -101,16 +102,25 @@ def compression_ratio(text: str) -> float:
 
 def loop_start(words: Sequence[str]) -> int | None:
     """Return the index of the first word that only repeats, or None if there is no loop."""
+    return min(repeated(words), default=None)
+
+
+def repeated(words: Sequence[str]) -> frozenset[int]:
+    """Return the indices of the words that only repeat a loop; those behind it are not among them.
+
+    >>> sorted(repeated("ha ha ha ha ha ha ha ha that was good".split()))
+    [1, 2, 3, 4, 5, 6, 7]
+    """
     plain = ["".join(filter(str.isalnum, word.casefold())) or word for word in words]
-    starts = (_loop_start(plain, length) for length in _REPEATS)
-    return min((start for start in starts if start is not None), default=None)
+    return frozenset(index for length in _REPEATS for index in _repeated(plain, length))
 
 
-def _loop_start(words: Sequence[str], length: int) -> int | None:
-    """Return where the second of enough equal groups of `length` words begins."""
-    run = 0
-    for index in range(length, len(words)):
-        run = run + 1 if words[index] == words[index - length] else 0
-        if run >= length * (_REPEATS[length] - 1):
-            return index - run + 1
-    return None
+def _repeated(words: Sequence[str], length: int) -> Iterator[int]:
+    """Yield what follows the first of enough equal groups of `length` words, in whole groups."""
+    groups = itertools.groupby(
+        range(length, len(words)), key=lambda index: words[index] == words[index - length]
+    )
+    for run in (list(indices) for is_equal, indices in groups if is_equal):
+        if len(run) >= length * (_REPEATS[length] - 1):
+            is_last = run[-1] == len(words) - 1
+            yield from run if is_last else run[: len(run) // length * length]

@@ -14,7 +14,7 @@ import numpy as np
 
 from core.domain.timeline import Character, Word
 from core.media.audio import Samples
-from core.speech.drafts import loop_start
+from core.speech.drafts import repeated
 from core.speech.engine import Recognition
 from core.speech.sound import FRAME_S, SILENCE_DBFS, Levels, frames, levels
 
@@ -41,12 +41,13 @@ def heard_words(found: Recognition, samples: Samples) -> Recognition:
     """
     sound = levels(samples)
     floor = max(SILENCE_DBFS, float(np.percentile(sound, 95)) - _UNHEARD_DB)
-    end = loop_start([word.text for word in found.words])
-    unsaid = _unsaid(found.words[:end])
+    repeats = repeated([word.text for word in found.words])
+    once = [index for index in range(len(found.words)) if index not in repeats]
+    unsaid = _unsaid([found.words[index] for index in once])
     kept = [
         index
-        for index, word in enumerate(found.words[:end])
-        if index not in unsaid and _loudest(word, sound) > floor
+        for at, index in enumerate(once)
+        if at not in unsaid and _loudest(found.words[index], sound) > floor
     ]
     words = tuple(_trimmed(found.words[index], sound) for index in kept)
     characters = tuple(

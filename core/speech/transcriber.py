@@ -157,7 +157,10 @@ class BatchTranscriber:
         counted: _Counted,
         cancelled: IsCancelled,
     ) -> list[Decoded]:
-        """Decode utterances; decode those again whose language was probably mistaken."""
+        """Decode utterances; decode those again whose language was probably mistaken.
+
+        What has words in its own language alone keeps them.
+        """
         decoded: list[Decoded] = []
         for together in self._batcher.decode(window, decoding, cancelled):
             decoded += together
@@ -170,6 +173,7 @@ class BatchTranscriber:
                 id(utterance): (utterance, found)
                 for together in self._batcher.decode(outvoted, sure, cancelled)
                 for utterance, found in together
+                if found.words  # else it was no mistake
             }
             decoded = [again.get(id(one[0]), one) for one in decoded]
         return decoded

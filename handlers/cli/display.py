@@ -138,7 +138,9 @@ class JsonLines:
 
     def tell(self, outcome: Outcome) -> None:
         """See `Display`."""
-        print(json.dumps(_as_json(outcome), ensure_ascii=False), flush=True)
+        line = json.dumps(_as_json(outcome), ensure_ascii=False)
+        # Names of files need not be UTF-8; half a character is written as JSON escapes it.
+        print(line.encode(errors="backslashreplace").decode(), flush=True)
 
     def say(self, line: str) -> None:
         """See `Display`."""

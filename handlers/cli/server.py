@@ -92,9 +92,8 @@ class ServerWay:
         }
         try:
             with path.open("rb") as file:
-                response = await client.post(
-                    self._url, data=form, files={"file": (path.name, file)}
-                )
+                name = path.name.encode(errors="replace").decode()  # it need not be UTF-8
+                response = await client.post(self._url, data=form, files={"file": (name, file)})
         except httpx2.RequestError as error:
             raise _Hiccup(f"the server cannot be reached ({type(error).__name__})") from None
         if not response.is_success:
@@ -145,8 +144,10 @@ def _refusal(response: httpx2.Response) -> Exception:
         after = response.headers.get("Retry-After", "")
         seconds = float(after) if after.isdecimal() else None
         return _Hiccup(f"the server is busy or down (HTTP status {status})", seconds)
-    with contextlib.suppress(ValueError, TypeError, KeyError):
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
         error = response.json()["error"]
+        if isinstance(error, str):  # as some servers answer
+            error = {"message": error}
         code, sentence = error.get("code") or "", str(error["message"])[:_MOST_SENTENCE]
         if _CODE.fullmatch(str(code)):
             return JobFailed(

@@ -74,9 +74,8 @@ class _Batch:
                 pool.submit(self._work, item, stopped): item for item in missing if item not in kept
             }
             try:
-                outcomes = self._collect(working)
+                outcomes = self._collect(working, stopped)
             except KeyboardInterrupt:
-                stopped.set()
                 for future in working:
                     future.cancel()
                 self.display.say("interrupted; what is being worked on is given up")
@@ -108,13 +107,17 @@ class _Batch:
             watch = Watch(report, stopped.is_set)
             return self.way.transcribe(item.source, self.options.question, watch)
 
-    def _collect(self, working: dict[Future[Transcript], Item]) -> list[Outcome]:
-        """Write what is done as it comes; only this thread writes."""
+    def _collect(
+        self, working: dict[Future[Transcript], Item], stopped: threading.Event
+    ) -> list[Outcome]:
+        """Write what is done as it comes; only this thread writes. Raise KeyboardInterrupt."""
         outcomes = []
         waiting = set(working)
         while waiting:
             # Python sees a signal only between two waits.
             done, waiting = wait(waiting, timeout=_LOOK_S, return_when="FIRST_COMPLETED")
+            if stopped.is_set():
+                raise KeyboardInterrupt
             for future in done:
                 outcomes.append(self._outcome(working[future], future))
                 self.display.tell(outcomes[-1])
@@ -138,12 +141,15 @@ class _Batch:
 
 @contextlib.contextmanager
 def _interruptible(stopped: threading.Event) -> Iterator[None]:
-    """End at SIGTERM as at Ctrl-C, and at once at the second of either."""
+    """End at SIGTERM as at Ctrl-C, and at once at the second of either.
+
+    The first is only noted: files that are being written are written and recorded.
+    """
 
     def interrupt(number: int, _: FrameType | None) -> None:
         if stopped.is_set():
             os._exit(128 + number)
-        raise KeyboardInterrupt
+        stopped.set()
 
     before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     try:

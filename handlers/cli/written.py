@@ -47,8 +47,11 @@ def file_of(stem: Path, name: str) -> Path:
 
 
 def half_of(stem: Path, name: str) -> Path:
-    """Return the name of that file until it is whole; another process has another."""
-    return stem.with_name(f".{stem.name}.{name}.{os.getpid()}.part")
+    """Return the name of that file until it is whole; another process has another.
+
+    It is short: that of the file may be as long as a name can be.
+    """
+    return stem.with_name(f".{name}.{os.getpid()}.part")
 
 
 def shown_speaker(name: str | None) -> str:
@@ -73,7 +76,7 @@ def _as(name: TranscriptFormat) -> Callable[[Transcript], str]:
 
 def _page(transcript: Transcript, stem: Path, recording: Path | None) -> str:
     way = os.path.relpath(recording, stem.absolute().parent) if recording else ""
-    return str(html.page(transcript, title=stem.name, recording=quote(way))["html"])
+    return str(html.page(transcript, title=stem.name, recording=quote(os.fsencode(way)))["html"])
 
 
 def _json(transcript: Transcript) -> str:

@@ -241,7 +241,7 @@ def _translation(kind: Kind) -> str:
 def _json(name: str, text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidRequest(f"{name}: is not JSON") from None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from core.domain.rounding import seconds
 from core.domain.timeline import Segment, Transcript, Word
+from core.domain.writing import joined, spaced
 from core.transcript.assembly import shown_word
 from core.transcript.segments import finished_segments, split_segments
 from core.wire import html
@@ -33,6 +34,8 @@ class Events:
             getattr(question.request, name, None) is not None for name in ("speakers", "turns")
         )
         self._told = 0
+        self._before = ""
+        """The last text told."""
         self._segments = 0
         self._open: tuple[Word, ...] = ()
 
@@ -40,9 +43,10 @@ class Events:
         """Return the events of words that became certain."""
         if not words:
             return
-        text = " ".join(word.text for word in words)
-        delta = text if not self._told else f" {text}"
+        texts = [word.text for word in words]
+        delta = "".join([*spaced([self._before, *texts])][1:]) if self._told else joined(texts)
         self._told += len(words)
+        self._before = texts[-1]
         yield _line({"type": "transcript.text.delta", "delta": delta})
         if self._has_segments and not self._waits_for_speakers:
             shown = map(shown_word, words)
@@ -51,7 +55,9 @@ class Events:
 
     def done(self, transcript: Transcript) -> Iterator[bytes]:
         """Return the events of all that was not told yet, and the last one."""
-        yield from self.heard(transcript.words[self._told :])
+        # As in the text: words of channels lie between one another, segments do not.
+        words = tuple(word for segment in transcript.segments for word in segment.words)
+        yield from self.heard(words[self._told :])
         if self._has_segments:
             late = transcript.segments if self._waits_for_speakers else split_segments(self._open)
             yield from map(self._segment, late)

@@ -19,7 +19,7 @@ from handlers.faults import internal_error
 from handlers.openai import asking, errors
 from handlers.openai.answering import answer
 from handlers.openai.asking import Question
-from handlers.openai.errors import Gone
+from handlers.openai.errors import Ending, Gone
 from handlers.openai.events import Events, failed
 from handlers.openai.metrics import Metrics
 from handlers.openai.multipart import check_length, receive
@@ -82,11 +82,17 @@ class _Task:
         """Answer with events as they come; an error after the first of them is one too."""
         try:
             await self._stream()
-        except Exception as error:
-            if self.exchange.is_started and not isinstance(error, Gone):
-                told = error if isinstance(error, WorkerError) else internal_error(error)
-                await self.exchange.write(failed(errors.body(told)), more=False)
+        except asyncio.CancelledError:  # whoever has hung up does not hear it
+            await self._fail(Ending("the server ends; try again soon"))
             raise
+        except Exception as error:
+            if not isinstance(error, Gone):
+                await self._fail(error if isinstance(error, WorkerError) else internal_error(error))
+            raise
+
+    async def _fail(self, error: WorkerError | Ending) -> None:
+        if self.exchange.is_started:
+            await self.exchange.write(failed(errors.body(error)), more=False)
 
     async def _stream(self) -> None:
         events = Events(self.question)

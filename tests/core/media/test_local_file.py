@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,14 @@ def test_a_file_has_the_limits_of_any_recording(
     with pytest.raises(error) as fetched:
         fetch(LocalFile(file), tmp_path, settings=SETTINGS)
     assert "secret-name" not in f"{checked.value} {fetched.value} {LocalFile(file)!r}"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """It has no bytes, and perhaps nobody who will ever write some."""
+    pipe = tmp_path / "pipe.wav"
+    os.mkfifo(pipe)
+    with pytest.raises(EmptyAudio):
+        check(LocalFile(pipe), SETTINGS)
 
 
 @pytest.mark.parametrize(

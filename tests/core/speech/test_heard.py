@@ -53,6 +53,17 @@ def test_word_of_ordinary_length_keeps_its_times():
     assert (found.words[0].start, found.words[0].end) == (0.9, 1.25)
 
 
+def test_words_behind_a_loop_stay():
+    """Somebody may laugh, or say no, so often; only the repetitions are dropped."""
+    samples = sound((6, -20))
+    texts = ["ha"] * 9 + ["that", "was", "good"]
+    words = [Word(0.5 * at, 0.5 * at + 0.4, text) for at, text in enumerate(texts)]
+    assert left(samples, *words) == ["ha", "that", "was", "good"]
+    again = [*(["I", "do"] * 6), "I", "said"]
+    words = [Word(0.4 * at, 0.4 * at + 0.3, text) for at, text in enumerate(again)]
+    assert left(samples, *words) == ["I", "do", "I", "said"]
+
+
 def test_run_of_words_that_take_no_time_is_dropped_at_the_end_and_where_it_repeats():
     """A few short words between others stay: the attention gives some no time."""
     samples = sound((5, -20))

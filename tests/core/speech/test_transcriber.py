@@ -571,6 +571,17 @@ def test_language_of_the_recording_decides_where_a_stretch_is_doubtful():
     assert len(model.asked) == 4
 
 
+def test_words_that_are_none_in_the_language_of_the_recording_stay():
+    """A doubtful stretch was in its own language after all."""
+
+    class Strict(Polyglot):
+        def _heard(self, duration_s, told):
+            return Recognition() if told else super()._heard(duration_s, told)
+
+    answer = transcribe(around(Strict(), batch_s=60), pieces([3.0, 20.0, 20.0]))
+    assert [word.text for word in answer.words] == ["nl", "de", "de"]
+
+
 def test_given_language_is_not_put_to_the_vote():
     """Nothing is decoded twice."""
     model = Polyglot()

@@ -261,3 +261,21 @@ def test_an_interruption_cancels_the_jobs_and_leaves_nothing_half_written(
     statuses = [job.status for job in endpoint.queue.ever]
     assert statuses == [Status.COMPLETED, Status.CANCELLED]
     assert json.loads((tmp_path / FILE).read_text()).keys() == {"a"}
+
+
+def test_an_interruption_between_two_files_waits_for_the_second(
+    command: Command, endpoint: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the recording is known as done, and none of its files as somebody else's."""
+    replace, signals = Path.replace, iter([signal.SIGINT])
+
+    def interrupted(path: Path, target: Path) -> Path:
+        for number in signals:
+            os.kill(os.getpid(), number)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    asked = ("transcribe", URL, "--endpoint", endpoint.name)
+    command(*asked)
+    assert files(tmp_path) == {"call.srt", "call.txt"}
+    assert command(*asked).err.endswith("0 written, 1 there already, 0 failed\n")

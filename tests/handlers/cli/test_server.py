@@ -6,6 +6,9 @@ import base64
 import email.policy
 import http.server
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +19,7 @@ import pytest
 
 from core.wire.form import Form, TranscriptFormat
 from core.wire.render import render
+from tests.examples.conftest import ROOT
 from tests.handlers.cli.conftest import SOUND, Command, files
 from tests.page import transcripts
 
@@ -141,6 +145,35 @@ def test_known_voices_are_sent_as_openai_wants_them(
     assert "known_speakers" not in asked
 
 
+def test_a_file_whose_name_is_not_utf8_is_one_like_others(
+    openai: OpenAi, recording: Path, tmp_path: Path
+) -> None:
+    """It gets its files, in every format, and a line of JSON that is JSON."""
+    recording.rename(tmp_path / os.fsdecode(b"caf\xe9.wav"))
+    arguments = ("--server", openai.url, "--format", "html,txt", "--json")
+    ended = subprocess.run(
+        [sys.executable, "-m", "handlers.cli", "transcribe", ".", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(ended.stdout)["files"] == ["caf\udce9.html", "caf\udce9.txt"]
+    assert "caf%E9.wav" in (tmp_path / "caf\udce9.html").read_text()
+    assert openai.asked[0].file == ("caf?.wav", SOUND)
+
+
+def test_a_name_as_long_as_a_name_can_be_is_written(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """Such as those of downloaded videos."""
+    name = "x" * 251
+    recording.rename(recording.with_name(f"{name}.wav"))
+    assert command("transcribe", ".", "--server", openai.url).code == 0
+    assert files(recording.parent) == {f"{name}.{ending}" for ending in ("wav", "srt", "txt")}
+
+
 def test_for_words_alone_only_openais_own_fields_are_sent(
     command: Command, openai: OpenAi, recording: Path
 ) -> None:
@@ -186,6 +219,8 @@ def test_words_without_speakers_are_a_transcript_too(
             "invalid_api_key: Incorrect API key provided",
         ),
         ((400, {}, error(None, "no such model")), "endpoint_refused: the server says: no such"),
+        ((400, {}, b'{"error": "no such model"}'), "endpoint_refused: the server says: no such"),
+        ((400, {}, b'{"error": null}'), "endpoint_refused: the server does not take this"),
         ((404, {}, b"<html>"), "endpoint_refused: the server does not take this (HTTP status 404)"),
         ((200, {}, b"<html>"), "endpoint_refused: the answer of the server is not JSON"),
         ((200, {}, b'{"text": "hi"}'), "endpoint_refused: the answer of the server has no words"),

@@ -179,6 +179,7 @@ REFUSED = {
     "temperature": ({"temperature": "hot"}, "temperature: give a number from 0 to 1"),
     "temperature 2": ({"temperature": "2"}, "temperature: give a number from 0 to 1"),
     "strategy": ({"chunking_strategy": "fast"}, "chunking_strategy: is not JSON"),
+    "depth": ({"diarization_segments": "[" * 100_000}, "diarization_segments: is not JSON"),
     "strategy's type": ({"chunking_strategy": "{}"}, "chunking_strategy: give auto"),
     "range": ({"start": "9", "end": "3"}, "end must be after start"),
     "speakers": ({"num_speakers": "0"}, "num_speakers: "),

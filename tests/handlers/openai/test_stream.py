@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from core.domain.request import LocalFile, Recording, SingleRequest, SpeakerCount
 from core.domain.timeline import Transcript, Word
+from core.transcript.channels import segments_by_speaker
 from core.transcript.segments import split_segments
 from core.wire.form import Form, TranscriptFormat
 from handlers.openai import transcriptions
@@ -54,6 +55,20 @@ def test_words_come_before_the_end(server: Served) -> None:
     rest = read(line for line in response.read().strip().split(b"\n\n"))
     assert [event["type"] for event in rest] == ["transcript.text.delta", "transcript.text.done"]
     assert rest[-1]["text"] == first["delta"] + str(rest[0]["delta"]) == TEXT
+
+
+def test_a_stream_that_the_server_ends_says_so(tmp_path: Path) -> None:
+    """By an event, after which the response is complete."""
+    body, content_type = form([("file", "wait"), ("stream", "true")])
+    with served(tmp_path, drain_timeout=0) as server:
+        connection = server.connect()
+        connection.request("POST", "/v1/audio/transcriptions", body, {"Content-Type": content_type})
+        response = connection.getresponse()
+        assert b"delta" in response.readline()
+        server.server.should_exit = True
+        (event,) = read(line for line in response.read().strip().split(b"\n\n"))
+    assert event["type"] == "error"
+    assert "'shutting_down'" in str(event["error"])
 
 
 @pytest.mark.parametrize(
@@ -107,6 +122,29 @@ def test_silence_is_a_stream_of_one_event() -> None:
     assert read(events.done(Transcript(3.0, (), ()))) == [
         {"type": "transcript.text.done", "text": ""}
     ]
+
+
+def test_deltas_are_the_text_of_people_who_speak_at_once() -> None:
+    """Segment by segment, though their words lie between one another."""
+    words = tuple(
+        Word(at / 2, at / 2 + 0.9, text, speaker=f"Channel {1 + at % 2}")
+        for at, text in enumerate(["Good", "Who", "night.", "knows?"])
+    )
+    transcript = Transcript(6.0, words, segments_by_speaker(words), diarized=True)
+    delta, done = read(Events(question(TranscriptFormat.JSON)).done(transcript))
+    assert delta["delta"] == done["text"] == "Good night. Who knows?"
+
+
+def test_deltas_have_blanks_only_where_the_script_has_them() -> None:
+    """Within one, and between two."""
+    words = tuple(
+        Word(float(at), at + 0.5, one) for at, one in enumerate(["今日", "は", "OK", "。"])
+    )
+    events = Events(question(TranscriptFormat.JSON))
+    told = read(event for part in (words[:1], words[1:3]) for event in events.heard(part))
+    told += read(events.done(Transcript(4.0, words, split_segments(words))))
+    assert [event["delta"] for event in told[:-1]] == ["今日", "は OK", " 。"]
+    assert told[-1]["text"] == "今日は OK 。"
 
 
 def test_an_early_error_has_its_status(server: Served) -> None:
