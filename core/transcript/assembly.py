@@ -56,7 +56,7 @@ def assemble(
         heard, language = words, transcription.language
         words = edited(heard, edits, language, apart=transcription.is_split)
         characters = respelled(characters, heard, words)
-        warnings = (*warnings, *edit_warnings(edits, language))
+        warnings += (*edit_warnings(edits, language),)
     segments = segments_by_speaker(words) if transcription.is_split else split_segments(words)
     return Transcript(
         duration=seconds(duration_s),
