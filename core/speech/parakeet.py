@@ -89,11 +89,9 @@ class ParakeetModel:
         )
         _set_decoding(self._model, cuda_graphs)
         self._terms = keyterms.of(self._model)
-        self.abilities = Abilities()
-        if self._terms:
-            self.abilities = Abilities(
-                takes_keyterms=True, mixes_keyterms=True, letters=self._terms.letters
-            )
+        letters = None if self._terms is None else self._terms.letters
+        can = self._terms is not None
+        self.abilities = Abilities(takes_keyterms=can, mixes_keyterms=can, letters=letters)
         self._probe()
 
     def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:

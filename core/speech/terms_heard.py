@@ -17,7 +17,7 @@ from core.speech.engine import Recognition
 
 UNSURE = 0.7
 """Confidence up to which a word may be a term that was misheard."""
-ALIKE = 0.55
+ALIKE = 0.5
 """Least similarity of the letters, 0..1, of a term and what was heard in its place."""
 
 _Timed = TypeVar("_Timed", Word, Character)

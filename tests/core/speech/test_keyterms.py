@@ -24,7 +24,7 @@ from core.speech.terms_heard import with_terms
 from core.speech.transcriber import BatchTranscriber
 from tests import golden, models
 
-POOL = ((), ("Frankson",), ("Frank Skin", "the shed"), ("Zanzibar", "Dr. Osei"), ("She's",))
+POOL = ((), ("the shed",), ("She's", "Frankson"), ("Zanzibar", "Dr. Osei"))
 COUNT = 3
 
 
@@ -36,9 +36,10 @@ def parakeet() -> ParakeetModel:
 
 @pytest.fixture(scope="module")
 def pieces() -> list[Samples]:
-    """The dialogue, from its beginning, from a little later, and half of it."""
+    """Some seconds of the dialogue, thrice: the model is not sure of the end."""
     samples = golden.load("dialogue").waveform.samples
-    return [samples, samples[4000:], samples[: 13 * SAMPLE_RATE]]
+    cuts = ((6.0, 13.0), (6.25, 13.0), (8.0, 13.0))
+    return [samples[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)] for start, end in cuts]
 
 
 def text(found: Recognition) -> str:
@@ -51,15 +52,16 @@ def test_a_term_is_written_where_the_model_was_unsure(
 ) -> None:
     """In the time and with the confidence of what it heard; no other word changes."""
     (plain,) = parakeet.recognise(pieces[:1], Decoding())
-    (found,) = parakeet.recognise(pieces[:1], Decoding(keyterms=("Frankson",)))
-    assert "anything Frank's can" in text(plain)
-    assert text(found) == text(plain).replace("anything Frank's", "anything Frankson")
-    (at,) = (index for index, word in enumerate(found.words) if word.text == "Frankson")
+    (found,) = parakeet.recognise(pieces[:1], Decoding(keyterms=("the shed",)))
+    assert text(plain).endswith("The she is approved.")
+    assert text(found) == text(plain).replace("The she is", "The shed is")
+    (at,) = (index for index, word in enumerate(found.words) if word.text == "shed")
     said, heard = found.words[at], plain.words[at]
-    assert heard.start <= said.start <= said.end <= heard.end
-    assert said.confidence == heard.confidence
-    assert "".join(one.text for one in found.characters[at]) == "Frankson"
-    assert found.words[:at] + found.words[at + 1 :] == plain.words[:at] + plain.words[at + 1 :]
+    assert plain.words[at - 1].start <= said.start <= said.end <= heard.end
+    assert said.confidence == min(word.confidence for word in plain.words[at - 1 : at + 1])
+    assert "".join(one.text for one in found.characters[at]) == "shed"
+    assert found.words[: at - 1] == plain.words[: at - 1]
+    assert found.words[at + 1 :] == plain.words[at + 1 :]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def alone(
     return found
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(own=st.lists(st.sampled_from(POOL), min_size=COUNT, max_size=COUNT))
 def test_the_terms_of_one_job_never_touch_another(
     parakeet: ParakeetModel,
