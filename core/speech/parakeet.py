@@ -27,7 +27,7 @@ from core.engine.accelerator import (
     is_out_of_memory,
     quick_dtype,
 )
-from core.engine.lazy_imports import LIGHTNING_EXTRAS, imported
+from core.engine.lazy_imports import LIGHTNING_EXTRAS, deferred, imported
 from core.engine.nemo_log import silence_nemo
 from core.errors import ModelNotFound
 from core.media.audio import SAMPLE_RATE, Samples
@@ -44,14 +44,26 @@ PROBE_S = 2.0
 _NEVER_CALLED = (
     "sklearn",
     "datasets",
+    "lhotse",
+    "numba",
     "onnx",
-    "onnxruntime",
     "pytorch_lightning",
+    "scipy",
+    "triton",
+    "nemo.collections.asr.metrics.bleu",
+    "nemo.collections.asr.metrics.multitask",
+    "nemo.collections.asr.models.aed_multitask_models",
     "nemo.collections.asr.modules.transformer_encoder",
+    "nemo.collections.asr.parts.context_biasing.context_biasing_utils",
+    "nemo.collections.asr.parts.utils.speaker_utils",
+    "nemo.collections.audio",
+    "nemo.collections.common.data.lhotse",
 )
 """Modules that NeMo imports for training, export and other models.
 
-The last, which is not Parakeet's encoder, calls torch's compiler.
+Those of NeMo's own import others of the list, and derive classes from them. Two of them,
+`context_biasing_utils` and `speaker_utils`, close circles that otherwise the order of the imports
+would have to resolve.
 """
 
 log = logging.getLogger("parakeet.model")
@@ -231,11 +243,12 @@ def _in_dtype(model: Any, dtype: Any) -> Any:
 def _build(kind: Any, path: Path, device: str, weights: Future[dict[str, Any]], dtype: Any) -> Any:
     """Restore a model around its weights; if that fails, in NeMo's own way."""
     try:
-        return kind.restore_from(
-            str(path),
-            map_location="cpu",
-            save_restore_connector=nemo_archive.connector(weights, dtype),
-        )
+        with deferred("numba"):  # the loss, which only training computes, asks for its version
+            return kind.restore_from(
+                str(path),
+                map_location="cpu",
+                save_restore_connector=nemo_archive.connector(weights, dtype),
+            )
     except Exception as error:
         if is_out_of_memory(error) or is_device_fault(error):
             raise

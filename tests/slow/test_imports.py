@@ -29,9 +29,13 @@ def lines_of(code: str) -> list[str]:
 
 
 def break_imports(module: ModuleType, load: str, moment: str) -> None:
-    """Defer one more library, which this import dislikes, or let its first try fail at the end."""
+    """Defer a library that this import dislikes, or let its first try fail at the end.
+
+    NeMo dislikes some libraries unless modules of its own are deferred with them.
+    """
     if moment != "at the end":
-        module.LIGHTNING_EXTRAS = (*module.LIGHTNING_EXTRAS, moment)
+        others = [name for name in module._NEVER_CALLED if not name.startswith("nemo.")]
+        module._NEVER_CALLED = (*others, moment)
         return
     whole, tries = getattr(module, load), []
 
