@@ -17,6 +17,7 @@ import contextlib
 import importlib
 import importlib.metadata
 import logging
+import platform
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, TypeVar, Union
 
-from core.engine import reimport
+from core.engine import garbage, reimport
 
 LIGHTNING_EXTRAS = (
     "torch._dynamo",
@@ -47,10 +48,15 @@ LIGHTNING_EXTRAS = (
 LEFT_OUT = ("datasets", "matplotlib", "onnx", "pandas")
 """Imported as well, and not installed in the images: see `requirements/left-out.txt`."""
 
-KNOWN: dict[str, dict[str, Any]] = {"numba.cuda": {"is_available": lambda: False}}
+KNOWN: dict[str, dict[str, Any]] = {
+    "cpuinfo": {"get_cpu_info": lambda: {"brand_raw": platform.machine()}},
+    "numba.cuda": {"is_available": lambda: False},
+}
 """What stand-ins of modules contain, because somebody asks for it during the import.
 
-NeMo asks numba for a GPU, with which it would compute losses and mask features in training.
+RunPod's SDK asks for the processor's name, for its debugging, and cpuinfo measures the clock's
+frequency as well, for more than a second. NeMo asks numba for a GPU, with which it would compute
+losses and mask features in training.
 """
 
 _Loaded = TypeVar("_Loaded")
@@ -86,7 +92,9 @@ def imported(
 def _imported(load: Callable[[], _Loaded], libraries: Sequence[str] = ()) -> _Loaded:
     absent = [name for name in LEFT_OUT if not find_spec(name)]
     with deferred(*libraries, *absent):
-        return load()
+        loaded = load()
+    garbage.never_in_what_exists()
+    return loaded
 
 
 @contextlib.contextmanager

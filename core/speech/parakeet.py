@@ -39,7 +39,7 @@ from core.speech.spelling import Token, recognition
 MIN_SAMPLES = SAMPLE_RATE
 """NeMo pads shorter arrays itself, on both sides."""
 PROBE_S = 2.0
-"""Seconds to decode at the start, to see that the model works."""
+"""Seconds to decode at the start, to see that CUDA graphs work."""
 
 _NEVER_CALLED = (
     "sklearn",
@@ -87,7 +87,7 @@ class ParakeetModel:
         cuda_graphs: CudaGraphs = "off",
         precision: SpeechPrecision = "auto",
     ) -> None:
-        """Load the model and decode two seconds of faint noise with it.
+        """Load the model. If it is to use CUDA graphs, decode two seconds of faint noise with it.
 
         Raises ModelNotFound for a file that is not such a model.
         """
@@ -100,7 +100,8 @@ class ParakeetModel:
             * self._model.encoder.subsampling_factor
         )
         _set_decoding(self._model, cuda_graphs)
-        self._probe()
+        if cuda_graphs == "on":
+            self._probe()
 
     def recognise(
         self,

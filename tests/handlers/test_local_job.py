@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EMBEDDED = {"MODEL_ID": "embedded", "DIARIZATION_MODEL_ID": "embedded"}
 NEVER_CALLED = {
+    "cpuinfo",
     "torch._dynamo",
     "torch._inductor",
     "scipy.signal",
