@@ -108,8 +108,11 @@ def serve(flow: Flow[_Request], parse: Parse[_Request], settings: Settings) -> N
 
 
 def import_sdk() -> Any:
-    """Import the SDK, without its slow look at the processor, and return its `serverless`."""
-    with deferred("cpuinfo"):
+    """Import the SDK and return its `serverless`.
+
+    Its slow look at the processor and its SSH client wait until something uses them.
+    """
+    with deferred("cpuinfo", "paramiko"):
         from runpod import serverless
     return serverless
 

@@ -20,6 +20,7 @@ NEVER_CALLED = {
     "scipy.stats",
     "matplotlib",
     "onnxruntime",
+    "paramiko",
     "transformers",
     "pandas",
     "sympy",
