@@ -53,12 +53,14 @@ def test_nemo_works_after_a_second_try(moment):
     """It dislikes a stand-in of lhotse. An error at the end leaves the most modules behind."""
     *log, words = lines_of(f"""
         from pathlib import Path
+        from core.domain.request import Decoding
         from core.speech import parakeet
         from tests import golden
         from tests.slow.test_imports import break_imports
         break_imports(parakeet, "_asr_model", {moment!r})
         model = parakeet.ParakeetModel(Path("models/embedded/speech.nemo"), device="cpu")
-        print(len(model.recognise([golden.load("sentences").waveform.samples[:80_000]])[0].words))
+        samples = golden.load("sentences").waveform.samples[:80_000]
+        print(len(model.recognise([samples], Decoding())[0].words))
     """)
     assert any("NeMo does not import with stand-ins" in line for line in log)
     assert int(words) > 0
