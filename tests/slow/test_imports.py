@@ -31,11 +31,11 @@ def lines_of(code: str) -> list[str]:
 def break_imports(module: ModuleType, load: str, moment: str) -> None:
     """Defer a library that this import dislikes, or let its first try fail at the end.
 
-    NeMo dislikes some libraries unless modules of its own are deferred with them.
+    It dislikes some libraries only if those are not deferred that build on them.
     """
     if moment != "at the end":
         others = [name for name in module._NEVER_CALLED if not name.startswith("nemo.")]
-        module._NEVER_CALLED = (*others, moment)
+        module.LIGHTNING_EXTRAS, module._NEVER_CALLED = (), (*others, moment)
         return
     whole, tries = getattr(module, load), []
 
