@@ -31,9 +31,11 @@ import numpy as np
 
 ROLES = ("single", "transcription", "diarization", "orchestrator")
 STOCK = "stock"
-PHASES = ("import", "load", "first decode", "warm-up", "ready", "cpu", "peak GiB")
+PHASES = ("import", "load", "decode", "SDK", "ready", "cpu", "peak GiB")
 """Seconds, in turn; `ready` is their sum: since the process was started.
 
+`decode`: stock decodes two seconds of noise, a worker rehearses a job with one second of speech.
+`SDK`: the import of RunPod's SDK.
 `cpu`: the process's own seconds on all cores.
 """
 Figures = dict[str, float]
@@ -83,11 +85,14 @@ def start_stock(clock: Clock, model: str) -> None:
     loaded = asr.models.ASRModel.restore_from(model, map_location="cpu")
     clock.lap("load")
     loaded.transcribe([noise()], verbose=False)
-    clock.lap("first decode")
+    clock.lap("decode")
 
 
 def start_worker(role: str, clock: Clock) -> None:
-    """Start as `handlers.runpod.worker.start` does, up to the SDK's loop."""
+    """Start as `handlers.runpod.worker.start` does, up to the SDK's loop.
+
+    The loop begins with the rehearsal.
+    """
     from core.settings import Settings
     from handlers.runpod import worker
 
@@ -101,18 +106,19 @@ def start_worker(role: str, clock: Clock) -> None:
 
         parakeet.import_nemo = clock.around("import", parakeet.import_nemo)
         loading.import_pyannote = clock.around("import", loading.import_pyannote)
-        parakeet.ParakeetModel._probe = clock.around("first decode", parakeet.ParakeetModel._probe)  # type: ignore[method-assign]
         load = getattr(flows, f"load_{role}")
     clock.lap("import")
     flow = load(Settings.from_environment())
     clock.lap("load")
+    worker.import_sdk()
+    clock.lap("SDK")
     if role != "orchestrator":
         worker.check_fitness(flow)
-        clock.lap("warm-up")
+        clock.lap("decode")
 
 
 def noise() -> np.ndarray:
-    """Return two seconds of noise, as our models decode when they start."""
+    """Return two seconds of noise."""
     return np.random.default_rng(0).standard_normal(32_000).astype(np.float32) * np.float32(1e-3)
 
 

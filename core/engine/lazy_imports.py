@@ -17,6 +17,7 @@ import contextlib
 import importlib
 import importlib.metadata
 import logging
+import platform
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -27,20 +28,36 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, TypeVar, Union
 
-from core.engine import reimport
+from core.engine import garbage, reimport
 
 LIGHTNING_EXTRAS = (
     "torch._dynamo",
     "torch._inductor",
     "scipy.signal",
+    "scipy.stats",
     "matplotlib",
+    "onnxruntime",
     "transformers",
     "pandas",
+    "torchmetrics.functional.audio",
+    "torchmetrics.functional.image",
+    "torchmetrics.functional.text",
 )
 """Imported by Lightning and torchmetrics, which NeMo and pyannote build on, but never called."""
 
 LEFT_OUT = ("datasets", "matplotlib", "onnx", "pandas")
 """Imported as well, and not installed in the images: see `requirements/left-out.txt`."""
+
+KNOWN: dict[str, dict[str, Any]] = {
+    "cpuinfo": {"get_cpu_info": lambda: {"brand_raw": platform.machine()}},
+    "numba.cuda": {"is_available": lambda: False},
+}
+"""What stand-ins of modules contain, because somebody asks for it during the import.
+
+RunPod's SDK asks for the processor's name, for its debugging, and cpuinfo measures the clock's
+frequency as well, for more than a second. NeMo asks numba for a GPU, with which it would compute
+losses and mask features in training.
+"""
 
 _Loaded = TypeVar("_Loaded")
 
@@ -75,7 +92,9 @@ def imported(
 def _imported(load: Callable[[], _Loaded], libraries: Sequence[str] = ()) -> _Loaded:
     absent = [name for name in LEFT_OUT if not find_spec(name)]
     with deferred(*libraries, *absent):
-        return load()
+        loaded = load()
+    garbage.never_in_what_exists()
+    return loaded
 
 
 @contextlib.contextmanager
@@ -122,8 +141,9 @@ class _Finder(MetaPathFinder, Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """See `Loader`."""
-        self._made[spec.name] = _Module(spec.name, self)
-        return self._made[spec.name]
+        module = self._made[spec.name] = _Module(spec.name, self)
+        vars(module).update(KNOWN.get(spec.name, {}))
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
         """See `Loader`. A stand-in has no code to run."""
@@ -169,6 +189,8 @@ class _Module(ModuleType):
             return self.__get(name)
         if _is_special(name):
             raise AttributeError(name)
+        if (module := f"{self.__name__}.{name}") in KNOWN and self.__finder.is_open():
+            return importlib.import_module(module)
         return _now_or_later(self.__finder, lambda: self.__get(name))
 
     def __get(self, name: str) -> Any:

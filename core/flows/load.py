@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Callable
 
 from core import modelstore
+from core.engine import garbage
 from core.errors import ModelNotFound
 from core.flows.diarization import DiarizationFlow
 from core.flows.recording import Reader
@@ -29,6 +30,7 @@ _LIBRARIES = {"nemo": "nemo", "whisper": "faster_whisper"}
 """The library that each engine imports; not every image has both."""
 
 
+@garbage.kept()
 def load_single(settings: Settings) -> SingleFlow:
     """Load both models.
 
@@ -40,11 +42,13 @@ def load_single(settings: Settings) -> SingleFlow:
     return SingleFlow(reader, _load_transcriber(settings), diarizer)
 
 
+@garbage.kept()
 def load_transcription(settings: Settings) -> TranscriptionFlow:
     """Load the speech model."""
     return TranscriptionFlow(_reader(settings), _load_transcriber(settings))
 
 
+@garbage.kept()
 def load_diarization(settings: Settings) -> DiarizationFlow:
     """Load the speaker model."""
     return DiarizationFlow(_reader(settings), _load_diarizer(settings))

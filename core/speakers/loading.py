@@ -15,6 +15,25 @@ from core.modelstore import ModelLocation
 from core.modelstore.pipeline_config import checkpoint
 from core.speakers.checkpoints import examined
 
+_NEVER_CALLED = (
+    "meeteval",
+    "nemo",
+    "networkx",
+    "numpy.f2py",
+    "opentelemetry",
+    "optuna",
+    "torch_audiomentations",
+    "torchaudio.datasets",
+    "torchaudio.models",
+    "torchaudio.pipelines",
+    "torchcodec",
+)
+"""Modules that pyannote imports for training, telemetry, files and other models.
+
+For embedding models of NeMo's it imports NeMo if that is installed. scikit-learn and SciPy are not
+in the list: a job that gives a number of speakers calls them.
+"""
+
 
 def import_pyannote(*, eager: bool = False) -> Any:
     """Import pyannote, which takes most of the time of a start, and return its `Pipeline`.
@@ -27,9 +46,8 @@ def import_pyannote(*, eager: bool = False) -> Any:
     warnings.filterwarnings("ignore", module=r"pyannote\.|torchcodec")
     import torch  # noqa: F401  with its compiler, which is deferred while pyannote is imported
 
-    # For embedding models of NeMo's, pyannote imports NeMo if it is installed.
     pipeline, set_telemetry = imported(
-        "pyannote", _pipeline_and_telemetry, (*LIGHTNING_EXTRAS, "nemo"), eager=eager
+        "pyannote", _pipeline_and_telemetry, (*LIGHTNING_EXTRAS, *_NEVER_CALLED), eager=eager
     )
     set_telemetry(False)  # else pyannote sends home each job's duration and number of speakers
     return pipeline

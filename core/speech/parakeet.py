@@ -27,7 +27,7 @@ from core.engine.accelerator import (
     is_out_of_memory,
     quick_dtype,
 )
-from core.engine.lazy_imports import LIGHTNING_EXTRAS, imported
+from core.engine.lazy_imports import LIGHTNING_EXTRAS, deferred, imported
 from core.engine.nemo_log import silence_nemo
 from core.errors import ModelNotFound
 from core.media.audio import SAMPLE_RATE, Samples
@@ -40,19 +40,34 @@ from core.speech.terms_heard import with_terms
 MIN_SAMPLES = SAMPLE_RATE
 """NeMo pads shorter arrays itself, on both sides."""
 PROBE_S = 2.0
-"""Seconds to decode at the start, to see that the model works."""
+"""Seconds to decode at the start, to see that CUDA graphs work."""
 
 _NEVER_CALLED = (
     "sklearn",
     "datasets",
+    "lhotse",
+    "numba",
     "onnx",
-    "onnxruntime",
+    "paramiko",
     "pytorch_lightning",
+    "scipy",
+    "triton",
+    "nemo.collections.asr.metrics.bleu",
+    "nemo.collections.asr.metrics.multitask",
+    "nemo.collections.asr.models.aed_multitask_models",
+    "nemo.collections.asr.models.clustering_diarizer",
+    "nemo.collections.asr.models.multitalker_asr_models",
     "nemo.collections.asr.modules.transformer_encoder",
+    "nemo.collections.asr.parts.context_biasing.context_biasing_utils",
+    "nemo.collections.asr.parts.utils.speaker_utils",
+    "nemo.collections.audio",
+    "nemo.collections.common.data.lhotse",
 )
 """Modules that NeMo imports for training, export and other models.
 
-The last, which is not Parakeet's encoder, calls torch's compiler.
+Those of NeMo's own import others of the list, and derive classes from them. Two of them,
+`context_biasing_utils` and `speaker_utils`, close circles that otherwise the order of the imports
+would have to resolve.
 """
 
 log = logging.getLogger("parakeet.model")
@@ -75,7 +90,7 @@ class ParakeetModel:
         cuda_graphs: CudaGraphs = "off",
         precision: SpeechPrecision = "auto",
     ) -> None:
-        """Load the model and decode two seconds of faint noise with it.
+        """Load the model. If it is to use CUDA graphs, decode two seconds of faint noise with it.
 
         Raises ModelNotFound for a file that is not such a model.
         """
@@ -92,7 +107,8 @@ class ParakeetModel:
         letters = None if self._terms is None else self._terms.letters
         can = self._terms is not None
         self.abilities = Abilities(takes_keyterms=can, mixes_keyterms=can, letters=letters)
-        self._probe()
+        if cuda_graphs == "on":
+            self._probe()
 
     def recognise(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
         """See `core.speech.engine.SpeechEngine`; the language is a label."""
@@ -244,11 +260,12 @@ def _in_dtype(model: Any, dtype: Any) -> Any:
 def _build(kind: Any, path: Path, device: str, weights: Future[dict[str, Any]], dtype: Any) -> Any:
     """Restore a model around its weights; if that fails, in NeMo's own way."""
     try:
-        return kind.restore_from(
-            str(path),
-            map_location="cpu",
-            save_restore_connector=nemo_archive.connector(weights, dtype),
-        )
+        with deferred("numba"):  # the loss, which only training computes, asks for its version
+            return kind.restore_from(
+                str(path),
+                map_location="cpu",
+                save_restore_connector=nemo_archive.connector(weights, dtype),
+            )
     except Exception as error:
         if is_out_of_memory(error) or is_device_fault(error):
             raise

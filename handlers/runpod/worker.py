@@ -23,6 +23,7 @@ from typing import Any, Protocol, TypeVar
 from core import __version__
 from core.domain.request import Destination
 from core.domain.watch import Watch
+from core.engine.lazy_imports import deferred
 from core.errors import OutputTooLarge, WorkerError
 from core.flows.flow import Flow
 from core.media.delivery import Delivery
@@ -93,7 +94,7 @@ def serve(flow: Flow[_Request], parse: Parse[_Request], settings: Settings) -> N
 
     The command line and the environment choose the production loop, the local API or a test job.
     """
-    from runpod import serverless
+    serverless = import_sdk()
 
     @serverless.register_fitness_check  # type: ignore[untyped-decorator]
     def decode_speech() -> None:
@@ -104,6 +105,16 @@ def serve(flow: Flow[_Request], parse: Parse[_Request], settings: Settings) -> N
     serverless.start(
         {"handler": handler, "concurrency_modifier": lambda _: settings.worker_concurrency}
     )
+
+
+def import_sdk() -> Any:
+    """Import the SDK and return its `serverless`.
+
+    Its slow look at the processor and its SSH client wait until something uses them.
+    """
+    with deferred("cpuinfo", "paramiko"):
+        from runpod import serverless
+    return serverless
 
 
 def configure_logging(log_format: LogFormat = "text") -> None:

@@ -191,6 +191,20 @@ def test_other_threads_import_the_real_thing(imported_names):
     assert imported_names == ["plots"]
 
 
+def test_what_is_known_is_answered_without_the_library(imported_names, monkeypatch):
+    """A question during the import does not load it; afterwards it answers for itself."""
+    monkeypatch.setattr(lazy_imports, "KNOWN", {"plots.axes": {"title": lambda _: "known"}})
+    with deferred("plots"):
+        from plots import axes
+
+        assert (axes.title("x"), importlib.import_module("plots.axes").title("x")) == (
+            "known",
+            "known",
+        )
+    assert imported_names == []
+    assert importlib.import_module("plots.axes").title("x") == axes.Figure("X").name == "X"
+
+
 def test_version_is_the_distributions(imported_names):
     """Libraries compare each other's versions: that must not import them."""
     sys.modules.pop("stamina", None)
