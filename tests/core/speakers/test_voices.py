@@ -138,7 +138,7 @@ def test_a_dialogue_is_no_recording_of_one_voice(
     turns = [spoken_by(dialogue, name)[: 4 * SAMPLE_RATE] for name in ("A", "B")]
     pieces = [turn[at : at + 2 * SAMPLE_RATE] for at in (0, 2 * SAMPLE_RATE) for turn in turns]
     _, doubts = voice(diarizer, np.concatenate(pieces))
-    assert doubts == ("more than one voice seems to be heard in the audio; give one of one person alone",)
+    assert doubts == ("more than one voice seems to be in the audio; give one of one person alone",)
 
 
 def test_no_more_is_heard_than_it_takes(
