@@ -12,8 +12,10 @@ import yaml
 
 from core.domain.timeline import Diarization, Voice
 from core.errors import Cancelled, InvalidRequest, VoiceTooShort
+from core.flows.load import load_diarization
 from core.media.audio import SAMPLE_RATE, Samples, Waveform
 from core.modelstore import ModelLocation, find_diarization_model
+from core.settings import Settings
 from core.speakers.identify import KnownVoice, Matching, identify
 from core.speakers.matching import matching_of
 from core.speakers.pyannote import MOST_SAMPLE_S, PyannoteDiarizer
@@ -185,6 +187,12 @@ def test_a_model_is_known_by_its_weights(tmp_path: Path) -> None:
     fast, exact = voice(copy, samples)[0], voice(PyannoteDiarizer(here, device="cpu"), samples)[0]
     assert fast.model == exact.model
     assert cosine(fast, exact) > 0.99
+
+
+def test_the_operator_overrules_the_model() -> None:
+    """With the settings of that name; what is not set stays the model's."""
+    settings = Settings(diarization_model_id="embedded", known_speaker_threshold=0.5)
+    assert load_diarization(settings).diarizer.matching == Matching(0.5, 0.05)
 
 
 @pytest.mark.parametrize(
