@@ -51,7 +51,9 @@ def conversations(
     return (
         f"{count} conversations of {CONVERSATION_S:.0f} s, threshold {matching.threshold:.2f}, "
         f"margin {matching.margin:.2f}: the known person got the right name in {told['right']}, a "
-        f"wrong one in {told['wrong']}; the stranger got a name in {told['accepted']}"
+        f"wrong one in {told['wrong']}; the stranger got somebody else's name in "
+        f"{told['accepted']}, and the known person's in {told['shared']}, where the diarization "
+        "takes some words of both for one person's"
     )
 
 
@@ -100,7 +102,8 @@ def _judged(named: Diarization, dialogue: Dialogue, name: str) -> list[str]:
     said = {
         "right": name in of_known,
         "wrong": bool(of_known - {name}),
-        "accepted": bool(of_stranger),
+        "accepted": bool(of_stranger - {name}),
+        "shared": name in of_stranger,
     }
     return [what for what, is_so in said.items() if is_so]
 

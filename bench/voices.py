@@ -46,7 +46,7 @@ DRAWS = 40
 """Sets of names that each recording is tried with."""
 ACCEPTED = 0.01
 MARGINS = (0.0, 0.05, 0.1, 0.15)
-THRESHOLDS = tuple(round(0.3 + 0.05 * step, 2) for step in range(12))
+THRESHOLDS = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96)
 SAMPLE_S, TESTS_S = 16.0, (9.0, 9.0, 20.0, 20.0)
 
 Cosines = NDArray[np.float64]

@@ -171,7 +171,7 @@ class PyannoteDiarizer:
         if found.voice is None or found.voice.seconds < LEAST_SAMPLE_S:
             raise _too_short(0.0 if found.voice is None else found.voice.seconds)
         is_doubtful = found.of_others > _MOST_OF_OTHERS
-        doubt = ("more than one voice is heard in the audio; give one of one person alone",)
+        doubt = ("more than one voice seems to be in the audio; give one of one person alone",)
         return self._voice(found.voice), doubt if is_doubtful else ()
 
 

@@ -32,6 +32,9 @@ params:
     threshold: 0.7
   segmentation:
     min_duration_off: 0.0
+known_speakers:
+  threshold: 0.7
+  margin: 0.05
 """
 
 
