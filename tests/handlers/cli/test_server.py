@@ -192,6 +192,20 @@ def test_words_without_speakers_are_a_transcript_too(
     assert (recording.parent / "call.txt").read_text() == "Hello there.\n"
 
 
+def test_sentences_of_a_script_without_blanks_have_none_between(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """As the worker's own text has them."""
+    words = [
+        {"word": word, "start": at, "end": at + 0.5}
+        for at, word in enumerate(["今日", "です。", "中止", "です。"])
+    ]
+    answer = {"language": "ja", "duration": 4.0, "words": words}
+    openai.answer = lambda: (200, {}, json.dumps(answer).encode())
+    command("transcribe", recording, "--server", openai.url)
+    assert (recording.parent / "call.txt").read_text("utf-8") == "今日です。中止です。\n"
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
