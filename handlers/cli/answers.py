@@ -13,6 +13,7 @@ from core.domain.rounding import confidence, seconds
 from core.domain.timeline import Transcript, Turn, Word
 from core.errors import EndpointRefused
 from core.transcript.segments import split_segments
+from core.wire.fields import one_line
 from core.wire.limits import MAX_ANSWERED, MAX_WARNINGS
 from core.wire.openai import UNKNOWN_LANGUAGE
 
@@ -57,7 +58,7 @@ def read(answer: object, *, name: str) -> Transcript:
         raise EndpointRefused(
             f"the answer of {name} has no words with times; it must answer verbose_json"
         ) from None
-    words = tuple(map(_word, said.words))
+    words = tuple(word for word in map(_word, said.words) if word.text)
     return Transcript(
         duration=seconds(said.duration),
         words=words,
@@ -74,7 +75,7 @@ def _word(one: _Word) -> Word:
     return Word(
         seconds(one.start),
         max(seconds(one.start), seconds(one.end)),
-        one.word,
+        one_line(one.word),  # some servers have the blank before it in it
         confidence(one.confidence),
         one.speaker,
         one.speaker_confidence,

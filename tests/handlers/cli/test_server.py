@@ -192,6 +192,19 @@ def test_words_without_speakers_are_a_transcript_too(
     assert (recording.parent / "call.txt").read_text() == "Hello there.\n"
 
 
+def test_words_with_their_blanks_are_words(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """As servers on faster-whisper and whisper.cpp answer."""
+    texts = [" Hello", " ", " there.\n"]
+    words = [{"word": word, "start": at, "end": at + 0.5} for at, word in enumerate(texts)]
+    answer = {"language": "en", "duration": 3.0, "words": words}
+    openai.answer = lambda: (200, {}, json.dumps(answer).encode())
+    command("transcribe", recording, "--server", openai.url, "--format", "txt,json")
+    assert (recording.parent / "call.txt").read_text() == "Hello there.\n"
+    assert json.loads((recording.parent / "call.json").read_text())["text"] == "Hello there."
+
+
 def test_sentences_of_a_script_without_blanks_have_none_between(
     command: Command, openai: OpenAi, recording: Path
 ) -> None:
