@@ -140,6 +140,25 @@ def test_files_of_somebody_else_are_kept(
     assert len(endpoint.asked) == 2
 
 
+def test_the_record_is_read_once_however_many_recordings_there_are(
+    command: Command, endpoint: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands that are done already are skipped at once."""
+    for at in range(5):
+        (tmp_path / f"{at}.wav").write_bytes(SOUND)
+    asked = ("transcribe", ".", "--endpoint", endpoint.name)
+    command(*asked)
+    read, texts = Path.read_text, []
+
+    def noted(path: Path, **options: str) -> str:
+        texts.append(path.name)
+        return read(path, **options)
+
+    monkeypatch.setattr(Path, "read_text", noted)
+    assert command(*asked).err.endswith("0 written, 5 there already, 0 failed\n")
+    assert texts.count(FILE) == 1
+
+
 def test_a_damaged_record_costs_work_and_nothing_else(
     command: Command, endpoint: Worker, tmp_path: Path
 ) -> None:
