@@ -205,6 +205,17 @@ def test_words_with_their_blanks_are_words(
     assert json.loads((recording.parent / "call.json").read_text())["text"] == "Hello there."
 
 
+def test_the_terminal_obeys_no_name_and_no_server(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """Control characters and line ends are shown as such."""
+    recording.rename(recording.with_name("a\nb\x1b[2J.wav"))
+    openai.answer = lambda: (400, {}, error(None, "no \x1b]0;title\x07 model"))
+    ended = command("transcribe", ".", "--server", openai.url)
+    assert "a b�[2J.wav: endpoint_refused: the server says: no �]0;title� model\n" in ended.err
+    assert "\x1b" not in ended.err
+
+
 def test_sentences_of_a_script_without_blanks_have_none_between(
     command: Command, openai: OpenAi, recording: Path
 ) -> None:
