@@ -6,10 +6,12 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from core.domain.request import LocalFile
 from handlers.cli.options import Question
@@ -19,6 +21,12 @@ from handlers.cli.written import file_of
 FILE = ".parakeet-workers.json"
 
 Entry = dict[str, Any]
+
+_SIGNING = re.compile(
+    "x-amz-.*|x-goog-.*|awsaccesskeyid|googleaccessid|key-pair-id|policy|signature|expires"
+    "|sig|s[eptrv]|spr|sip|sk[estv]|skoid|sktid"
+)
+"""The parameters by which S3, Google, CloudFront and Azure sign a URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +109,13 @@ def _state(path: Path) -> list[int]:
 
 
 def _content(item: Item) -> list[object]:
-    """Tell a file by its name, size and time, and a URL by what is before its query."""
+    """Tell a file by its name, size and time, and a URL by all but a signature, which changes."""
     if isinstance(item.source, LocalFile):
         try:
             about = item.source.path.stat()
         except OSError:
             return []
         return [item.source.path.name, about.st_size, about.st_mtime_ns]
-    return [item.shown]
+    query = parse_qsl(urlsplit(item.source.value).query, keep_blank_values=True)
+    named = sorted([name, value] for name, value in query if not _SIGNING.fullmatch(name.lower()))
+    return [item.shown, *named]

@@ -119,6 +119,18 @@ def test_other_settings_or_another_content_are_done_anew(
     assert len(endpoint.asked) == 5
 
 
+def test_a_url_is_another_recording_if_its_query_is_another(
+    command: Command, endpoint: Worker
+) -> None:
+    """But not if only its signature is."""
+    asked = [
+        f"{URL}?id={number}&X-Amz-Signature={sign}" for number, sign in ((1, 1), (1, 2), (2, 2))
+    ]
+    for url, count in zip(asked, (1, 1, 2), strict=True):
+        assert command("transcribe", url, "--endpoint", endpoint.name).code == 0
+        assert len(endpoint.asked) == count
+
+
 def test_files_of_somebody_else_are_kept(
     command: Command, endpoint: Worker, tmp_path: Path
 ) -> None:
