@@ -280,7 +280,9 @@ def test_a_server_that_is_not_there_is_told(command: Command, recording: Path) -
     assert "endpoint_unavailable: the server cannot be reached (ConnectError)" in ended.err
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://host", "http://", "http://host/?key=1"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "ftp://host", "http://", "http://host/?key=1", "http://[x"]
+)
 def test_what_is_no_url_of_a_server_is_refused(command: Command, recording: Path, url: str) -> None:
     """Exit code 2."""
     ended = command("transcribe", recording, "--server", url)
