@@ -14,6 +14,7 @@ from core.domain.timeline import Speech, Transcript, Turn, Word, gap_warnings
 from core.errors import EndpointRefused
 from core.transcript.paragraphs import split_paragraphs
 from core.transcript.segments import split_segments
+from core.wire.fields import one_line
 from core.wire.limits import MAX_ANSWERED, MAX_WARNINGS
 from core.wire.openai import UNKNOWN_LANGUAGE
 
@@ -68,7 +69,7 @@ def read(answer: object, *, name: str) -> Transcript:
         raise EndpointRefused(
             f"the answer of {name} has no words with times; it must answer verbose_json"
         ) from None
-    words = tuple(map(_word, said.words))
+    words = tuple(word for word in map(_word, said.words) if word.text)
     segments = split_segments(words)
     gaps = tuple(Speech(one.start, one.end, one.speaker) for one in said.gaps)
     return Transcript(
@@ -92,7 +93,7 @@ def _word(one: _Word) -> Word:
     return Word(
         seconds(one.start),
         max(seconds(one.start), seconds(one.end)),
-        one.word,
+        one_line(one.word),  # some servers have the blank before it in it
         confidence(one.confidence),
         one.speaker,
         one.speaker_confidence,

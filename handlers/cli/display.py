@@ -91,7 +91,7 @@ class Terminal:
     @contextlib.contextmanager
     def bar(self, item: Item) -> Iterator[Report]:
         """See `Display`."""
-        task = self._bars.add_task("starting", total=1.0, name=_short(item.shown))
+        task = self._bars.add_task("starting", total=1.0, name=_plain(_short(item.shown)))
 
         def report(stage: Stage, fraction: float) -> None:
             self._bars.update(task, description=str(stage), completed=min(1.0, fraction))
@@ -115,7 +115,7 @@ class Terminal:
 
     def say(self, line: str) -> None:
         """See `Display`."""
-        self._console.print(line, markup=False, soft_wrap=True)
+        self._console.print(_plain(line), markup=False, soft_wrap=True)
 
     def end(self) -> None:
         """See `Display`."""
@@ -189,9 +189,16 @@ def _table(outcomes: list[Outcome]) -> Table:
         name, length = _short(outcome.item.shown), _clock(transcript.duration)
         for speaker, spoken_s, words in _spoken(transcript):
             row = (name, length, shown_speaker(speaker), _clock(spoken_s), str(words))
-            table.add_row(*(cell.replace("[", r"\[") for cell in row))
+            table.add_row(*(_plain(cell).replace("[", r"\[") for cell in row))
             name = length = ""
     return table
+
+
+def _plain(text: str) -> str:
+    """Return a text without what a terminal obeys: names and sentences come from elsewhere."""
+    return "".join(
+        char if char.isprintable() else " " if char.isspace() else "\ufffd" for char in text
+    )
 
 
 def _short(shown: str) -> str:

@@ -6,10 +6,12 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from core.domain.request import LocalFile, Source
 from handlers.cli.options import Question
@@ -20,6 +22,12 @@ FILE = ".parakeet-workers.json"
 
 Entry = dict[str, Any]
 
+_SIGNING = re.compile(
+    "x-amz-.*|x-goog-.*|awsaccesskeyid|googleaccessid|key-pair-id|policy|signature|expires"
+    "|sig|s[eptrv]|spr|sip|sk[estv]|skoid|sktid"
+)
+"""The parameters by which S3, Google, CloudFront and Azure sign a URL."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -29,6 +37,8 @@ class Record:
     question: Question
     way: str
     """Where the work is done, and on which models if that is known."""
+    _seen: dict[tuple[int, ...], dict[str, Entry]] = field(default_factory=dict, compare=False)
+    """What was read last, by the state of the file: there may be thousands of recordings."""
 
     def is_done(self, item: Item, formats: Sequence[str]) -> bool:
         """Tell whether a recording has whole files of all formats, of the same settings."""
@@ -49,16 +59,16 @@ class Record:
 
     def note(self, item: Item, formats: Sequence[str]) -> None:
         """Note that a recording has its files. One process at a time writes into a folder."""
-        entries = self._read()
         made = self._made(item)
         before = self._entry(item)
         files = dict(_files(before)) if before.get("made") == made else {}
         files |= {name: _state(file_of(self.folder / item.place, name)) for name in formats}
-        entries[str(item.place)] = {"made": made, "files": files}
+        entries = {**self._read(), str(item.place): {"made": made, "files": files}}
         half = self.folder / f"{FILE}.{os.getpid()}.part"
         try:
             half.write_text(json.dumps(entries, indent=1, sort_keys=True), encoding="utf-8")
             half.replace(self.folder / FILE)
+            self._keep(entries)
         finally:
             half.unlink(missing_ok=True)
 
@@ -73,10 +83,19 @@ class Record:
 
     def _read(self) -> dict[str, Entry]:
         with contextlib.suppress(OSError, ValueError):
-            entries = json.loads((self.folder / FILE).read_text(encoding="utf-8"))
+            path = self.folder / FILE
+            if (known := self._seen.get(tuple(_state(path)))) is not None:
+                return known
+            entries = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(entries, dict):
-                return {name: one for name, one in entries.items() if isinstance(one, dict)}
+                own = {name: one for name, one in entries.items() if isinstance(one, dict)}
+                return self._keep(own)
         return {}
+
+    def _keep(self, entries: dict[str, Entry]) -> dict[str, Entry]:
+        self._seen.clear()
+        self._seen[tuple(_state(self.folder / FILE))] = entries
+        return entries
 
 
 def _files(entry: Entry) -> dict[str, object]:
@@ -91,8 +110,12 @@ def _state(path: Path) -> list[int]:
 
 
 def _content(item: Item) -> list[object]:
-    """Tell a file by its name, size and time, and a URL by what is before its query."""
-    return _content_of(item.source) if isinstance(item.source, LocalFile) else [item.shown]
+    """Tell a file by its name, size and time, and a URL by all but a signature, which changes."""
+    if isinstance(item.source, LocalFile):
+        return _content_of(item.source)
+    query = parse_qsl(urlsplit(item.source.value).query, keep_blank_values=True)
+    named = sorted([name, value] for name, value in query if not _SIGNING.fullmatch(name.lower()))
+    return [item.shown, *named]
 
 
 def _content_of(source: Source | LocalFile | None) -> list[object]:

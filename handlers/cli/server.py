@@ -41,8 +41,7 @@ class ServerWay:
 
     def __init__(self, url: str, key: str | None, settings: Settings) -> None:
         """Raise SettingsError if that is no URL of a server."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        if not _is_server(url):
             raise SettingsError("--server: give a URL such as http://localhost:8000")
         self.name = f"server {url.rstrip('/')}"
         self._url = url.rstrip("/").removesuffix("/v1") + PATH
@@ -99,6 +98,14 @@ class ServerWay:
         if not response.is_success:
             raise _refusal(response)
         return _json(response)
+
+
+def _is_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a host with half a bracket
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
 
 
 def _own(question: Question) -> dict[str, str | list[str]]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from core.domain.request import LocalFile, Source
 from core.errors import InvalidRequest
@@ -57,7 +57,7 @@ def items(sources: Sequence[str]) -> list[Item]:
 
 def _of(source: str) -> Iterator[Item]:
     if "://" in source:
-        at = PurePosixPath(unquote(urlsplit(source).path))
+        at = PurePosixPath(unquote(_split(source).path))
         yield Item(Source(source), PurePosixPath(_name(at.stem)), at.suffix)
         return
     path = Path(source)
@@ -67,6 +67,13 @@ def _of(source: str) -> Iterator[Item]:
         yield Item(LocalFile(path.absolute()), PurePosixPath(path.stem), path.suffix)
     else:
         raise InvalidRequest(f"{source}: there is no such file or folder")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise InvalidRequest("a URL cannot be read: its host is wrong") from None
 
 
 def _of_folder(folder: Path) -> Iterator[Item]:

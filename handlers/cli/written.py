@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from core.domain.timeline import Diarization, Transcript
+from core.domain.writing import joined
 from core.wire import html
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
 from core.wire.render import render
@@ -65,7 +66,7 @@ def _text(transcript: Transcript) -> str:
     """Return a paragraph for each stretch of one speaker."""
     paragraphs = []
     for speaker, run in groupby(transcript.segments, key=attrgetter("speaker")):
-        text = " ".join(segment.text for segment in run)
+        text = joined(segment.text for segment in run)
         paragraphs.append(f"{shown_speaker(speaker)}: {text}" if transcript.diarized else text)
     return "".join(f"{paragraph}\n" for paragraph in "\n\n".join(paragraphs).split("\n"))
 

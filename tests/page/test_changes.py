@@ -32,6 +32,7 @@ TRANSCRIPTS = {
     "golden": transcripts.golden,
     "hostile": transcripts.hostile,
     "undiarized": undiarized,
+    "unspaced": transcripts.unspaced,
     **{f"long {seed}": (lambda seed=seed: transcripts.long(2_000, seed=seed)) for seed in range(4)},
 }
 
@@ -104,9 +105,20 @@ def test_the_text_has_every_word_and_every_change_of_speaker(show: Open) -> None
     assert text.startswith("Speaker A: Good night.\n\nSpeaker B: The storm")
 
 
-def test_the_json_is_an_answer(show: Open) -> None:
+def test_a_script_without_blanks_is_shown_and_searched_without(show: Open) -> None:
+    """In the paragraphs, in the exported text, and over the borders of words."""
+    page = show(transcripts.unspaced())
+    expect(page.locator("#text")).to_contain_text("今日は OK です。明日の会議は中止になりました。")
+    assert "明日の会議は中止になりました。" in exported(page, "txt")
+    page.get_by_label("Search the transcript").fill("会議は中止")
+    expect(page.locator("#hits")).to_have_text("3")
+    assert page.locator(".hit").all_text_contents()[:3] == ["会議", "は", "中止"]
+
+
+@pytest.mark.parametrize("made", [transcripts.golden, transcripts.unspaced])
+def test_the_json_is_an_answer(show: Open, made) -> None:
     """The fields of `json`, and the words of `verbose_json`."""
-    transcript = transcripts.golden()
+    transcript = made()
     read = json.loads(exported(show(transcript), "json"))
     wanted = render(transcript, Form(TranscriptFormat.JSON))
     assert {name: read[name] for name in wanted} == wanted

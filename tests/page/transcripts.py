@@ -78,6 +78,29 @@ def hostile() -> Transcript:
     return _assembled(words, turns, len(HOSTILE))
 
 
+def unspaced() -> Transcript:
+    """Words of a script that has no blanks between them, and some of one that has."""
+    texts = [
+        "今日",
+        "は",
+        "OK",
+        "です",
+        "。",
+        "明日",
+        "の",
+        "会議",
+        "は",
+        "中止",
+        "に",
+        "なり",
+        "まし",
+        "た",
+        "。",
+    ]
+    words = tuple(Word(at / 4, at / 4 + 0.2, text, 0.9) for at, text in enumerate(3 * texts))
+    return _assembled(words, (Turn(0, 12, "1"),), 12)
+
+
 def _assembled(words: tuple[Word, ...], turns: tuple[Turn, ...], duration_s: float) -> Transcript:
     return assemble(
         Transcription(words, language="en"), Diarization(turns, turns), duration_s=duration_s

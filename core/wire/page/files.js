@@ -14,7 +14,7 @@ function plainText() {
   let before;
   return blocks
     .map(({ first, last, speaker }) => {
-      const text = transcript.words.slice(first, last).map((word) => word.text).join(" ");
+      const text = textOf(transcript.words.slice(first, last));
       const name = transcript.data.diarized && speaker !== before ? `${shownName(speaker)}: ` : "";
       before = speaker;
       return `${name}${text}\n`;
@@ -28,12 +28,12 @@ function asJson() {
     start: words[first].start,
     end: Math.max(...words.slice(first, last).map((word) => word.end)),
     ...(data.diarized ? { speaker: nameOf(speaker) || null } : {}),
-    text: words.slice(first, last).map((word) => word.text).join(" "),
+    text: textOf(words.slice(first, last)),
   }));
   const answer = {
     success: true,
     version: data.version,
-    text: words.map((word) => word.text).join(" "),
+    text: textOf(words),
     language: data.language,
     duration,
     warnings: data.warnings,

@@ -105,6 +105,24 @@ function oneLine(text) {
     .trim();
 }
 
+// The scripts that are written without blanks, as in core/domain/writing.py.
+const UNSPACED =
+  /[\u0e00-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff65\u{20000}-\u{3ffff}]/u;
+
+function meet(before, after) {
+  const [last, first] = [[...before].at(-1) ?? "", [...after][0] ?? ""];
+  return UNSPACED.test(last) && UNSPACED.test(first);
+}
+
+// Texts, each with the blank before it if there is one.
+function spaced(texts) {
+  return texts.map((text, index) => (!index || meet(texts[index - 1], text) ? text : ` ${text}`));
+}
+
+function textOf(words) {
+  return spaced(words.map((word) => word.text)).join("");
+}
+
 // No text can end the element that holds it, nor break the line.
 function dataText() {
   return JSON.stringify(transcript.data).replace(

@@ -14,12 +14,12 @@ function foldedWords() {
   if (!folded) {
     const texts = transcript.words.map((word) => fold(word.text));
     let at = 0;
-    const begins = texts.map((text) => {
-      const begin = at;
-      at += text.length + 1;
-      return begin;
+    const parts = spaced(texts);
+    const begins = parts.map((part, index) => {
+      at += part.length;
+      return at - texts[index].length;
     });
-    folded = { text: texts.join(" "), begins };
+    folded = { text: parts.join(""), begins };
   }
   return folded;
 }

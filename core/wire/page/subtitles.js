@@ -62,21 +62,23 @@ function labelled(words) {
 
 // One line, or two of lengths as equal as possible.
 function linesOf(texts) {
-  const lengths = texts.map(lengthOf);
-  const total = lengths.reduce((sum, length) => sum + length, texts.length - 1);
+  const parts = spaced(texts);
+  const lengths = parts.map(lengthOf);
+  const total = lengths.reduce((sum, length) => sum + length, 0);
   if (total <= LINE_CHARACTERS || texts.length < 2) {
-    return [texts.join(" ")];
+    return [parts.join("")];
   }
-  let begin = 0;
+  let end = 0;
   let best = { longer: Infinity, count: 1 };
   for (let count = 1; count < texts.length; count += 1) {
-    begin += lengths[count - 1] + 1;
-    const longer = Math.max(begin - 1, total - begin);
+    end += lengths[count - 1];
+    const longer = Math.max(end, total - end - (parts[count].startsWith(" ") ? 1 : 0));
     if (longer < best.longer) {
       best = { longer, count };
     }
   }
-  return [texts.slice(0, best.count).join(" "), texts.slice(best.count).join(" ")];
+  const [line, next] = [parts.slice(0, best.count), parts.slice(best.count)];
+  return [line.join(""), next.join("").replace(/^ +/, "")];
 }
 
 function cues(texts) {

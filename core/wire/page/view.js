@@ -88,7 +88,8 @@ function appendWord(text, index) {
   const word = transcript.words[index];
   const shown = make("span", { className: classOf(word), textContent: word.text });
   wordElements[index] = shown;
-  text.append(shown, " ");
+  const following = transcript.words[index + 1];
+  text.append(shown, following && meet(word.text, following.text) ? "" : " ");
 }
 
 function classOf(word) {

@@ -99,6 +99,7 @@ KNOWN = ("--known", "Ada=voice")
         ((), "the following arguments are required: COMMAND"),
         (("transcribe",), "the following arguments are required: SOURCE"),
         (("transcribe", "nobody.wav"), "nobody.wav: there is no such file or folder"),
+        (("transcribe", "http://[x/a.wav"), "a URL cannot be read: its host is wrong"),
         (("transcribe", "."), "there is no recording in what was named"),
         (("transcribe", "a", "--format", "srt,doc"), "doc: not a format; there are srt, vtt, txt"),
         (("transcribe", "a", "--format", ","), "name at least one format"),

@@ -136,6 +136,18 @@ def test_other_settings_or_another_content_are_done_anew(
     assert len(endpoint.asked) == 5
 
 
+def test_a_url_is_another_recording_if_its_query_is_another(
+    command: Command, endpoint: Worker
+) -> None:
+    """But not if only its signature is."""
+    asked = [
+        f"{URL}?id={number}&X-Amz-Signature={sign}" for number, sign in ((1, 1), (1, 2), (2, 2))
+    ]
+    for url, count in zip(asked, (1, 1, 2), strict=True):
+        assert command("transcribe", url, "--endpoint", endpoint.name).code == 0
+        assert len(endpoint.asked) == count
+
+
 def test_files_of_somebody_else_are_kept(
     command: Command, endpoint: Worker, tmp_path: Path
 ) -> None:
@@ -155,6 +167,25 @@ def test_files_of_somebody_else_are_kept(
     assert command(*asked, "--speakers", "2").code == 1
     assert (tmp_path / "call.srt").read_text() == "corrected by hand"
     assert len(endpoint.asked) == 2
+
+
+def test_the_record_is_read_once_however_many_recordings_there_are(
+    command: Command, endpoint: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands that are done already are skipped at once."""
+    for at in range(5):
+        (tmp_path / f"{at}.wav").write_bytes(SOUND)
+    asked = ("transcribe", ".", "--endpoint", endpoint.name)
+    command(*asked)
+    read, texts = Path.read_text, []
+
+    def noted(path: Path, **options: str) -> str:
+        texts.append(path.name)
+        return read(path, **options)
+
+    monkeypatch.setattr(Path, "read_text", noted)
+    assert command(*asked).err.endswith("0 written, 5 there already, 0 failed\n")
+    assert texts.count(FILE) == 1
 
 
 def test_a_damaged_record_costs_work_and_nothing_else(

@@ -207,6 +207,44 @@ def test_words_without_speakers_are_a_transcript_too(
     assert (recording.parent / "call.txt").read_text() == "Hello there.\n"
 
 
+def test_words_with_their_blanks_are_words(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """As servers on faster-whisper and whisper.cpp answer."""
+    texts = [" Hello", " ", " there.\n"]
+    words = [{"word": word, "start": at, "end": at + 0.5} for at, word in enumerate(texts)]
+    answer = {"language": "en", "duration": 3.0, "words": words}
+    openai.answer = lambda: (200, {}, json.dumps(answer).encode())
+    command("transcribe", recording, "--server", openai.url, "--format", "txt,json")
+    assert (recording.parent / "call.txt").read_text() == "Hello there.\n"
+    assert json.loads((recording.parent / "call.json").read_text())["text"] == "Hello there."
+
+
+def test_the_terminal_obeys_no_name_and_no_server(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """Control characters and line ends are shown as such."""
+    recording.rename(recording.with_name("a\nb\x1b[2J.wav"))
+    openai.answer = lambda: (400, {}, error(None, "no \x1b]0;title\x07 model"))
+    ended = command("transcribe", ".", "--server", openai.url)
+    assert "a b�[2J.wav: endpoint_refused: the server says: no �]0;title� model\n" in ended.err
+    assert "\x1b" not in ended.err
+
+
+def test_sentences_of_a_script_without_blanks_have_none_between(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """As the worker's own text has them."""
+    words = [
+        {"word": word, "start": at, "end": at + 0.5}
+        for at, word in enumerate(["今日", "です。", "中止", "です。"])
+    ]
+    answer = {"language": "ja", "duration": 4.0, "words": words}
+    openai.answer = lambda: (200, {}, json.dumps(answer).encode())
+    command("transcribe", recording, "--server", openai.url)
+    assert (recording.parent / "call.txt").read_text("utf-8") == "今日です。中止です。\n"
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -257,7 +295,9 @@ def test_a_server_that_is_not_there_is_told(command: Command, recording: Path) -
     assert "endpoint_unavailable: the server cannot be reached (ConnectError)" in ended.err
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://host", "http://", "http://host/?key=1"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "ftp://host", "http://", "http://host/?key=1", "http://[x"]
+)
 def test_what_is_no_url_of_a_server_is_refused(command: Command, recording: Path, url: str) -> None:
     """Exit code 2."""
     ended = command("transcribe", recording, "--server", url)
