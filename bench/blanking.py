@@ -36,7 +36,7 @@ class Blanking:
         self._engine = engine
         self.device = engine.device
         self.window_s = engine.window_s
-        self.abilities = engine.abilities
+        self.abilities = replace(engine.abilities, mixes_keyterms=False)
         self.blanks: tuple[Blank, ...] = ()
         self.first_s = 0.0
         """Seconds of utterances heard, since `cut`."""

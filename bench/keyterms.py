@@ -155,7 +155,7 @@ def main() -> None:
     options = parser.parse_args()
     keyterms.ALPHA = options.alpha
     if options.unchecked:
-        parakeet.with_terms = lambda _plain, favoured, _terms: favoured
+        vars(parakeet)["with_terms"] = lambda _plain, favoured, _terms: favoured
     known = {word for name in NAMES for word in plain(name)} & known_words()
     print(
         f"{len(NAMES)} names; of their words the model knows {', '.join(sorted(known)) or 'none'}"

@@ -173,9 +173,9 @@ class Diarization:
     warnings: tuple[str, ...] = ()
     duration: float = 0.0
     """Seconds from the start of the file to the end of what was decoded."""
-    usage: Usage | None = field(default=None, compare=False)
     voices: tuple[Voice, ...] | None = None
     """The speakers' voices, in the order of their numbers; None if they were not asked for."""
+    usage: Usage | None = field(default=None, compare=False)
 
     @property
     def num_speakers(self) -> int:

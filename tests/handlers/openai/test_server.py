@@ -348,7 +348,7 @@ def test_a_body_that_says_how_large_it_is_need_not_be_sent(tmp_path: Path) -> No
     with served(tmp_path, max_audio_bytes=100_000) as server:
         connection = server.connect()
         connection.putrequest("POST", TRANSCRIPTIONS)
-        connection.putheader("Content-Length", "9000000")
+        connection.putheader("Content-Length", "90000000")
         connection.putheader("Expect", "100-continue")
         connection.endheaders()
         response = connection.getresponse()
