@@ -77,6 +77,7 @@ _PAUSE_S = 2.0
 """A longer pause parts two gaps; a short word after a shorter one is heard with what is before."""
 _LEAD_S = 0.3
 """Else what is left of the word before sounds like a word."""
+_SHIFT_S = 0.02
 _AFTER_S = 1.0
 """What follows a gap tells the model how its last word ends."""
 _Timed = TypeVar("_Timed", Word, Character)
@@ -204,7 +205,11 @@ class _Piece:
 
 
 def _cut(utterance: Utterance, window: Span) -> Utterance:
-    first = max(0, round(window.start * SAMPLE_RATE))
+    start_s = max(0.0, window.start)
+    if start_s == 0.0 and window.end >= utterance.duration:
+        # The same sound from the same place on would lose the same words; ten milliseconds matter.
+        start_s = _SHIFT_S - 0.1 * window.start
+    first = round(start_s * SAMPLE_RATE)
     samples = utterance.samples[first : round(window.end * SAMPLE_RATE)]
     return Utterance(samples, utterance.start + first / SAMPLE_RATE)
 

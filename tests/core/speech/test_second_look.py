@@ -227,6 +227,16 @@ def test_second_look_is_in_the_batches_of_all_jobs():
     assert sizes == [1, 2, 2]
 
 
+def test_utterance_that_is_a_gap_from_end_to_end_is_heard_from_other_places_on():
+    """The same sound would lose the same words: each look is of another length."""
+    model = Recorder(Recognition(), Recognition())
+    transcriber = BatchTranscriber(lambda: model, name="some/model")
+    sound = spoken((0.1, 2.5), (3.3, 6.0), (7.0, 9.9))[: 10 * SAMPLE_RATE]
+    hear(transcriber, [Utterance(sound, 0.0)])
+    assert len(set(model.heard_s)) == 3
+    assert min(model.heard_s) > 9.8
+
+
 @pytest.mark.parametrize(("confidence", "is_taken"), [(0.3, True), (0.1, False)])
 def test_among_words_that_are_sure_less_is_believed(confidence, is_taken):
     """Where there is speech for sure, it may be hard to understand."""
