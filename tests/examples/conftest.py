@@ -20,6 +20,7 @@ import stamina
 from core.domain.timeline import Diarization, Transcript, Transcription, Turn, Voice, Word
 from core.domain.watch import Watch
 from core.errors import DownloadFailed
+from core.flows.usage import told
 from core.settings import Settings
 from core.transcript.assembly import assemble
 from core.wire.job_input import AudioInput, DiarizationInput, SingleInput, parse
@@ -82,11 +83,12 @@ class Worker:
 
     def run(self, request: Any, watch: Watch) -> Transcript | Diarization:
         """Answer as the role does."""
-        del watch
         self.behaviour(request)
         if self.kind is DiarizationInput:
-            return replace(SPEAKERS, duration=DURATION_S)
-        return assemble(SPOKEN, self._speakers(request), duration_s=DURATION_S)
+            turns = replace(SPEAKERS, duration=DURATION_S)
+            return told(turns, request.recording, watch, model="embedded")
+        words = assemble(SPOKEN, self._speakers(request), duration_s=DURATION_S)
+        return told(words, request.recording, watch, model="embedded")
 
     def _speakers(self, request: Any) -> Diarization | None:
         """Return those that were asked for, or the caller's own."""
