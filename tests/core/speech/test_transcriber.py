@@ -184,11 +184,9 @@ def test_two_jobs_at_once_share_a_batch_and_hear_their_own_words(parakeet, phras
         jobs = [start(pool, transcriber, job) for job in (pieces([1.0]), other, phrases)]
         model.goes.set()
         _, *found = [job.result() for job in jobs]
-    assert model.sizes == [
-        1,
-        4,
-        2,
-    ]  # three phrases are of like length as the sentences, two are shorter
+    # Three phrases are of like length as the sentences, two are shorter. What was cut by hand in
+    # the middle of a sound may be heard again after them.
+    assert model.sizes[:3] == [1, 4, 2]
     for one, expected in zip(found, (alone, answer), strict=True):
         assert [word.text for word in one.words] == [word.text for word in expected.words]
         assert np.allclose(
