@@ -18,6 +18,7 @@ import random
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from unittest import mock
 
 import jiwer
 import numpy as np
@@ -155,7 +156,7 @@ def main() -> None:
     options = parser.parse_args()
     keyterms.ALPHA = options.alpha
     if options.unchecked:
-        parakeet.with_terms = lambda _plain, favoured, _terms: favoured
+        mock.patch.object(parakeet, "with_terms", lambda _plain, favoured, _terms: favoured).start()
     known = {word for name in NAMES for word in plain(name)} & known_words()
     print(
         f"{len(NAMES)} names; of their words the model knows {', '.join(sorted(known)) or 'none'}"
