@@ -35,13 +35,6 @@ def ask(flow: Any, job_input: object, watch: Watch | None = None) -> dict[str, A
     return render(flow.run(asked.request, watch or Watch()), asked.form)
 
 
-def ask_untimed(flow: Any, job_input: object, watch: Watch | None = None) -> dict[str, Any]:
-    """Return the same answer without `usage`: what a job took differs from run to run."""
-    answer = ask(flow, job_input, watch)
-    del answer["usage"]
-    return answer
-
-
 def handler_of(flow: Any) -> Handler:
     """The SDK's handler around a role's flow."""
     return make_handler(flow, partial(parse, TAKES[type(flow)]), Settings())

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.untimed import untimed
 from core.domain.timeline import Span, Transcription
 from core.domain.watch import Watch
 from core.flows.diarization import DiarizationFlow
@@ -22,7 +23,7 @@ from core.flows.transcription import TranscriptionFlow
 from core.settings import Settings
 from emulator.scripted import Asked, Reply
 from emulator.scripted import Scripted as Endpoint
-from tests.asking import ask, ask_untimed
+from tests.asking import ask
 from tests.core.flows.test_orchestrated import Speakers, Speech, orchestrator, works
 from tests.media import gives, host, write_wav
 from tests.replies import KEY, completed, failed
@@ -124,8 +125,8 @@ def test_orchestrator_asks_for_one_more_range_and_answers_as_the_single_worker(
         asked = {"audio": files.url("/a.wav", gives(recording))} | {
             name: value for name, value in question.items() if name != "audio_base64"
         }
-        orchestrated = ask_untimed(flow, asked, Watch())
-        single = ask_untimed(SingleFlow(reader, HardOfHearing(), Speakers()), asked)
+        orchestrated = untimed(ask(flow, asked, Watch()))
+        single = untimed(ask(SingleFlow(reader, HardOfHearing(), Speakers()), asked))
     assert json.dumps(orchestrated) == json.dumps(single)
     assert orchestrated["repaired"] == 1
     *first, last = (one.body["input"] for one in words.of("run"))

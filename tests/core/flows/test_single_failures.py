@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.untimed import untimed
 from core.domain.timeline import Diarization, Transcription
 from core.domain.watch import Watch
 from core.errors import Cancelled, ModelFailed, OutOfMemory, WorkerError
@@ -19,7 +20,7 @@ from core.flows.single import SingleFlow
 from core.flows.transcription import TranscriptionFlow
 from core.settings import Settings
 from emulator.scripted import Scripted as Endpoint
-from tests.asking import ask, ask_untimed
+from tests.asking import ask
 from tests.core.flows.test_orchestrated import (
     Speakers,
     Speech,
@@ -87,14 +88,14 @@ def test_who_can_do_without_speakers_gets_the_transcript(
     reader = Reader(settings)
     asked = {**inline, **TRANSCRIPT_ONLY, "response_format": response_format}
     single = SingleFlow(reader, Speech(), Silent(error))
-    answer = ask_untimed(single, asked)
-    plain = ask_untimed(single, {**asked, "diarize": False})
+    answer = untimed(ask(single, asked))
+    plain = untimed(ask(single, {**asked, "diarize": False}))
     said = f"no speakers: diarization failed with {error.code}; this is the transcript alone"
     assert answer == plain | {"warnings": [said, *plain["warnings"]]}
     words = Endpoint(**works(TranscriptionFlow(reader, Speech())))
     turns = Endpoint(**works(DiarizationFlow(reader, Silent(error))))
     with orchestrator(settings, words, turns) as flow:
-        assert ask_untimed(flow, asked) == answer
+        assert untimed(ask(flow, asked)) == answer
 
 
 def test_progress_does_not_wait_for_a_failed_diarization(
