@@ -18,15 +18,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("reproducible", derandomize=True, deadline=None, max_examples=200)
 settings.load_profile("reproducible")
 
-LOGGERS = ("", "parakeet", "httpx2", "stamina")
+LEVELS = {name: logging.getLogger(name).level for name in ("", "parakeet", "httpx2", "stamina")}
 
 
 @pytest.fixture(autouse=True)
 def _levels_of_logs_end_with_the_test() -> Iterator[None]:
     """A command that runs in this process makes them quiet."""
-    before = {name: logging.getLogger(name).level for name in LOGGERS}
     yield
-    for name, level in before.items():
+    for name, level in LEVELS.items():
         logging.getLogger(name).setLevel(level)
 
 

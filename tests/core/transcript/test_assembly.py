@@ -76,18 +76,19 @@ def _stretches(draw: st.DrawFn) -> tuple[Span, ...]:
 
 @st.composite
 def diarizations(draw: st.DrawFn) -> Diarization:
-    """Turns that overlap or do not."""
+    """Turns that overlap or do not, and exclusive ones, which do not."""
 
-    def turns() -> tuple[Turn, ...]:
+    def turns(*, apart: bool) -> tuple[Turn, ...]:
         start, found = draw(st.sampled_from([0.0, 1 / 3, 3599.9])), []
         for step, length, speaker in draw(
             st.lists(st.tuples(_LENGTHS, _LENGTHS, st.sampled_from("123")), max_size=8)
         ):
             start += step
             found.append(Turn(start, start + length, speaker))
+            start += length if apart else 0
         return tuple(found)
 
-    return Diarization(turns(), turns(), draw(_WARNINGS))
+    return Diarization(turns(apart=False), turns(apart=True), draw(_WARNINGS))
 
 
 @given(
