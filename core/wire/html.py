@@ -97,6 +97,8 @@ def _data(transcript: Transcript) -> Answer:
         "version": __version__,
         "duration": _ms(transcript.duration),
         "language": transcript.language,
+        "language_confidence": _thousandths(transcript.language_confidence),
+        "coverage": _thousandths(transcript.coverage),
         "diarized": transcript.diarized,
         "warnings": list(transcript.told),
         "speakers": names,

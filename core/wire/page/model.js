@@ -11,6 +11,11 @@ const [pageBefore, pageAfter] = document.documentElement.outerHTML.split(
 );
 const transcript = readTranscript(JSON.parse(element("data").textContent));
 
+// A share of 1 from thousandths; null stays.
+function share(thousandths) {
+  return thousandths === null ? null : thousandths / 1000;
+}
+
 // Times in the file are milliseconds: each word's distance from the end of the one before, and its
 // length. Here they are seconds, the numbers that the worker had.
 function readTranscript(data) {
@@ -25,7 +30,7 @@ function readTranscript(data) {
       text: shown,
       start: start / 1000,
       end: at / 1000,
-      confidence: confidence[index] === null ? null : confidence[index] / 1000,
+      confidence: share(confidence[index]),
       overlap: overlapped.has(index),
       nearest: nearest.has(index),
     };
