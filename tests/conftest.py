@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator
 from importlib.metadata import version
 
 import pytest
@@ -22,11 +21,14 @@ LEVELS = {name: logging.getLogger(name).level for name in ("", "parakeet", "http
 
 
 @pytest.fixture(autouse=True)
-def _levels_of_logs_end_with_the_test() -> Iterator[None]:
-    """A command that runs in this process makes them quiet."""
-    yield
+def _logs_as_they_were() -> None:
+    """Commands and libraries that ran in this process before the test have made them quiet."""
+    logging.disable(logging.NOTSET)
     for name, level in LEVELS.items():
         logging.getLogger(name).setLevel(level)
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 def pytest_report_header() -> str:
