@@ -22,8 +22,13 @@ LEVELS = {name: logging.getLogger(name).level for name in ("", "parakeet", "http
 
 @pytest.fixture(autouse=True)
 def _logs_as_they_were() -> None:
-    """Commands and libraries that ran in this process before the test have made them quiet."""
+    """Commands and libraries that ran in this process before the test have made them quiet.
+
+    NeMo changes the levels of all handlers, pytest's among them.
+    """
     logging.disable(logging.NOTSET)
+    for handler in logging.root.handlers:
+        handler.setLevel(logging.NOTSET)
     for name, level in LEVELS.items():
         logging.getLogger(name).setLevel(level)
     for logger in logging.root.manager.loggerDict.values():
