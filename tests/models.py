@@ -14,14 +14,25 @@ PIECES = 64
 
 
 def speech_model(kind: str, folder: Path, sample_rate: int = 16_000) -> Path:
-    """Build a NeMo model of the kind `tdt`, `rnnt` or `ctc` and save it as `<kind>.nemo`."""
+    """Build a NeMo model of the kind `tdt`, `tdt_ctc`, `rnnt` or `ctc`, and save it as
+    `<kind>.nemo`.
+    """
     import torch
-    from nemo.collections.asr.models import EncDecCTCModelBPE, EncDecRNNTBPEModel
+    from nemo.collections.asr.models import (
+        EncDecCTCModelBPE,
+        EncDecHybridRNNTCTCBPEModel,
+        EncDecRNNTBPEModel,
+    )
     from omegaconf import OmegaConf
 
     tokenizer = train_tokenizer(folder / "tokenizer", PIECES)
     torch.manual_seed(0)
-    kinds = {"tdt": EncDecRNNTBPEModel, "rnnt": EncDecRNNTBPEModel, "ctc": EncDecCTCModelBPE}
+    kinds = {
+        "tdt": EncDecRNNTBPEModel,
+        "tdt_ctc": EncDecHybridRNNTCTCBPEModel,
+        "rnnt": EncDecRNNTBPEModel,
+        "ctc": EncDecCTCModelBPE,
+    }
     config = speech_config(
         kind, tokenizer, width=32, layers=1, heads=2, channels=16, features=80, predictor=32
     )
@@ -122,16 +133,17 @@ def speech_config(
         "decoding": {"strategy": "greedy_batch", "greedy": {"max_symbols": 10}},
         "optim": None,
     }  # fmt: skip
+    by_ctc = {
+        "decoder": {
+            "_target_": f"{modules}.ConvASRDecoder",
+            "feat_in": width,
+            "num_classes": -1,
+            "vocabulary": [],
+        },
+        "decoding": {"strategy": "greedy_batch"},
+    }
     if kind == "ctc":
-        return config | {
-            "decoder": {
-                "_target_": f"{modules}.ConvASRDecoder",
-                "feat_in": width,
-                "num_classes": -1,
-                "vocabulary": [],
-            },
-            "decoding": {"strategy": "greedy_batch"},
-        }
+        return config | by_ctc
     config["decoder"] = {
         "_target_": f"{modules}.RNNTDecoder", "normalization_mode": None,
         "random_state_sampling": False, "blank_as_pad": True,
@@ -143,7 +155,9 @@ def speech_config(
         "jointnet": {"joint_hidden": predictor, "activation": "relu", "dropout": 0.0},
     }  # fmt: skip
     config["loss"] = {"loss_name": "default"}
-    if kind == "tdt":
+    if kind == "tdt_ctc":
+        config["aux_ctc"] = by_ctc
+    if kind.startswith("tdt"):
         config["joint"]["num_extra_outputs"] = len(durations)
         config["decoding"] |= {"model_type": "tdt", "durations": durations}
         config["loss"] = {

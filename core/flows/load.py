@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from typing import Any
 
 from core import modelstore
 from core.engine import garbage
@@ -17,6 +18,7 @@ from core.settings import Settings
 from core.speakers.diarizer import Diarizer
 from core.speakers.pyannote import PyannoteDiarizer
 from core.speech.engine import SpeechEngine
+from core.speech.nemo_archive import WeightsAhead
 from core.speech.parakeet import ParakeetModel
 from core.speech.transcriber import BatchTranscriber, Transcriber
 from core.speech.whisper import WhisperModel
@@ -38,14 +40,15 @@ def load_single(settings: Settings) -> SingleFlow:
     of the process (NeMo issue 15423).
     """
     reader = _reader(settings)
+    speech = _SpeechModel(settings)
     diarizer = _load_diarizer(settings)
-    return SingleFlow(reader, _load_transcriber(settings), diarizer)
+    return SingleFlow(reader, speech.load(), diarizer)
 
 
 @garbage.kept()
 def load_transcription(settings: Settings) -> TranscriptionFlow:
     """Load the speech model."""
-    return TranscriptionFlow(_reader(settings), _load_transcriber(settings))
+    return TranscriptionFlow(_reader(settings), _SpeechModel(settings).load())
 
 
 @garbage.kept()
@@ -60,19 +63,26 @@ def _reader(settings: Settings) -> Reader:
     return Reader(settings)
 
 
-def _load_transcriber(settings: Settings) -> Transcriber:
-    location = modelstore.find_speech_model(settings.model_id, token=settings.hub_token)
-    name = modelstore.display_name(settings.model_id)
-    load = _engine(location.kind, name)
-    with modelstore.verified(location):
-        return BatchTranscriber(
-            lambda: load(
-                location.path,
-                eager_imports=settings.eager_imports,
-                **_options(location.kind, settings),
-            ),
-            name=name,
-        )
+class _SpeechModel:
+    """The speech model in its place, found; its weights may be on their way already."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._location = modelstore.find_speech_model(settings.model_id, token=settings.hub_token)
+        self._name = modelstore.display_name(settings.model_id)
+        self._engine = _engine(self._location.kind, self._name)
+        self._options: dict[str, Any] = {"eager_imports": settings.eager_imports}
+        if self._location.kind == "nemo":
+            self._options |= {
+                "cuda_graphs": settings.cuda_graphs,
+                "precision": settings.speech_precision,
+                "weights": WeightsAhead(self._location.path),
+            }
+
+    def load(self) -> Transcriber:
+        with modelstore.verified(self._location):
+            return BatchTranscriber(
+                lambda: self._engine(self._location.path, **self._options), name=self._name
+            )
 
 
 def _engine(kind: str, model: str) -> Callable[..., SpeechEngine]:
@@ -83,13 +93,6 @@ def _engine(kind: str, model: str) -> Callable[..., SpeechEngine]:
             f"MODEL_ID to another model, or build the image with --build-arg {other}"
         )
     return _ENGINES[kind]
-
-
-def _options(kind: str, settings: Settings) -> dict[str, str]:
-    """Return what only one engine knows."""
-    if kind != "nemo":
-        return {}
-    return {"cuda_graphs": settings.cuda_graphs, "precision": settings.speech_precision}
 
 
 def _load_diarizer(settings: Settings) -> Diarizer:

@@ -15,8 +15,8 @@ from core.media.job_folder import job_folder
 from core.modelstore.ids import display_name
 from core.settings import Settings
 
-_REHEARSAL_S = 60.0
-"""The longest recording that a rehearsal accepts."""
+_REHEARSAL_S = 0.6
+"""As much of a recording is rehearsed: less than what is heard again if no word is found in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +72,5 @@ class Reader:
             return self.stream(path, recording, watch).read()
 
     def rehearsal(self, path: Path) -> audio.Waveform:
-        """Decode one of our own short recordings."""
-        return audio.Stream(path, max_duration_s=_REHEARSAL_S).read()
+        """Decode the beginning of one of our own recordings."""
+        return audio.Stream(path, max_duration_s=60.0, end_s=_REHEARSAL_S).read()

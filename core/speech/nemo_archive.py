@@ -3,45 +3,84 @@
 The file is a tar of `model_config.yaml`, `model_weights.ckpt` and the files that the configuration
 names, such as a tokenizer. NeMo unpacks it to disk, gives every weight a random value and then
 copies the real ones over these. Here the weights are read straight from the archive to their final
-place in memory, while NeMo is being imported, and the model is built around them.
+place in memory, while torch and NeMo are being imported, and the model is built around them.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
+import zipfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from core.speech import token_lists
 
 WEIGHTS = "model_weights.ckpt"
+_PIECE_BYTES = 32 << 20
 _FEATURES = "preprocessor."
 """Names of the filterbank and the window begin so; NeMo computes features in float32."""
 _FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 """Python has filters since 3.11.4, and NeMo wants them; Debian 12's Python is older."""
 
 
-def read_weights(path: Path, device: str, dtype: Any = None) -> dict[str, Any]:
-    """Read the weights of an uncompressed archive into tensors on the device.
+class WeightsAhead:
+    """The weights of an uncompressed archive, copied into memory by a thread of their own.
 
-    If there is a `dtype`, weights go to the device in it, one after the other, apart from those
-    of the features. Raise what tarfile and torch raise if the file is anything else.
+    It needs no torch, so it can begin before that is imported, which takes a second. The copy is
+    an anonymous file: torch maps it, and so copies nothing again.
     """
-    import torch
 
+    def __init__(self, path: Path) -> None:
+        """Begin to read."""
+        reader = ThreadPoolExecutor(1, thread_name_prefix="weights")
+        self._copy = reader.submit(_copied_weights, path)
+        reader.shutdown(wait=False)
+
+    def tensors(self, device: str, dtype: Any = None) -> dict[str, Any]:
+        """Wait for the copy and return its tensors on the device.
+
+        If there is a `dtype`, weights go to the device in it, one after the other, apart from those
+        of the features. Raise what tarfile and torch raise if the file is anything else, and
+        OSError if there is no memory for it.
+        """
+        import torch
+
+        with self._copy.result() as copy:
+            weights: dict[str, Any] = torch.load(
+                f"/proc/self/fd/{copy.fileno()}",
+                map_location=device if dtype is None else "cpu",
+                mmap=zipfile.is_zipfile(copy),  # torch made no zip files before version 1.6
+                weights_only=True,
+            )
+        return weights if dtype is None else _cast(weights, device, dtype)
+
+
+def _copied_weights(path: Path) -> BinaryIO:
+    """Return an anonymous file with the weights of an archive."""
     with tarfile.open(path, "r:") as archive, path.open("rb", buffering=0) as file:
         member = next(member for member in archive if _is_weights(member))
-        weights: dict[str, Any] = torch.load(
-            _Window(file.fileno(), member.offset_data, member.size),
-            map_location=device if dtype is None else "cpu",
-            weights_only=True,
-        )
-    return weights if dtype is None else _cast(weights, device, dtype)
+        copy = os.fdopen(os.memfd_create(WEIGHTS), "w+b", buffering=0)
+        try:
+            _copy(file.fileno(), member.offset_data, member.size, copy)
+        except BaseException:
+            copy.close()
+            raise
+    return copy
+
+
+def _copy(source: int, start: int, size: int, copy: BinaryIO) -> None:
+    """Copy a stretch of a file, in pieces that suit a network volume."""
+    piece = memoryview(bytearray(min(size, _PIECE_BYTES)))
+    end = start + size
+    while start < end:
+        count = os.preadv(source, [piece[: end - start]], start)
+        if not count:
+            raise EOFError("the archive ends within its weights")
+        copy.write(piece[:count])
+        start += count
 
 
 def _cast(weights: dict[str, Any], device: str, dtype: Any) -> dict[str, Any]:
@@ -91,10 +130,11 @@ class _GivenWeights:
             for member in members:
                 if is_safe_tar_member(member, os.path.realpath(out_folder)):
                     archive.extract(member, out_folder, **_FILTER)
+        token_lists.empty(Path(out_folder, self.model_config_yaml))  # type: ignore[attr-defined]
         return out_folder
 
     def load_config_and_state_dict(self, *arguments: Any) -> Any:
-        with _without_random_values():
+        with _without_random_values(), token_lists.as_texts():
             return super().load_config_and_state_dict(*arguments)  # type: ignore[misc]
 
     def _load_state_dict_from_disk(self, *_: Any, **__: Any) -> dict[str, Any]:
@@ -156,33 +196,3 @@ def _without_random_values() -> Any:
             return function(*args, **kwargs)
 
     return _Mode()
-
-
-class _Window(io.RawIOBase):
-    """A stretch of a file that reads like a file of its own."""
-
-    def __init__(self, descriptor: int, start: int, size: int) -> None:
-        self._descriptor = descriptor
-        self._start = start
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        origins = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}
-        self._position = origins[whence] + offset
-        return self._position
-
-    def readinto(self, buffer: Buffer) -> int:
-        wanted = memoryview(buffer)[: max(0, self._size - self._position)]
-        count = os.preadv(self._descriptor, [wanted], self._start + self._position)
-        self._position += count
-        return count

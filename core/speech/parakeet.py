@@ -89,15 +89,18 @@ class ParakeetModel:
         eager_imports: bool = False,
         cuda_graphs: CudaGraphs = "off",
         precision: SpeechPrecision = "auto",
+        weights: nemo_archive.WeightsAhead | None = None,
     ) -> None:
         """Load the model. If it is to use CUDA graphs, decode two seconds of faint noise with it.
 
-        Raises ModelNotFound for a file that is not such a model.
+        `weights` are those of the same file, if somebody began to read them earlier. Raises
+        ModelNotFound for a file that is not such a model.
         """
+        weights = weights or nemo_archive.WeightsAhead(path)
         self.device = choose_device(device)
         self._cuda_graphs = cuda_graphs
         dtype = _dtype(precision, self.device)
-        self._model = _restore(path, self.device, dtype, eager_imports=eager_imports)
+        self._model = _restore(path, self.device, dtype, weights, eager_imports=eager_imports)
         self._frame_s = (
             float(self._model.cfg.preprocessor.window_stride)
             * self._model.encoder.subsampling_factor
@@ -227,9 +230,16 @@ def _dtype(precision: SpeechPrecision, device: str) -> Any:
     return None
 
 
-def _restore(path: Path, device: str, dtype: Any, *, eager_imports: bool) -> Any:
-    with ThreadPoolExecutor(1, thread_name_prefix="weights") as reader:
-        weights = reader.submit(nemo_archive.read_weights, path, device, dtype)
+def _restore(
+    path: Path,
+    device: str,
+    dtype: Any,
+    ahead: nemo_archive.WeightsAhead,
+    *,
+    eager_imports: bool,
+) -> Any:
+    with ThreadPoolExecutor(1, thread_name_prefix="tensors") as reader:
+        weights = reader.submit(ahead.tensors, device, dtype)
         model = _build(import_nemo(eager=eager_imports), path, device, weights, dtype)
     if not (
         hasattr(model, "decoding")

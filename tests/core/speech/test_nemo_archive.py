@@ -18,7 +18,7 @@ from core.speech import nemo_archive
 from core.speech.parakeet import ParakeetModel
 from tests import golden, models
 
-KINDS = ["tdt", "rnnt", "ctc"]
+KINDS = ["tdt", "tdt_ctc", "rnnt", "ctc"]
 needs_filters = pytest.mark.skipif(
     not hasattr(tarfile, "data_filter"), reason="NeMo's own way needs Python 3.11.4"
 )
@@ -51,7 +51,7 @@ def said():
 def restored(path: Path):
     """Restore a model around weights that are read from the archive."""
     weights: Future = Future()
-    weights.set_result(nemo_archive.read_weights(path, "cpu"))
+    weights.set_result(nemo_archive.WeightsAhead(path).tensors("cpu"))
     return ASRModel.restore_from(
         str(path), map_location="cpu", save_restore_connector=nemo_archive.connector(weights)
     ).eval()
