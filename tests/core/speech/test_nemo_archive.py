@@ -3,6 +3,8 @@ made.
 """
 
 import logging
+import subprocess
+import sys
 import tarfile
 from concurrent.futures import Future
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 from nemo.collections.asr.models import ASRModel
 
 from core.domain.request import Decoding
+from core.errors import ModelNotFound
 from core.modelstore import find_speech_model
 from core.speech import nemo_archive
 from core.speech.parakeet import ParakeetModel
@@ -202,3 +205,22 @@ def test_a_python_without_filters_for_archives_loads_a_model_too(archives, monke
     monkeypatch.setattr(nemo_archive, "_FILTER", {})
     ParakeetModel(archives["embedded"], device="cpu")
     assert said == []
+
+
+def test_weights_are_read_without_torch(archives):
+    """So that reading them can begin before it is imported."""
+    code = (
+        "import sys; from pathlib import Path; from core.speech.nemo_archive import WeightsAhead;"
+        "copy = WeightsAhead(Path(sys.argv[1]))._copy.result();"
+        "print(copy.tell() > 0 and 'torch' not in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(archives["embedded"])]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "True\n"
+
+
+def test_an_archive_that_ends_within_its_weights_is_no_model(archives, tmp_path):
+    """A download that was cut off."""
+    path = tmp_path / "half.nemo"
+    path.write_bytes(archives["tdt"].read_bytes()[:-20_000])
+    with pytest.raises(ModelNotFound, match="check the file"):
+        ParakeetModel(path, device="cpu")
