@@ -1,12 +1,13 @@
 """Both models on the device that this machine has, a GPU or not: speed, memory, loading.
 
-    python -m bench.gpu [--full] [--minutes 5 60]
+    python -m bench.gpu [--full] [--minutes 5 60] [--only speakers speech both]
 
 On a GPU the models have the architectures of parakeet-tdt-0.6b-v2 and community-1, on a CPU thin
 ones unless `--full` asks for them; all have random weights, which hear nonsense at the real speed.
 Printed are seconds of audio per second (RTFx) of speech by precision and batch; of diarization in
-stock pyannote (the first length alone) and by `DIARIZATION_SPEED`; of both models at once; how long
-each loads, and the peak of the memory.
+stock pyannote (the first length alone) and by `DIARIZATION_SPEED`; of both models at once, as in
+the single worker, with stock pyannote and with ours; how long each loads, and the peak of the
+memory.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from tests.core.speakers.stock import stock_answer
 
 BATCHES_S = (100.0, 400.0, 1600.0)
 PRECISIONS: tuple[SpeechPrecision, ...] = ("float32", "bfloat16")
+TABLES = ("speakers", "speech", "both")
 SPEEDS: tuple[DiarizationSpeed, ...] = ("exact", "fast")
 
 _Result = TypeVar("_Result")
@@ -121,10 +123,16 @@ def show_speech(path: Path, waveform: Waveform) -> None:
             timed(name, partial(transcribe, model, waveform), waveform.duration)
 
 
-def show_diarization(location: ModelLocation, lengths_s: Sequence[float]) -> None:
-    """Print a line for each way and length."""
+def stock_pipeline(location: ModelLocation) -> Any:
+    """Load pyannote's own pipeline, its batches as large as its configurations have them."""
     stock = load_pipeline(location, choose_device(None))
     stock.segmentation_batch_size = stock.embedding_batch_size = 32
+    return stock
+
+
+def show_diarization(location: ModelLocation, lengths_s: Sequence[float]) -> None:
+    """Print a line for each way and length."""
+    stock = stock_pipeline(location)
     first = talk(lengths_s[0])
     timed(f"stock, {lengths_s[0]:.0f} s", partial(stock_answer, stock, first), lengths_s[0])
     for speed in SPEEDS:
@@ -136,19 +144,23 @@ def show_diarization(location: ModelLocation, lengths_s: Sequence[float]) -> Non
 
 def show_both(path: Path, location: ModelLocation, waveform: Waveform) -> None:
     """Print how long both models take at the same time, as in the single worker."""
-    diarizer = PyannoteDiarizer(location)  # first: a decode with CUDA graphs can break `torch.load`
+    # The speakers come first: a decode with CUDA graphs can break `torch.load`.
+    stock, diarizer = stock_pipeline(location), PyannoteDiarizer(location)
     model = transcriber(path, "auto", 400.0)
+    ways = {
+        "both at once, stock pyannote": partial(stock_answer, stock, waveform),
+        "both at once, exact": partial(diarize, diarizer, waveform),
+    }
+    for what, speakers in ways.items():
+        work = partial(at_once, partial(transcribe, model, waveform), speakers)
+        timed(what, work, waveform.duration)
 
-    def work() -> None:
-        with ThreadPoolExecutor(2) as pool:
-            jobs = (
-                pool.submit(transcribe, model, waveform),
-                pool.submit(diarize, diarizer, waveform),
-            )
-            for job in jobs:
-                job.result()
 
-    timed("both at once", work, waveform.duration)
+def at_once(*works: Callable[[], object]) -> None:
+    """Do all at the same time."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        for job in [pool.submit(work) for work in works]:
+            job.result()
 
 
 def main() -> None:
@@ -158,6 +170,7 @@ def main() -> None:
     )
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--minutes", type=float, nargs="+")
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES)
     options = parser.parse_args()
     on_gpu = torch.cuda.is_available()
     minutes = options.minutes or ([5, 60] if on_gpu else [0.5])
@@ -165,9 +178,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="gpu-") as folder:
         path, location = write_models(Path(folder), full=options.full or on_gpu)
         lengths_s = [60 * one for one in minutes]
-        show_diarization(location, lengths_s)
-        show_speech(path, talk(lengths_s[0]))
-        show_both(path, location, talk(lengths_s[0]))
+        first = talk(lengths_s[0])
+        if "speakers" in options.only:
+            show_diarization(location, lengths_s)
+        if "speech" in options.only:
+            show_speech(path, first)
+        if "both" in options.only:
+            show_both(path, location, first)
 
 
 if __name__ == "__main__":
