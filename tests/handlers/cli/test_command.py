@@ -55,6 +55,26 @@ def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
         places(tmp_path / "one", tmp_path / "two")
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "語"])
+def test_a_name_without_room_for_an_ending_is_cut_in_its_middle(
+    tmp_path: Path, letter: str
+) -> None:
+    """Beginning and end stay, and two names stay two; a name that has room stays as it is."""
+    longest, room = [f"{_filled(letter, 251)} {at}" for at in (1, 2)], _filled(letter, 250) + " 3"
+    write(tmp_path, *(f"{stem}.wav" for stem in (*longest, room)))
+    *cut, whole = sorted(places(tmp_path), key=lambda name: name[-1])
+    assert whole == room
+    for at, name in enumerate(cut, start=1):
+        assert re.fullmatch(rf"-+{letter}+~[0-9a-f]{{8}}~{letter}+ {at}", name)
+        assert 240 < len(name.encode()) <= 250
+
+
+def _filled(letter: str, size: int) -> str:
+    """Letters that with a number after them have so many bytes."""
+    count = (size - 3) // len(letter.encode())
+    return (letter * count).rjust(size - 2 - len(letter.encode()) * count + count, "-")
+
+
 def test_what_is_named_twice_is_done_once(tmp_path: Path) -> None:
     """A file, and the folder that it is in."""
     write(tmp_path, "a.wav")

@@ -75,6 +75,17 @@ def test_every_format_is_written(command: Command, endpoint: Worker, tmp_path: P
     assert written["call.html"].startswith("<!doctype html>")
 
 
+def test_the_longest_name_that_a_file_can_have_gets_every_file(
+    command: Command, endpoint: Worker, tmp_path: Path
+) -> None:
+    """Once: the same again finds them."""
+    (tmp_path / f"{'call ' * 50}1.wav").write_bytes(SOUND)
+    asked = ("transcribe", tmp_path, "--endpoint", endpoint.name, "--format", ",".join(FORMATS))
+    assert [command(*asked).code for _ in range(2)] == [0, 0]
+    assert len(endpoint.asked) == 1
+    assert len(files(tmp_path)) == 1 + len(FORMATS)
+
+
 def test_the_table_tells_who_spoke_how_long(command: Command, endpoint: Worker) -> None:
     """At the end, for each recording."""
     ended = command("transcribe", URL, "--endpoint", endpoint.name)
