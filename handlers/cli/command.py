@@ -14,6 +14,7 @@ from core import __version__
 from core.domain.request import Channels
 from core.errors import RequestError, SettingsError, WorkerError
 from handlers.cli.completion import SHELLS, completion
+from handlers.cli.interruption import INTERRUPTED
 from handlers.cli.options import FORMATS, Options, count, formats, jobs, known
 
 NAME = "parakeet-workers"
@@ -48,7 +49,7 @@ Print what makes a shell complete this command.
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Do what the command line says. Exit with code 1 and one line on a failure."""
+    """Do what the command line says. Exit with code 1 and one line on a failure, or with 130."""
     parser = build()
     arguments = parser.parse_args(argv)
     try:
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.exit(2, f"{NAME}: {error}\n")
     except WorkerError as error:
         sys.exit(f"{error.code}: {error}")
+    except KeyboardInterrupt:
+        parser.exit(INTERRUPTED, f"{NAME}: interrupted\n")
     except OSError as error:
         sys.exit(f"{error.filename or NAME}: {error.strerror or type(error).__name__}")
     sys.exit(code)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -303,6 +304,22 @@ def test_an_interruption_cancels_the_jobs_and_leaves_nothing_half_written(
     statuses = [job.status for job in endpoint.queue.ever]
     assert statuses == [Status.COMPLETED, Status.CANCELLED]
     assert json.loads((tmp_path / FILE).read_text()).keys() == {"a"}
+
+
+def test_an_interruption_before_anything_is_begun_is_one_line(
+    command: Command, endpoint: Worker, recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While folders are looked through, of which there may be many."""
+    walk = os.walk
+
+    def interrupted(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return walk(folder)
+
+    monkeypatch.setattr(os, "walk", interrupted)
+    ended = command("transcribe", recordings, "--endpoint", endpoint.name)
+    assert (ended.code, ended.err) == (130, "parakeet-workers: interrupted\n")
+    assert endpoint.asked == []
 
 
 def test_an_interruption_between_two_files_waits_for_the_second(
