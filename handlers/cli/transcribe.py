@@ -90,10 +90,10 @@ class _Batch:
 
     def _would_replace(self, item: Item) -> bool:
         """Tell of files that somebody else made or changed, which are kept."""
-        found = [] if self.options.replace else self.record.foreign(item, self.options.formats)
+        found = [] if self.options.overwrite else self.record.foreign(item, self.options.formats)
         if found:
             names = " and ".join(str(path) for path in found)
-            sentence = f"{names} would be replaced; move it, name another --out, or say --replace"
+            sentence = f"{names} would be replaced; move it, name another --out, or say --overwrite"
             self.display.tell(Outcome(item, error=("file_exists", sentence)))
         return bool(found)
 
