@@ -18,7 +18,6 @@ from training.dialogues import FIRST_HELD_OUT_SEED, Manner, converse, tell_apart
 from training.voicebank import VoiceBank, write
 from training.voices import TimedWord, Utterance
 
-SEED = FIRST_HELD_OUT_SEED
 MANNER = Manner(backchannel_probability=0.0, short_answer_probability=0.0)
 
 
@@ -51,17 +50,19 @@ class Company:
     people: tuple[Person, ...]
     differ: NDArray[np.bool_]
     """(people, people)."""
+    seed: int = FIRST_HELD_OUT_SEED
+    """Of whatever is drawn about them."""
 
     def half(self, which: int) -> list[int]:
         """Return every second person."""
         return list(range(which, len(self.people), 2))
 
 
-def synthetic(count: int) -> Company:
+def synthetic(count: int, seed: int) -> Company:
     """Return voices of the synthesisers; a bank of them is made on the first call."""
-    folder = Path(f"build/voices-{count}")
+    folder = Path(f"build/voices-{count}-{seed}")
     if not (folder / "index.json").exists():  # the last file that is written
-        write(folder, count, 10, 0, SEED)
+        write(folder, count, 10, 0, seed)
     bank = VoiceBank.read(folder)
     pieces = [
         [
@@ -74,7 +75,7 @@ def synthetic(count: int) -> Company:
     named = tuple(
         Person(f"voice-{at}", tuple(one[:4]), tuple(one[4:])) for at, one in enumerate(pieces)
     )
-    return Company(named, np.array(differ))
+    return Company(named, np.array(differ), seed)
 
 
 def of_people(folder: Path, readings: Path) -> Company:
@@ -99,7 +100,7 @@ def _without(pieces: Sequence[Samples]) -> tuple[Samples, ...]:
 
 def spoken(pieces: Sequence[Samples], seconds: float, *seed: int) -> Samples:
     """Return some pieces of one person, in a room and a noise of their own."""
-    chance = np.random.default_rng([SEED, *seed])
+    chance = np.random.default_rng(seed)
     order = chance.permutation(len(pieces))
     speaker = Speaker([pieces[at] for at in order])
     return converse([speaker], seconds, MANNER, chance).samples

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.company import MANNER, SEED, Company, Speaker
+from bench.company import MANNER, Company, Speaker
 from core.domain.request import SpeakerCount
 from core.domain.timeline import Diarization, Voice
 from core.media.audio import SAMPLE_RATE, Samples, Waveform
@@ -38,7 +38,7 @@ def conversations(
     most_names: int,
 ) -> str:
     """Return what the worker makes of conversations of somebody known and a stranger."""
-    chance = np.random.default_rng([SEED, 7])
+    chance = np.random.default_rng([company.seed, 7])
     told: Counter[str] = Counter()
     half = [one for one in company.half(1) if one in samples]
     for number in range(count):
@@ -72,7 +72,8 @@ def _two(
 def _talk(company: Company, two: _Two, number: int) -> Dialogue:
     """Let both talk in turns of some seconds."""
     speakers = [Speaker(_turns(company.people[one].tests)) for one in (two.known, two.stranger)]
-    return converse(speakers, CONVERSATION_S, MANNER, np.random.default_rng([SEED, 8, number]))
+    chance = np.random.default_rng([company.seed, 8, number])
+    return converse(speakers, CONVERSATION_S, MANNER, chance)
 
 
 def _turns(pieces: Sequence[Samples]) -> list[Samples]:

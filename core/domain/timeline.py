@@ -217,6 +217,8 @@ class Transcript:
     """Share of the time of speech that has words, 0..1; None if there is no speech."""
     gaps: tuple[Speech, ...] = ()
     """Where at least a second of speech has no word; sorted by start."""
+    start: float = 0.0
+    """Seconds from the start of the file to the start of what was asked for."""
 
     @property
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""What a job took, told with its result."""
+"""What a job took and was about, told with its result."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ def told(
     model: str | None,
     audio_s: float | None = None,
 ) -> _Result:
-    """Return a result with what the job took.
+    """Return a result with what the job took and, if it has words, the start of its range.
 
     `audio_s` is the length of the sound if it is not all of what was asked for.
     """
     if audio_s is None:
         audio_s = max(0.0, result.duration - recording.range.start)
-    return replace(result, usage=Usage(audio_s, model, watch.clock.spent_s))
+    usage = Usage(audio_s, model, watch.clock.spent_s)
+    if isinstance(result, Transcript):
+        return replace(result, usage=usage, start=recording.range.start)
+    return replace(result, usage=usage)

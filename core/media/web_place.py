@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from core.domain.http_status import is_transient
 from core.errors import UploadFailed
+from core.media.connections import Peer
 from core.media.guarded import Guarded, host_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ class WebPlace(Guarded):
         with self._typed_errors():
             request = self._hops().prepare(self._url)
             self._peers(str(request.url), name=host_of(self._url))
+
+    def _resolved(self, host: str, port: int, *, name: str) -> list[Peer]:
+        """Say of which URL the host was not found: a request has another one."""
+        try:
+            return super()._resolved(host, port, name=name)
+        except UploadFailed as error:
+            raise self.failed(f"output_url: {error}", retryable=error.retryable) from None
 
     def put(self, body: bytes) -> None:
         """Send the answer; any status from 200 to 299 says that it arrived."""

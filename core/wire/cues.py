@@ -82,22 +82,25 @@ def _length_ms(words: Words) -> int:
     return _end_ms(words) - _start_ms(words)
 
 
-def timed(groups: Sequence[Words], end_ms: int) -> list[Cue]:
-    """Return a cue for each group, in order; they do not overlap, nor end after the recording.
+def timed(groups: Sequence[Words], end_ms: int, *, start_ms: int = 0) -> list[Cue]:
+    """Return a cue for each group, in order; they do not overlap.
 
+    None begins before `start_ms`, the start of what was asked for, or ends after the recording.
     A cue that is too short takes the silence around it, and then time of cues that have some to
     spare.
     """
-    cues = _as_spoken(groups, end_ms)
+    cues = _as_spoken(groups, start_ms, end_ms)
     for before, cue, after in zip([None, *cues], cues, [*cues[1:], None], strict=False):
-        _fill_silence(before, cue, after, end_ms)
+        _fill_silence(
+            cue, before.end_ms if before else start_ms, after.start_ms if after else end_ms
+        )
         _take_from_neighbours(before, cue, after)
     return cues
 
 
-def _as_spoken(groups: Sequence[Words], end_ms: int) -> list[Cue]:
+def _as_spoken(groups: Sequence[Words], start_ms: int, end_ms: int) -> list[Cue]:
     cues: list[Cue] = []
-    free_ms = 0
+    free_ms = start_ms
     for group, following in zip_longest(groups, groups[1:]):
         start = max(free_ms, min(_start_ms(group), end_ms - 1))
         closes_ms = min(end_ms, _start_ms(following)) if following else end_ms
@@ -106,10 +109,8 @@ def _as_spoken(groups: Sequence[Words], end_ms: int) -> list[Cue]:
     return cues
 
 
-def _fill_silence(before: Cue | None, cue: Cue, after: Cue | None, end_ms: int) -> None:
-    closes_ms = after.start_ms if after else end_ms
+def _fill_silence(cue: Cue, opens_ms: int, closes_ms: int) -> None:
     cue.end_ms += min(cue.missing_ms, max(0, closes_ms - cue.end_ms))
-    opens_ms = before.end_ms if before else 0
     cue.start_ms -= min(cue.missing_ms, max(0, cue.start_ms - opens_ms))
 
 

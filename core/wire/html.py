@@ -95,6 +95,7 @@ def _data(transcript: Transcript) -> Answer:
     names = list(map(one_line, index))
     return {
         "version": __version__,
+        "start": _ms(transcript.start),
         "duration": _ms(transcript.duration),
         "language": transcript.language,
         "language_confidence": _thousandths(transcript.language_confidence),

@@ -98,9 +98,9 @@ def _cues(transcript: Transcript, texts: Texts) -> list[Cue]:
         for _, run in groupby(segment.words, key=lambda word: word.speaker)
         for group in _readable([piece for word in run for piece in _pieces(word)], texts)
     ]
-    end_ms = round(1000 * transcript.duration)
+    start_ms, end_ms = round(1000 * transcript.start), round(1000 * transcript.duration)
     joined = join_short(groups, end_ms, fits=lambda words: _fits(words, texts))
-    return timed(joined, end_ms)
+    return timed(joined, end_ms, start_ms=start_ms)
 
 
 def _pieces(word: Word) -> Iterator[Word]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core import __version__
 from core.domain.rounding import seconds
@@ -45,3 +45,15 @@ class UsageField(BaseModel):
         """It as a value, without kinds of work that this version does not know."""
         spent_s = {str(work): self.seconds[work] for work in Work if work in self.seconds}
         return Usage(self.seconds_of_audio, self.model, spent_s)
+
+
+def from_openai(told: object) -> Usage | None:
+    """Return what `openai` wrote as a value; None if somebody else wrote it."""
+    try:
+        return UsageField.model_validate(_renamed(told)).usage
+    except ValidationError:
+        return None
+
+
+def _renamed(told: object) -> object:
+    return told | {"seconds": told.get("stages")} if isinstance(told, dict) else told

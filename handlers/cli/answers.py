@@ -14,6 +14,7 @@ from core.domain.timeline import Speech, Transcript, Turn, Word, gap_warnings
 from core.errors import EndpointRefused
 from core.transcript.paragraphs import split_paragraphs
 from core.transcript.segments import split_segments
+from core.wire import usage
 from core.wire.fields import one_line
 from core.wire.limits import MAX_ANSWERED, MAX_WARNINGS
 from core.wire.openai import UNKNOWN_LANGUAGE
@@ -56,6 +57,7 @@ class _VerboseJson(_Answer):
     coverage: _Share = None
     gaps: Annotated[tuple[_Gap, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)] = ()
     repaired: int = 0
+    usage: object = None
 
 
 def read(answer: object, *, name: str) -> Transcript:
@@ -86,6 +88,7 @@ def read(answer: object, *, name: str) -> Transcript:
         repaired=said.repaired,
         coverage=said.coverage,
         gaps=gaps,
+        usage=usage.from_openai(said.usage),
     )
 
 

@@ -14,7 +14,17 @@ from core import __version__
 from core.domain.request import Channels
 from core.errors import RequestError, SettingsError, WorkerError
 from handlers.cli.completion import SHELLS, completion
-from handlers.cli.options import FORMATS, Options, count, formats, jobs, known
+from handlers.cli.interruption import INTERRUPTED
+from handlers.cli.options import (
+    FORMATS,
+    Options,
+    count,
+    formats,
+    jobs,
+    keyterms,
+    known,
+    replacement,
+)
 
 NAME = "parakeet-workers"
 
@@ -48,7 +58,7 @@ Print what makes a shell complete this command.
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Do what the command line says. Exit with code 1 and one line on a failure."""
+    """Do what the command line says. Exit with code 1 and one line on a failure, or with 130."""
     parser = build()
     arguments = parser.parse_args(argv)
     try:
@@ -57,6 +67,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.exit(2, f"{NAME}: {error}\n")
     except WorkerError as error:
         sys.exit(f"{error.code}: {error}")
+    except KeyboardInterrupt:
+        parser.exit(INTERRUPTED, f"{NAME}: interrupted\n")
     except OSError as error:
         sys.exit(f"{error.filename or NAME}: {error.strerror or type(error).__name__}")
     sys.exit(code)
@@ -145,14 +157,35 @@ def _add_transcribe(to: argparse.ArgumentParser) -> None:
         metavar="NAME=FILE",
         help="name whoever sounds like the one who speaks in this file; once for each person",
     )
+    _add_words(to)
     to.add_argument(
         "--jobs", type=jobs, metavar="N", help="recordings at a time; default: 1, or 4 elsewhere"
     )
     to.add_argument(
-        "--replace", action="store_true", help="replace files that were made or changed by others"
+        "--overwrite", action="store_true", help="replace files that others made or changed"
     )
     to.add_argument("--json", action="store_true", help="print a line of JSON for each recording")
     _add_ways(to.add_argument_group("where the work is done").add_mutually_exclusive_group())
+
+
+def _add_words(to: argparse.ArgumentParser) -> None:
+    to.add_argument(
+        "--keyterms",
+        type=keyterms,
+        action="extend",
+        default=[],
+        metavar="LIST",
+        help="names and terms that are likely to be said, separated by commas",
+    )
+    to.add_argument(
+        "--replace",
+        type=replacement,
+        action="append",
+        default=[],
+        metavar="FROM=TO",
+        help="write TO for a word or phrase; once for each",
+    )
+    to.add_argument("--remove-fillers", action="store_true", help='leave "um" and its like out')
 
 
 def _add_ways(to: argparse._MutuallyExclusiveGroup) -> None:

@@ -98,5 +98,8 @@ def fields(question: Question) -> dict[str, object]:
             {"name": name, "audio": audio} for name, audio in voices(question).items()
         ]
         or None,
+        "keyterms": list(question.keyterms) or None,
+        "replace": dict(question.edits.replace) or None,
+        "remove_fillers": question.edits.remove_fillers or None,
     }
     return {name: value for name, value in named.items() if value is not None}

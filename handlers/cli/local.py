@@ -27,9 +27,10 @@ class LocalWay:
         """See `Way`."""
         request = SingleRequest(
             Recording(source),
-            Decoding(question.language),
+            Decoding(question.language, keyterms=question.keyterms),
             speakers=question.speakers,
             channels=question.channels,
+            edits=question.edits,
             known_speakers=question.known,
         )
         return self._loaded().run(request, watch)

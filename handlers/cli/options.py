@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from core.domain.request import Channels, KnownSpeaker, LocalFile, SpeakerCount
+from core.domain.request import Channels, Edits, KnownSpeaker, LocalFile, SpeakerCount
 from core.errors import InvalidRequest
 from core.wire.limits import MAX_KNOWN_SPEAKERS, MAX_SPEAKERS
 
@@ -28,6 +28,8 @@ class Question:
     """If split, the channels are the speakers, whatever `speakers` says."""
     known: tuple[KnownSpeaker, ...] = ()
     """Each with a file of this disk."""
+    keyterms: tuple[str, ...] = ()
+    edits: Edits = field(default_factory=Edits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Options:
     out: Path
     question: Question
     jobs: int
-    replace: bool = False
+    overwrite: bool = False
     """Replace files that this command did not make, or that were changed since."""
     as_json: bool = False
     endpoint: str | None = None
@@ -55,7 +57,7 @@ class Options:
             out=given.out,
             question=_question(given),
             jobs=given.jobs or (4 if is_elsewhere else 1),
-            replace=given.replace,
+            overwrite=given.overwrite,
             as_json=given.json,
             endpoint=given.endpoint,
             server=given.server,
@@ -70,7 +72,26 @@ def _question(given: argparse.Namespace) -> Question:
     if len(known) > MAX_KNOWN_SPEAKERS:
         raise InvalidRequest(f"--known: at most {MAX_KNOWN_SPEAKERS} speakers can be known")
     _check_names(one.name for one in known)
-    return Question(given.language, given.speakers, channels, known)
+    keyterms, edits = _words(given)
+    return Question(given.language, given.speakers, channels, known, keyterms, edits)
+
+
+def _words(given: argparse.Namespace) -> tuple[tuple[str, ...], Edits]:
+    """Read what is asked of the words. Raise InvalidRequest in the words of a job's answer."""
+    if not (given.keyterms or given.replace or given.remove_fillers):
+        return (), Edits()
+    from core.wire.job_input import SingleInput, parse
+
+    phrases = dict(given.replace)
+    if len(phrases) < len(given.replace):
+        raise InvalidRequest("replace: a phrase is given twice")
+    fields = {
+        "keyterms": given.keyterms,
+        "replace": phrases,
+        "remove_fillers": given.remove_fillers,
+    }
+    asked = parse(SingleInput, fields, uploaded=LocalFile(Path()))
+    return asked.decoding.keyterms, asked.edits
 
 
 def _check_names(names: Iterable[str]) -> None:
@@ -93,6 +114,22 @@ def known(text: str) -> KnownSpeaker:
         return KnownSpeaker(known_name(name), LocalFile(Path(path).absolute()))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def keyterms(text: str) -> list[str]:
+    """Read terms that are separated by commas."""
+    terms = [term for part in text.split(",") if (term := part.strip())]
+    if not terms:
+        raise argparse.ArgumentTypeError("name at least one term")
+    return terms
+
+
+def replacement(text: str) -> tuple[str, str]:
+    """Read a phrase and what to write instead."""
+    phrase, is_there, instead = text.partition("=")
+    if not is_there:
+        raise argparse.ArgumentTypeError(f"{text}: give FROM=TO, or FROM= to leave it out")
+    return phrase, instead
 
 
 def formats(text: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,7 +114,9 @@ def _own(question: Question) -> dict[str, str | list[str]]:
     asked = fields(question) | {"diarize": None if question.speakers is None else True}
     asked.pop("known_speakers", None)
     own: dict[str, str | list[str]] = {
-        name: str(value).lower() for name, value in asked.items() if value is not None
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in asked.items()
+        if value is not None
     }
     if named := voices(question):
         own["known_speaker_names[]"] = list(named)

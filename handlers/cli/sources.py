@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections import Counter
@@ -22,6 +23,10 @@ RECORDINGS = frozenset(
 """The endings by which a folder's recordings are known; a file that is named may have any."""
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 80
+_MOST_BYTES = 255 - len(".html")
+"""Of a name without its ending: file systems take 255, and no format has a longer ending."""
+_KEPT_BYTES = 120
+"""Of the beginning and of the end of a name that is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ def _distinct(found: list[Item]) -> list[Item]:
         else one
         for one in found
     ]
+    named = [replace(one, place=_storable(one.place)) for one in named]
     taken: dict[PurePosixPath, Item] = {}
     for one in named:
         other = taken.setdefault(one.place, one)
@@ -108,3 +114,16 @@ def _distinct(found: list[Item]) -> list[Item]:
                 "into different folders"
             )
     return named
+
+
+def _storable(place: PurePosixPath) -> PurePosixPath:
+    """Cut a name that has no room for an ending in its middle; a sum keeps two such names two."""
+    if len(os.fsencode(place.name)) <= _MOST_BYTES:
+        return place
+    digest = hashlib.sha256(os.fsencode(place.name)).hexdigest()[:8]
+    begin, end = place.name, place.name
+    while len(os.fsencode(begin)) > _KEPT_BYTES:
+        begin = begin[:-1]
+    while len(os.fsencode(end)) > _KEPT_BYTES:
+        end = end[1:]
+    return place.with_name(f"{begin}~{digest}~{end}")

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from types import FrameType
 
 from core.domain.request import LocalFile
 from core.domain.timeline import Transcript
 from core.domain.watch import Watch
 from core.errors import Cancelled, InvalidRequest, WorkerError
 from handlers.cli.display import Display, Outcome, display_of
+from handlers.cli.interruption import INTERRUPTED, interruptible
 from handlers.cli.options import Options
 from handlers.cli.record import Record
 from handlers.cli.sources import Item, items
 from handlers.cli.ways import Way, chosen
 from handlers.cli.written import file_of, write
 
-INTERRUPTED = 130
 _LOOK_S = 0.1
 
 
@@ -69,7 +66,7 @@ class _Batch:
         stopped = threading.Event()
         missing = [item for item in found if not self._is_done(item)]
         kept = [item for item in missing if self._would_replace(item)]
-        with ThreadPoolExecutor(self.options.jobs) as pool, _interruptible(stopped):
+        with ThreadPoolExecutor(self.options.jobs) as pool, interruptible(stopped):
             working = {
                 pool.submit(self._work, item, stopped): item for item in missing if item not in kept
             }
@@ -93,10 +90,10 @@ class _Batch:
 
     def _would_replace(self, item: Item) -> bool:
         """Tell of files that somebody else made or changed, which are kept."""
-        found = [] if self.options.replace else self.record.foreign(item, self.options.formats)
+        found = [] if self.options.overwrite else self.record.foreign(item, self.options.formats)
         if found:
             names = " and ".join(str(path) for path in found)
-            sentence = f"{names} would be replaced; move it, name another --out, or say --replace"
+            sentence = f"{names} would be replaced; move it, name another --out, or say --overwrite"
             self.display.tell(Outcome(item, error=("file_exists", sentence)))
         return bool(found)
 
@@ -137,26 +134,3 @@ class _Batch:
         except Exception as error:
             return Outcome(item, error=("internal_error", type(error).__name__))
         return Outcome(item, transcript=transcript, files=files)
-
-
-@contextlib.contextmanager
-def _interruptible(stopped: threading.Event) -> Iterator[None]:
-    """End at SIGTERM as at Ctrl-C, and at once at the second of either.
-
-    The first is only noted: files that are being written are written and recorded.
-    """
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        if stopped.is_set():
-            os._exit(128 + number)
-        stopped.set()
-
-    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -36,6 +36,7 @@ from handlers.openai.seats import Seats
 from handlers.openai.settings import ServerSettings
 from handlers.openai.start_page import start_page
 from handlers.openai.transcriptions import Transcriptions
+from handlers.openai.uploads import Uploads
 from handlers.openai.work import Worker
 
 _OPEN = ("/", "/health", "/ping")
@@ -55,12 +56,13 @@ class App:
         self._known = known_fields(role.kind)
         self._threads = settings.worker_concurrency
         self._seats = Seats(self._threads, server.max_queue)
-        self._metrics = Metrics(self._seats)
+        self._uploads = Uploads(server.max_uploads)
+        self._metrics = Metrics(self._seats, self._uploads)
         self._door = Door(server)
         self._worker: Worker | None = None
         self._began = int(time.time())
         self._transcriptions = Transcriptions(
-            settings, role, self._models, self._seats, self._metrics
+            settings, role, self._models, self._seats, self._uploads, self._metrics
         )
         self.on_broken: Callable[[], None] = lambda: None
         """Called when the process can no longer be trusted."""
@@ -146,6 +148,7 @@ class App:
             "version": __version__,
             "working": self._seats.working,
             "waiting": self._seats.waiting,
+            "receiving": self._uploads.receiving,
         }
         await exchange.respond(Body(as_json(health)), 200 if status == "ready" else 503)
 

@@ -15,6 +15,7 @@ from prometheus_client import (
 from core.domain.request import Recording
 from core.domain.timeline import Transcript
 from handlers.openai.seats import Seats
+from handlers.openai.uploads import Uploads
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FACTORS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -23,7 +24,7 @@ _FACTORS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 class Metrics:
     """The figures of one server."""
 
-    def __init__(self, seats: Seats) -> None:
+    def __init__(self, seats: Seats, uploads: Uploads) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -43,9 +44,11 @@ class Metrics:
             "parakeet_disconnects", "Callers that hung up before the end", registry=registry
         )
         working = Gauge("parakeet_working", "Requests worked on", registry=registry)
-        waiting = Gauge("parakeet_queue", "Requests that are received or wait", registry=registry)
+        waiting = Gauge("parakeet_queue", "Requests that wait", registry=registry)
         working.set_function(lambda: seats.working)
         waiting.set_function(lambda: seats.waiting)
+        receiving = Gauge("parakeet_uploads", "Requests that are received", registry=registry)
+        receiving.set_function(lambda: uploads.receiving)
 
     def done(self, recording: Recording, transcript: Transcript, work_s: float) -> None:
         """Count a transcript that took so many seconds of work."""

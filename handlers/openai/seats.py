@@ -1,4 +1,7 @@
-"""How many requests are taken at a time: some are worked on, some wait, all others come later."""
+"""How many requests are taken at a time: some are worked on, some wait, all others come later.
+
+Those whose bodies are still being received are counted in `uploads`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _WEIGHT = 0.2
 
 
 class Seats:
-    """Places for requests that are received, wait or are worked on, and turns at the work."""
+    """Places for requests that wait or are worked on, and turns at the work."""
 
     def __init__(self, running: int, waiting: int) -> None:
         self._running = running
@@ -33,14 +36,20 @@ class Seats:
         """Requests that have a place and no turn yet."""
         return self._taken - self.working
 
-    @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """Take a place for a whole request. Raise Busy if none is free."""
+    def check(self) -> None:
+        """Raise Busy if a new request would find no place."""
         if self._taken >= self._places:
             raise Busy(
                 f"{self._places} requests are being worked on or wait; try again later",
                 retry_after_s=self._retry_after_s,
             )
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """Take a place, from the end of the upload to the end of the answer.
+
+        There is always one, so that no upload was in vain: `check` comes before the upload.
+        """
         self._taken += 1
         try:
             yield

@@ -31,7 +31,9 @@ class ServerSettings(Environment):
     port: int = Field(default=8000, ge=0, le=65_535)
     """RunPod's name for the port of a load-balancing endpoint; 0 takes a free one."""
     max_queue: int = Field(default=16, ge=0, le=10_000)
-    """Requests that may be received or wait, besides those that are worked on."""
+    """Requests that may wait, besides those that are worked on."""
+    max_uploads: int = Field(default=32, ge=1, le=10_000)
+    """Requests that may be received at a time."""
     drain_timeout: float = Field(default=120, ge=0, le=604_800, allow_inf_nan=False)
     """Seconds that requests get to end after SIGTERM."""
 

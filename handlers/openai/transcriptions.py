@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.domain.timeline import Transcript, Word
 from core.domain.watch import Heard
@@ -22,10 +23,11 @@ from handlers.openai.asking import Question
 from handlers.openai.errors import Ending, Gone
 from handlers.openai.events import Events, failed
 from handlers.openai.metrics import Metrics
-from handlers.openai.multipart import check_length, receive
+from handlers.openai.multipart import Upload, check_length, receive
 from handlers.openai.responding import Exchange
 from handlers.openai.roles import Role
 from handlers.openai.seats import Seats
+from handlers.openai.uploads import Uploads
 from handlers.openai.work import Worker, while_wanted
 
 PATIENCE_S = 10.0
@@ -47,21 +49,28 @@ class Transcriptions:
     role: Role
     models: tuple[str, ...]
     seats: Seats
+    uploads: Uploads
     metrics: Metrics
 
     async def answer(self, exchange: Exchange, worker: Worker, *, translate: bool = False) -> None:
         """Answer one request."""
-        with self.seats.place(), job_folder(self.settings.temp_dir) as folder:
-            max_bytes = self.settings.max_audio_bytes
-            check_length(exchange.declared_bytes, max_bytes)
-            chunks = exchange.chunks(self.settings.download_timeout)
-            content_type = exchange.request.headers.get("content-type", "")
-            upload = await receive(content_type, chunks, folder, max_bytes=max_bytes)
+        self.seats.check()
+        with job_folder(self.settings.temp_dir) as folder:
+            upload = await self._receive(exchange, folder)
             question = asking.read(upload, self.role.kind, self.models, translate=translate)
             task = _Task(self, exchange, worker, question)
-            await while_wanted(
-                task.stream() if question.is_streamed else task.whole(), exchange.hung_up()
-            )
+            with self.seats.place():
+                await while_wanted(
+                    task.stream() if question.is_streamed else task.whole(), exchange.hung_up()
+                )
+
+    async def _receive(self, exchange: Exchange, folder: Path) -> Upload:
+        max_bytes = self.settings.max_audio_bytes
+        content_type = exchange.request.headers.get("content-type", "")
+        async with self.uploads.place() as incoming:
+            check_length(exchange.declared_bytes, max_bytes)
+            chunks = incoming.counted(exchange.chunks(self.settings.download_timeout))
+            return await receive(content_type, chunks, folder, max_bytes=max_bytes)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from core.domain.request import Edits
 from core.modelstore.places import VOLUME
 from handlers.cli.command import NAME, build
 from handlers.cli.completion import completion
@@ -72,9 +73,11 @@ def test_commands_for_this_machine_are_understood() -> None:
     """Their words, numbers and formats."""
     local = [one for one in map(options, TRANSCRIBE) if not (one.endpoint or one.server)]
     usual = ("srt", "txt")
-    assert [one.formats for one in local] == [usual, ("html", "json"), usual, ("txt",)]
-    assert [one.question.speakers is None for one in local] == [False, False, False, True]
+    assert [one.formats for one in local] == [usual, ("html", "json"), usual, usual, ("txt",)]
+    assert [one.question.speakers is None for one in local] == [False] * 4 + [True]
     assert [one.name for one in local[2].question.known] == ["Ada", "Grace"]
+    assert local[3].question.keyterms == ("Osei", "Ringstrasse")
+    assert local[3].question.edits == Edits({"acme": "ACME"}, remove_fillers=True)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"^\S+ -m handlers\.cli (.+)$", readme, re.MULTILINE)
     assert options(f"{NAME} {line}").formats == ("srt", "html")

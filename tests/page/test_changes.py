@@ -33,6 +33,7 @@ TRANSCRIPTS = {
     "hostile": transcripts.hostile,
     "undiarized": undiarized,
     "unspaced": transcripts.unspaced,
+    "ranged": transcripts.ranged,
     **{f"long {seed}": (lambda seed=seed: transcripts.long(2_000, seed=seed)) for seed in range(4)},
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,13 @@ def unspaced() -> Transcript:
     ]
     words = tuple(Word(at / 4, at / 4 + 0.2, text, 0.9) for at, text in enumerate(3 * texts))
     return _assembled(words, (Turn(0, 12, "1"),), 12)
+
+
+def ranged() -> Transcript:
+    """From 30 s on, with a first word that is too short for a cue."""
+    words = (Word(30.2, 30.4, "Yes.", 0.9), Word(30.4, 33.0, "No.", 0.9))
+    turns = (Turn(30, 30.4, "1"), Turn(30.4, 33, "2"))
+    return replace(_assembled(words, turns, 40), start=30.0)
 
 
 def _assembled(words: tuple[Word, ...], turns: tuple[Turn, ...], duration_s: float) -> Transcript:

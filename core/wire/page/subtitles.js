@@ -87,7 +87,7 @@ function cues(texts) {
     return readable(words.flatMap((word) => piecesOf(word, speakerOf(segment.speaker))), texts);
   });
   const end = milliseconds(transcript.duration);
-  return timed(joinShort(groups, end, texts), end);
+  return timed(joinShort(groups, end, texts), transcript.data.start, end);
 }
 
 function piecesOf(word, speaker) {
@@ -173,8 +173,8 @@ function joinShort(groups, end, texts) {
   return joined;
 }
 
-function timed(groups, end) {
-  let free = 0;
+function timed(groups, begin, end) {
+  let free = begin;
   const made = groups.map((words, index) => {
     const following = groups[index + 1];
     const start = Math.max(free, Math.min(startOf(words), end - 1));
@@ -183,15 +183,15 @@ function timed(groups, end) {
     return { start, end: free, words };
   });
   made.forEach((cue, index) => {
-    fillSilence(made[index - 1], cue, made[index + 1], end);
+    fillSilence(cue, made[index - 1]?.end ?? begin, made[index + 1]?.start ?? end);
     takeFromNeighbours(made[index - 1], cue, made[index + 1]);
   });
   return made;
 }
 
-function fillSilence(before, cue, after, end) {
-  cue.end += Math.min(missing(cue), Math.max(0, (after ? after.start : end) - cue.end));
-  cue.start -= Math.min(missing(cue), Math.max(0, cue.start - (before ? before.end : 0)));
+function fillSilence(cue, opens, closes) {
+  cue.end += Math.min(missing(cue), Math.max(0, closes - cue.end));
+  cue.start -= Math.min(missing(cue), Math.max(0, cue.start - opens));
 }
 
 function takeFromNeighbours(before, cue, after) {

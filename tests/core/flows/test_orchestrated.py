@@ -267,7 +267,7 @@ def test_the_answer_is_the_single_workers(
     [
         {"diarize": False, "timestamps": True},
         {"diarize": False, "response_format": "srt"},
-        {"start": 10.5, "end": 40},
+        {"start": 10.5, "end": 40, "response_format": "srt"},
         {"start": 30, "response_format": "verbose_json"},
         {"num_speakers": 3, "language": "de"},
         {"min_speakers": 1, "max_speakers": 4, "audio_format": "wav"},

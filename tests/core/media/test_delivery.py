@@ -98,6 +98,17 @@ def test_azure_is_told_the_kind_of_blob(
     assert internet.host.seen[0][1].get("x-ms-blob-type") == kind
 
 
+def test_a_host_that_is_not_found_is_said_to_be_the_outputs(internet: Internet) -> None:
+    """Before the work, and after it if it has gone meanwhile."""
+    url, sentence = "https://a.example/", "output_url: the host a.example was not found; check the"
+    assert refused(UploadFailed, url).startswith(sentence)
+    sending = Delivery(Destination(url), Settings())
+    with pytest.raises(UploadFailed, match=f"^{sentence} URL$") as gone:
+        sending.put(b"{}", lambda: False)
+    assert gone.value.code == "upload_failed"
+    assert internet.dialled == []
+
+
 @pytest.mark.usefixtures("private")
 @pytest.mark.parametrize("code", [307, 308])
 def test_a_redirect_that_keeps_the_request_is_followed(code: int, host: media.Host) -> None:

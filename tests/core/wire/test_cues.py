@@ -94,6 +94,14 @@ def test_the_last_cue_ends_with_the_recording() -> None:
     assert _shown(Word(1.9, 2.3, "bye", speaker="1"), duration=2) == [("bye", 1167, 2000)]
 
 
+def test_the_first_cue_of_a_range_begins_in_it() -> None:
+    """A short one is lengthened at its other end: before the range nobody was listened to."""
+    words = (Word(30.2, 30.4, "Yes.", speaker="1"), Word(30.4, 33, "No.", speaker="2"))
+    transcript = Transcript(40.0, words, split_segments(words), start=30.0)
+    cues = [(cue.start_ms, cue.end_ms) for cue in _cues(transcript, _labelled)]
+    assert cues == [(30000, 30833), (30833, 33000)]
+
+
 @st.composite
 def _groups(draw: st.DrawFn) -> tuple[list[tuple[Word, ...]], int]:
     groups, at = [], 0
@@ -105,21 +113,24 @@ def _groups(draw: st.DrawFn) -> tuple[list[tuple[Word, ...]], int]:
     return groups, at + draw(st.integers(-100, 900))
 
 
-@given(_groups())
+@given(_groups(), st.integers(0, 2000))
 def test_a_cue_is_short_only_if_nothing_is_left_to_take(
-    drawn: tuple[list[tuple[Word, ...]], int],
+    drawn: tuple[list[tuple[Word, ...]], int], start_ms: int
 ) -> None:
-    """Neither silence beside it nor time that a neighbour can spare; and cues stay in order."""
+    """Neither silence beside it nor time that a neighbour can spare; and cues stay in order, from
+    the start of what was asked for, even if a word begins a little earlier.
+    """
     groups, end_ms = drawn
-    cues = timed(groups, end_ms)
+    cues = timed(groups, end_ms, start_ms=start_ms)
+    assert cues[0].start_ms >= start_ms
     assert [cue.words for cue in cues] == groups
     assert all(one.end_ms <= other.start_ms for one, other in pairwise(cues))
     assert all(cue.start_ms < cue.end_ms for cue in cues)
     if len(cues) == 1:
-        assert cues[0].end_ms <= max(1, end_ms)
+        assert cues[0].end_ms <= max(start_ms + 1, end_ms)
     for before, cue, after in zip([None, *cues], cues, [*cues[1:], None], strict=False):
         if cue.missing_ms:
-            assert cue.start_ms == (before.end_ms if before else 0)
+            assert cue.start_ms == (before.end_ms if before else start_ms)
             assert cue.end_ms >= (after.start_ms if after else end_ms)
             assert not any(other.spare_ms for other in (before, after) if other)
         assert isinstance(cue, Cue)

@@ -55,6 +55,26 @@ def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
         places(tmp_path / "one", tmp_path / "two")
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "語"])
+def test_a_name_without_room_for_an_ending_is_cut_in_its_middle(
+    tmp_path: Path, letter: str
+) -> None:
+    """Beginning and end stay, and two names stay two; a name that has room stays as it is."""
+    longest, room = [f"{_filled(letter, 251)} {at}" for at in (1, 2)], _filled(letter, 250) + " 3"
+    write(tmp_path, *(f"{stem}.wav" for stem in (*longest, room)))
+    *cut, whole = sorted(places(tmp_path), key=lambda name: name[-1])
+    assert whole == room
+    for at, name in enumerate(cut, start=1):
+        assert re.fullmatch(rf"-+{letter}+~[0-9a-f]{{8}}~{letter}+ {at}", name)
+        assert 240 < len(name.encode()) <= 250
+
+
+def _filled(letter: str, size: int) -> str:
+    """Letters that with a number after them have so many bytes."""
+    count = (size - 3) // len(letter.encode())
+    return (letter * count).rjust(size - 2 - len(letter.encode()) * count + count, "-")
+
+
 def test_what_is_named_twice_is_done_once(tmp_path: Path) -> None:
     """A file, and the folder that it is in."""
     write(tmp_path, "a.wav")
@@ -116,6 +136,11 @@ KNOWN = ("--known", "Ada=voice")
         (("transcribe", "a", *KNOWN, "--known", "ada=voice"), "the name 'ada' is given twice"),
         (("transcribe", "a", *KNOWN, "--speakers", "none"), "leave out --speakers none"),
         (("transcribe", "a", *KNOWN, "--channels", "split"), "leave out --channels split"),
+        (("transcribe", "a", "--keyterms", " ,"), "name at least one term"),
+        (("transcribe", "a", "--keyterms", "x," * 101), "keyterms: list has 101 terms and at most"),
+        (("transcribe", "a", "--replace", "um"), "um: give FROM=TO, or FROM= to leave it out"),
+        (("transcribe", "a", "--replace", "=x"), "replace: a phrase is empty"),
+        (("transcribe", "a", *2 * ("--replace", "a=x")), "replace: a phrase is given twice"),
         (("transcribe", "a", "--local", "--server", "x"), "not allowed with argument"),
         (("models", "burn"), "invalid choice: 'burn'"),
     ],

@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from core.domain.request import Edits
 from emulator.job import Status
 from emulator.server import Server
 from handlers.cli.options import FORMATS
@@ -71,8 +73,20 @@ def test_every_format_is_written(command: Command, endpoint: Worker, tmp_path: P
         "Speaker 1: Are you ready?\n\nSpeaker 2: Yes.\n\nSpeaker 1: Let's go.\n"
     )
     assert json.loads(written["call.json"])["text"] == TEXT
+    assert json.loads(written["call.json"])["usage"]["seconds_of_audio"] == 3.2
     assert written["call.rttm"].startswith("SPEAKER recording 1 0.400 0.800")
     assert written["call.html"].startswith("<!doctype html>")
+
+
+def test_the_longest_name_that_a_file_can_have_gets_every_file(
+    command: Command, endpoint: Worker, tmp_path: Path
+) -> None:
+    """Once: the same again finds them."""
+    (tmp_path / f"{'call ' * 50}1.wav").write_bytes(SOUND)
+    asked = ("transcribe", tmp_path, "--endpoint", endpoint.name, "--format", ",".join(FORMATS))
+    assert [command(*asked).code for _ in range(2)] == [0, 0]
+    assert len(endpoint.asked) == 1
+    assert len(files(tmp_path)) == 1 + len(FORMATS)
 
 
 def test_the_table_tells_who_spoke_how_long(command: Command, endpoint: Worker) -> None:
@@ -84,20 +98,27 @@ def test_the_table_tells_who_spoke_how_long(command: Command, endpoint: Worker) 
 
 
 def test_what_is_asked_reaches_the_worker(command: Command, endpoint: Worker) -> None:
-    """Language, speakers and channels, each in its field."""
+    """Language, speakers, channels, terms and edits, each in its field."""
     split = ("--channels", "split", "--speakers", "2")
     words = ("--speakers", "none")
+    terms = ("--keyterms", "Dr. Osei, Ringstrasse", "--keyterms", "Mayer")
+    edits = ("--replace", "acme inc=ACME", "--replace", "damn=", "--remove-fillers")
     for number, arguments in enumerate(
-        (("--speakers", "2"), ("--speakers", "2-5"), words, ("--language", "en"), split)
+        (
+            *(("--speakers", "2"), ("--speakers", "2-5"), words, ("--language", "en"), split),
+            (*terms, *edits),
+        )
     ):
         at = f"{URL}?{number}"
         command("transcribe", at, "--out", str(number), "--endpoint", endpoint.name, *arguments)
-    exact, between, none, english, calls = endpoint.asked
+    exact, between, none, english, calls, edited = endpoint.asked
     assert exact.num_speakers == 2
     assert (between.min_speakers, between.max_speakers) == (2, 5)
     assert none.diarize is False
     assert (english.language, english.diarize) == ("en", True)
     assert (calls.channels, calls.num_speakers) == ("split", None)
+    assert edited.decoding.keyterms == ("Dr. Osei", "Ringstrasse", "Mayer")
+    assert edited.edits == Edits({"acme inc": "ACME", "damn": ""}, remove_fillers=True)
 
 
 def test_known_voices_reach_the_worker(command: Command, endpoint: Worker, tmp_path: Path) -> None:
@@ -159,7 +180,7 @@ def test_files_of_somebody_else_are_kept(
     assert "file_exists: call.txt would be replaced; move it, name another --out" in ended.err
     assert (tmp_path / "call.txt").read_text() == "my notes"
     assert endpoint.asked == []
-    assert command(*asked, "--replace").code == 0
+    assert command(*asked, "--overwrite").code == 0
     assert command(*asked, "--language", "en").code == 0
 
     (tmp_path / "call.srt").write_text("corrected by hand")
@@ -194,7 +215,7 @@ def test_a_damaged_record_costs_work_and_nothing_else(
     """Whatever is in the file."""
     for content in ("", "[]", '{"call": 1}', '{"call": {"files": 1}}'):
         (tmp_path / FILE).write_text(content)
-        assert command("transcribe", URL, "--endpoint", endpoint.name, "--replace").code == 0
+        assert command("transcribe", URL, "--endpoint", endpoint.name, "--overwrite").code == 0
     assert len(endpoint.asked) == 4
 
 
@@ -292,6 +313,22 @@ def test_an_interruption_cancels_the_jobs_and_leaves_nothing_half_written(
     statuses = [job.status for job in endpoint.queue.ever]
     assert statuses == [Status.COMPLETED, Status.CANCELLED]
     assert json.loads((tmp_path / FILE).read_text()).keys() == {"a"}
+
+
+def test_an_interruption_before_anything_is_begun_is_one_line(
+    command: Command, endpoint: Worker, recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While folders are looked through, of which there may be many."""
+    walk = os.walk
+
+    def interrupted(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return walk(folder)
+
+    monkeypatch.setattr(os, "walk", interrupted)
+    ended = command("transcribe", recordings, "--endpoint", endpoint.name)
+    assert (ended.code, ended.err) == (130, "parakeet-workers: interrupted\n")
+    assert endpoint.asked == []
 
 
 def test_an_interruption_between_two_files_waits_for_the_second(

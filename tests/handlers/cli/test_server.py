@@ -11,24 +11,30 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
 
+from core.domain.request import Edits
+from core.domain.usage import Usage
 from core.wire.form import Form, TranscriptFormat
+from core.wire.job_input import SingleInput
 from core.wire.render import render
+from handlers.openai.asking import read
+from handlers.openai.multipart import Upload
 from tests.examples.conftest import ROOT
 from tests.handlers.cli.conftest import SOUND, Command, files
 from tests.page import transcripts
 
 Answer = tuple[int, dict[str, str], bytes]
+VERBOSE = Form(TranscriptFormat.VERBOSE_JSON)
 
 
 def transcript() -> Answer:
     """What our own server answers."""
-    answer = render(transcripts.golden(), Form(TranscriptFormat.VERBOSE_JSON))
+    answer = render(transcripts.golden(), VERBOSE)
     return 200, {}, json.dumps(answer).encode()
 
 
@@ -131,6 +137,24 @@ def test_a_file_is_uploaded_and_its_answer_written(
     assert "canary" not in ended.err
 
 
+def test_what_is_asked_of_the_words_is_sent_as_our_own_server_takes_it(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """Lists and objects as JSON; the answer's usage is kept in the file."""
+    words = ("--keyterms", "Osei,[x]", "--replace", "acme=ACME", "--remove-fillers")
+    usage = Usage(22.0, "embedded", {"download": 0.5, "speech": 1.5})
+    told = replace(transcripts.golden(), usage=usage)
+    openai.answer = lambda: (200, {}, json.dumps(render(told, VERBOSE)).encode())
+    command("transcribe", recording, "--server", openai.url, "--format", "json", *words)
+    asked = openai.asked[0].fields
+    form = {name.removesuffix("[]"): [one.decode() for one in asked[name]] for name in asked}
+    request = read(Upload(form, recording), SingleInput, ("whisper-1",)).request
+    assert request.decoding.keyterms == ("Osei", "[x]")
+    assert request.edits == Edits({"acme": "ACME"}, remove_fillers=True)
+    written = json.loads((recording.parent / "call.json").read_text("utf-8"))
+    assert written["usage"] == json.loads(openai.answer()[2])["usage"]
+
+
 def test_known_voices_are_sent_as_openai_wants_them(
     command: Command, openai: OpenAi, recording: Path
 ) -> None:
@@ -164,16 +188,6 @@ def test_a_file_whose_name_is_not_utf8_is_one_like_others(
     assert openai.asked[0].file == ("caf?.wav", SOUND)
 
 
-def test_a_name_as_long_as_a_name_can_be_is_written(
-    command: Command, openai: OpenAi, recording: Path
-) -> None:
-    """Such as those of downloaded videos."""
-    name = "x" * 251
-    recording.rename(recording.with_name(f"{name}.wav"))
-    assert command("transcribe", ".", "--server", openai.url).code == 0
-    assert files(recording.parent) == {f"{name}.{ending}" for ending in ("wav", "srt", "txt")}
-
-
 def test_for_words_alone_only_openais_own_fields_are_sent(
     command: Command, openai: OpenAi, recording: Path
 ) -> None:
@@ -202,6 +216,7 @@ def test_words_without_speakers_are_a_transcript_too(
         {"word": "there.", "start": 0.5, "end": 1},
     ]
     answer = {"task": "transcribe", "language": "english", "duration": 1.0, "words": words}
+    answer["usage"] = {"type": "duration", "seconds": 1}
     openai.answer = lambda: (200, {}, json.dumps(answer).encode())
     assert command("transcribe", recording, "--server", openai.url).code == 0
     assert (recording.parent / "call.txt").read_text() == "Hello there.\n"

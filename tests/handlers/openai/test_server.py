@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import time
@@ -14,7 +15,7 @@ import pytest
 from core.domain.codes import SECOND_CODES, is_retryable
 from core.domain.request import LocalFile
 from core.errors import SettingsError, WorkerError
-from handlers.openai import responding, serving
+from handlers.openai import responding, serving, uploads
 from handlers.openai.errors import status_of
 from handlers.openai.settings import ServerSettings
 from tests.handlers.openai.served import SECRET, Served, form, served
@@ -285,16 +286,59 @@ def test_one_who_stops_sending_loses_the_place(
 ) -> None:
     """The answer is 408, whose code says that another try may help."""
     monkeypatch.setattr(responding, "IDLE_S", 0.2)
+    begun, _ = _begin(server)
+    response = begun.getresponse()
+    assert response.status == 408
+    assert json.loads(response.read())["error"]["code"] == "download_timed_out"
+    server.until("parakeet_uploads ", 0)
+
+
+def test_those_who_send_slowly_keep_nobody_out(tmp_path: Path) -> None:
+    """Not even where nobody may wait; once their bodies have arrived, each has its turn."""
+    with served(tmp_path, max_queue=0) as server:
+        slow = [_begin(server) for _ in range(3)]
+        server.until("parakeet_uploads ", 3)
+        assert server.metric("parakeet_queue ") == 0
+        assert server.transcribe().status == 200
+        for connection, rest in slow:
+            connection.send(rest)
+        assert [connection.getresponse().status for connection, _ in slow] == [200] * 3
+
+
+def test_the_slowest_sender_gives_way_if_all_places_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only after its grace: before, the new one is told to come again."""
+    with served(tmp_path, max_uploads=1) as server:
+        slow, _ = _begin(server)
+        server.until("parakeet_uploads ", 1)
+        refused = server.transcribe()
+        assert (refused.status, refused.error["code"]) == (429, "rate_limit_exceeded")
+        assert refused.error["message"] == "all places for uploads (1) are taken; try again later"
+        assert int(refused.headers["retry-after"]) > 0
+        monkeypatch.setattr(uploads, "GRACE_S", 0.0)
+        assert server.transcribe().status == 200
+        response = slow.getresponse()
+        assert (response.status, json.loads(response.read())["error"]) == (
+            408,
+            {
+                "message": "the body came slowly, and others wanted its place; try again",
+                "type": "invalid_request_error",
+                "param": None,
+                "code": "download_timed_out",
+            },
+        )
+
+
+def _begin(server: Served) -> tuple[http.client.HTTPConnection, bytes]:
+    """Send the first bytes of a request; return the connection and the rest of the body."""
     body, content_type = form([("file", "answer")])
     connection = server.connect()
     connection.putrequest("POST", TRANSCRIPTIONS)
     connection.putheader("Content-Type", content_type)
     connection.putheader("Content-Length", str(len(body)))
     connection.endheaders(body[:20])
-    response = connection.getresponse()
-    assert response.status == 408
-    assert json.loads(response.read())["error"]["code"] == "download_timed_out"
-    server.until("parakeet_queue ", 0)
+    return connection, body[20:]
 
 
 def test_a_body_may_come_in_chunks(server: Served) -> None:
