@@ -84,8 +84,8 @@ class Sample:
 
     voice: ClusterVoice | None
     """None if nobody is heard alone for long enough."""
-    of_others: float
-    """The share of the speech, 0..1, that is by others than who speaks most."""
+    unlike_s: float
+    """Seconds of speech that sound unlike the rest."""
 
 
 class SpeakerPipeline:
@@ -149,10 +149,19 @@ class SpeakerPipeline:
         watch("reconstruction")
         return found
 
-    def sample(self, samples: Samples, *, most_s: float, sizes: BatchSizes, watch: Watch) -> Sample:
+    def sample(
+        self,
+        samples: Samples,
+        *,
+        most_s: float,
+        least_cosine: float,
+        sizes: BatchSizes,
+        watch: Watch,
+    ) -> Sample:
         """Find how the one who speaks in a recording sounds, in windows that do not overlap.
 
-        Windows after `most_s` seconds of speech are left out. Raises as `run` does.
+        Windows after `most_s` seconds of speech are left out. What is less like the rest than
+        `least_cosine` is unlike it. Raises as `run` does.
         """
         segmentation = self._once.run(
             samples, batch_size=sizes.segmentation, done=_step(watch, "segmentation")
@@ -164,7 +173,7 @@ class SpeakerPipeline:
         clean = self._clean(segmentation)
         everybody, grid = np.zeros(clean.counts.shape, np.int8), Grid.of(segmentation)
         found = clean.voices(embeddings, everybody, grid, np.zeros(grid.count, np.int64))
-        return Sample(found.get(0), clean.of_others())
+        return Sample(found.get(0), clean.unlike_s(embeddings, least_cosine))
 
     def _clean(self, segmentation: Segmentation) -> CleanSpeech:
         return CleanSpeech(

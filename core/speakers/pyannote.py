@@ -31,8 +31,10 @@ _SHARES: dict[DiarizationSpeed, dict[str, float]] = {
 """What each step takes of the time, with the sizes of community-1 (`bench.diarization`)."""
 LEAST_SAMPLE_S, MOST_SAMPLE_S = 2.0, 30.0
 """How much speech a voice is taken from: of less it says little, and more adds little."""
-_MOST_OF_OTHERS = 0.2
-"""The share of a sample that may be by a second person before its voice is doubtful."""
+_ONE_VOICE = 0.75
+"""The share of the threshold for names that a sample's vectors must be alike by: they are of single
+seconds and so less alike than voices are. Measured with the embedded model (`bench.doubts`).
+"""
 _T = TypeVar("_T")
 
 
@@ -166,13 +168,16 @@ class PyannoteDiarizer:
             raise _too_short(0.0)
         with ieee_floats():
             found = self._pipeline.sample(
-                waveform.samples, most_s=MOST_SAMPLE_S, sizes=self._sizes, watch=watch
+                waveform.samples,
+                most_s=MOST_SAMPLE_S,
+                least_cosine=_ONE_VOICE * self.matching.threshold,
+                sizes=self._sizes,
+                watch=watch,
             )
         if found.voice is None or found.voice.seconds < LEAST_SAMPLE_S:
             raise _too_short(0.0 if found.voice is None else found.voice.seconds)
-        is_doubtful = found.of_others > _MOST_OF_OTHERS
         doubt = ("more than one voice seems to be in the audio; give one of one person alone",)
-        return self._voice(found.voice), doubt if is_doubtful else ()
+        return self._voice(found.voice), doubt if found.unlike_s else ()
 
 
 class _Watch:

@@ -18,6 +18,8 @@ from core.speakers.embedding import Embeddings
 from core.speakers.reconstruction import Grid
 from core.speakers.segmentation import Segmentation
 
+_TELLING_S = 1.0
+"""Vectors of less speech differ from each other as much as two people's."""
 DECIMALS = 5
 """Of a vector's numbers: a cosine of two is off by less than 0.001."""
 
@@ -73,10 +75,22 @@ class CleanSpeech:
             whole, windows=windows, active=whole.active[:count], scores=whole.scores[:count]
         )
 
-    def of_others(self) -> float:
-        """Return the share of clean speech, 0..1, that is not by who speaks most in its window."""
-        total = int(self.counts.sum())
-        return 1 - float(self.counts.max(axis=1).sum()) / total if total else 0.0
+    def unlike_s(self, embeddings: Embeddings, least_cosine: float) -> float:
+        """Return how many seconds of clean speech sound less like the most typical vector than
+        `least_cosine`.
+
+        `embeddings` is (windows, speakers, dimension). The segmentation may split one person in two
+        within a window, and cannot tell whether two windows have the same one: the sound can.
+        """
+        lengths = np.linalg.norm(embeddings, axis=2)
+        seconds = self.counts * self._frame_s
+        own = (seconds >= _TELLING_S) & np.isfinite(lengths) & (lengths > 0)
+        weights, vectors = seconds[own], embeddings[own] / lengths[own][:, None]
+        if not len(weights):
+            return 0.0
+        cosines = vectors @ vectors.T
+        typical = int((cosines @ weights).argmax())
+        return float(weights[cosines[typical] < least_cosine].sum())
 
     def voices(
         self,

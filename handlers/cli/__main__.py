@@ -1,6 +1,18 @@
-"""python -m handlers.cli"""
+"""python -m handlers.cli, and the command `parakeet-workers`."""
 
-from handlers.cli.command import main
+import sys
+
+
+def main() -> None:
+    """Run the command line; an interruption while it is imported has no traceback either."""
+    try:
+        from handlers.cli import command
+
+        command.main()
+    except KeyboardInterrupt:
+        print("parakeet-workers: interrupted", file=sys.stderr)
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     main()

@@ -48,7 +48,8 @@ class Seats:
     def place(self) -> Iterator[None]:
         """Take a place, from the end of the upload to the end of the answer.
 
-        There is always one, so that no upload was in vain: `check` comes before the upload.
+        There is always one, so that no long upload is in vain. Call `check` first if a refusal
+        costs the caller little.
         """
         self._taken += 1
         try:

@@ -70,7 +70,10 @@ class Transcriptions:
         async with self.uploads.place() as incoming:
             check_length(exchange.declared_bytes, max_bytes)
             chunks = incoming.counted(exchange.chunks(self.settings.download_timeout))
-            return await receive(content_type, chunks, folder, max_bytes=max_bytes)
+            upload = await receive(content_type, chunks, folder, max_bytes=max_bytes)
+            if incoming.is_quick:
+                self.seats.check()
+            return upload
 
 
 @dataclass(slots=True)

@@ -15,6 +15,8 @@ GRACE_S = 10.0
 """Seconds for which a body may come at any pace."""
 SLOW_BYTES_PER_S = 65_536
 """Whoever sends less, on the mean, gives way to a new request when all places are taken."""
+QUICK_S = 2.0
+"""An upload that took no longer is soon repeated."""
 _RETRY_AFTER_S = 5
 
 
@@ -75,8 +77,16 @@ class Incoming:
     @property
     def bytes_per_s(self) -> float:
         """The mean pace; infinite at first."""
-        elapsed_s = time.monotonic() - self.began
-        return self.received_bytes / elapsed_s if elapsed_s > GRACE_S else float("inf")
+        return self.received_bytes / self._elapsed_s if self._elapsed_s > GRACE_S else float("inf")
+
+    @property
+    def is_quick(self) -> bool:
+        """Tell whether little was lost if the body were sent again."""
+        return self._elapsed_s < QUICK_S
+
+    @property
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - self.began
 
     async def counted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Yield the pieces of the body, and remember how much came."""

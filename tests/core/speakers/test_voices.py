@@ -133,12 +133,15 @@ def test_too_little_speech_is_no_voice(diarizer: PyannoteDiarizer, dialogue: gol
         voice(diarizer, spoken_by(dialogue, "B")[: int(1.8 * SAMPLE_RATE)])
 
 
+@pytest.mark.parametrize("seconds", [2, 4])
 def test_a_dialogue_is_no_recording_of_one_voice(
-    diarizer: PyannoteDiarizer, dialogue: golden.Golden
+    diarizer: PyannoteDiarizer, dialogue: golden.Golden, seconds: int
 ) -> None:
-    """Two people who take turns within the seconds of a window make a warning."""
+    """Two people make a warning, within the seconds of a window or one after the other."""
     turns = [spoken_by(dialogue, name)[: 4 * SAMPLE_RATE] for name in ("A", "B")]
-    pieces = [turn[at : at + 2 * SAMPLE_RATE] for at in (0, 2 * SAMPLE_RATE) for turn in turns]
+    length = seconds * SAMPLE_RATE
+    starts = range(0, 4 * SAMPLE_RATE, length)
+    pieces = [turn[at : at + length] for at in starts for turn in turns]
     _, doubts = voice(diarizer, np.concatenate(pieces))
     assert doubts == ("more than one voice seems to be in the audio; give one of one person alone",)
 

@@ -293,8 +293,11 @@ def test_one_who_stops_sending_loses_the_place(
     server.until("parakeet_uploads ", 0)
 
 
-def test_those_who_send_slowly_keep_nobody_out(tmp_path: Path) -> None:
+def test_those_who_send_slowly_keep_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not even where nobody may wait; once their bodies have arrived, each has its turn."""
+    monkeypatch.setattr(uploads, "QUICK_S", 0.0)
     with served(tmp_path, max_queue=0) as server:
         slow = [_begin(server) for _ in range(3)]
         server.until("parakeet_uploads ", 3)
@@ -303,6 +306,22 @@ def test_those_who_send_slowly_keep_nobody_out(tmp_path: Path) -> None:
         for connection, rest in slow:
             connection.send(rest)
         assert [connection.getresponse().status for connection, _ in slow] == [200] * 3
+
+
+def test_a_quick_body_is_refused_if_the_last_place_was_taken_meanwhile(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that many who come at once do not make the queue longer than it may be."""
+    monkeypatch.setattr(uploads, "QUICK_S", 60.0)
+    late, rest = _begin(server)
+    server.until("parakeet_uploads ", 1)
+    with ThreadPoolExecutor(3) as callers:
+        asked = [callers.submit(server.transcribe, "wait") for _ in range(3)]
+        server.until("parakeet_queue ", 2)
+        late.send(rest)
+        assert late.getresponse().status == 429
+        server.flow.free.set()
+        assert [reply.result().status for reply in asked] == [200] * 3
 
 
 def test_the_slowest_sender_gives_way_if_all_places_are_taken(
