@@ -28,3 +28,9 @@ def matching_of(folder: Path) -> Matching:
     """Return the matching of a pipeline in a folder."""
     said = pipeline_config.likeness(folder)
     return Matching(*said) if said else _UNMEASURED
+
+
+def linking_of(folder: Path) -> float:
+    """Return the least cosine of one person's voices in two parts of a recording."""
+    own = matching_of(folder)
+    return own.threshold - own.margin

@@ -285,7 +285,22 @@ class OrchestratorInput(SingleInput):
         return OrchestratedRequest(**self._fields)
 
 
-class DiarizationInput(_SpeakersInput):
+class _PartInput(AudioInput):
+    part: Part | None = None
+
+    @model_validator(mode="after")
+    def _part_or_range(self) -> Self:
+        if self.part is not None and (self.start is not None or self.end is not None):
+            raise ValueError("give part, or start and end, not both")
+        return self
+
+    @property
+    def requested_part(self) -> RequestedPart | None:
+        """The part that is asked for; None for the whole."""
+        return None if self.part is None else RequestedPart(self.part.index, self.part.of)
+
+
+class DiarizationInput(_SpeakersInput, _PartInput):
     """The input of the diarization worker."""
 
     response_format: Annotated[DiarizationFormat, CHOICE] = Field(
@@ -295,7 +310,9 @@ class DiarizationInput(_SpeakersInput):
     @property
     def request(self) -> DiarizationRequest:
         """The request in it."""
-        return DiarizationRequest(self.recording, self.speakers, self.known, self.return_embeddings)
+        return DiarizationRequest(
+            self.recording, self.speakers, self.known, self.return_embeddings, self.requested_part
+        )
 
     @property
     def form(self) -> Form:
@@ -303,17 +320,10 @@ class DiarizationInput(_SpeakersInput):
         return Form(self.response_format)
 
 
-class TranscriptionInput(_WordsInput):
+class TranscriptionInput(_WordsInput, _PartInput):
     """The input of the transcription worker."""
 
     diarization_segments: TurnFields | None = None
-    part: Part | None = None
-
-    @model_validator(mode="after")
-    def _part_or_range(self) -> Self:
-        if self.part is not None and (self.start is not None or self.end is not None):
-            raise ValueError("give part, or start and end, not both")
-        return self
 
     @model_validator(mode="after")
     def _channels_are_speakers(self) -> Self:
@@ -336,12 +346,11 @@ class TranscriptionInput(_WordsInput):
     @property
     def request(self) -> TranscriptionRequest:
         """The request in it."""
-        part = None if self.part is None else RequestedPart(self.part.index, self.part.of)
         return TranscriptionRequest(
             self.recording,
             self.decoding,
             self.timestamps,
-            part=part,
+            part=self.requested_part,
             turns=self.turns,
             channels=self.channels,
             edits=self.edits,
