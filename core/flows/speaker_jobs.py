@@ -1,4 +1,4 @@
-"""The diarization jobs of one request to the orchestrator: one for the whole, or one for each part."""
+"""The diarization jobs of one orchestrated request: one for the whole, or one for each part."""
 
 from __future__ import annotations
 
