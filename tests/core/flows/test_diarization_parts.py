@@ -120,7 +120,7 @@ def test_speakers_of_parts_are_those_of_the_whole(settings: Settings, url: str) 
     recording is too short for one, and known voices are sent with the first alone.
     """
     turns = Endpoint(**works(diarization(settings)))
-    question = {
+    question: dict[str, Any] = {
         "audio": url,
         "known_speakers": [ADA, EVE],
         "return_embeddings": True,
@@ -234,7 +234,7 @@ def test_the_answer_about_a_part_is_read_back_as_it_was(settings: Settings, url:
     question = parse(DiarizationInput, asked)
     part = diarization(settings).run(question.request, Watch())
     answer = json.loads(json.dumps(render(part, Form(DiarizationFormat.JSON))))
-    assert replace(read_part(answer), usage=None) == replace(part, usage=None)  # type: ignore[type-var]
+    assert replace(read_part(answer), usage=None) == replace(part, usage=None)
     assert (answer["part"]["start"], answer["part"]["end"]) == (20.0, 50.0)
     assert answer["part"]["known_speakers"][0] == ADA
     assert len(answer["part"]["margin_segments"]) > 1

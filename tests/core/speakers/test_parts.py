@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -78,7 +78,7 @@ def test_turns_are_cut_at_the_ends_of_a_part_and_speakers_numbered_in_it() -> No
 
 
 def heard(
-    share: Share, said: Iterable[Turn], people: dict[str, tuple[str, tuple[float, ...]]]
+    share: Share, said: Iterable[Turn], people: Mapping[str, tuple[str, tuple[float, ...]]]
 ) -> DiarizedPart:
     """What a faultless model says of a part, in which people have numbers of its own."""
     turns = tuple(
@@ -94,7 +94,8 @@ def heard(
 @st.composite
 def dialogues(draw: st.DrawFn) -> list[Turn]:
     """Three who speak one after the other, now and then across a seam; times are answers' own."""
-    turns, at = [], 0.0
+    turns: list[Turn] = []
+    at = 0.0
     steps = st.tuples(st.integers(200, 9_000), st.integers(0, 3_000), st.sampled_from("AGE"))
     for length_ms, pause_ms, name in draw(st.lists(steps, min_size=1, max_size=40)):
         end = at + length_ms / 1000
