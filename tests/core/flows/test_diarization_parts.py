@@ -151,9 +151,9 @@ def test_a_worker_that_knows_no_parts_is_asked_for_the_whole(settings: Settings)
     """Once, after it has refused."""
 
     def reply(asked: Asked) -> Reply:
-        (job,) = (job for job in turns.jobs if job.id == asked.job_id)
         sentence = "part: unknown field; other roles have it, this one does not"
-        return failed("invalid_request", sentence) if "part" in job.input else TURNS
+        is_part = "part" in inputs(turns)[asked.job_id]
+        return failed("invalid_request", sentence) if is_part else TURNS
 
     turns = Endpoint(status=reply)
     with orchestrator(settings, Endpoint(status=[WORDS]), turns, diarization_fanout=2) as flow:
@@ -161,9 +161,15 @@ def test_a_worker_that_knows_no_parts_is_asked_for_the_whole(settings: Settings)
     assert ["part" in asked.body["input"] for asked in turns.of("run")] == [True, True, False]
 
 
+def inputs(endpoint: Endpoint) -> dict[str, Any]:
+    """What each job asks, by its id."""
+    return {job.id: job.input for job in endpoint.jobs}
+
+
 def broken_part(turns: Endpoint, index: int) -> str:
     """The id of the job for a part; empty if there is none yet."""
-    return next((job.id for job in turns.jobs if job.input["part"]["index"] == index), "")
+    asked = inputs(turns).items()
+    return next((job_id for job_id, one in asked if one["part"]["index"] == index), "")
 
 
 def test_where_a_part_fails_all_other_jobs_are_cancelled(settings: Settings) -> None:
