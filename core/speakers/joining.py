@@ -118,14 +118,21 @@ _Names = Mapping[Key, str]
 
 
 def _numbered(parts: Sequence[DiarizedPart], people: Iterable[Sequence[Local]]) -> _Names:
-    """Number people in the order in which they are first heard."""
+    """Number people in the order in which they are first heard.
+
+    Leave out who has no exclusive turn anywhere, as the whole would.
+    """
     person = {local.key: number for number, locals_ in enumerate(people) for local in locals_}
+    alone = {
+        person[at, turn.speaker] for at, part in enumerate(parts) for turn in part.exclusive_turns
+    }
     numbers: dict[int, str] = {}
     for turns in ([part.turns for part in parts], [part.exclusive_turns for part in parts]):
         for number, own in enumerate(turns):
-            for turn in own:
-                numbers.setdefault(person[number, turn.speaker], str(len(numbers) + 1))
-    return {key: numbers[number] for key, number in person.items()}
+            for one in (person[number, turn.speaker] for turn in own):
+                if one in alone or not alone:
+                    numbers.setdefault(one, str(len(numbers) + 1))
+    return {key: numbers[number] for key, number in person.items() if number in numbers}
 
 
 def _along(
@@ -134,7 +141,11 @@ def _along(
     """Return the turns of all parts; one that goes on across a seam is one turn."""
     along: list[Turn] = []
     for number, own in enumerate(turns):
-        renamed = [replace(turn, speaker=names[number, turn.speaker]) for turn in own]
+        renamed = [
+            replace(turn, speaker=names[number, turn.speaker])
+            for turn in own
+            if (number, turn.speaker) in names
+        ]
         along = _glued(along, renamed, parts[number].own.start)
     return tuple(sorted(along, key=lambda turn: (turn.start, turn.end)))
 
@@ -156,7 +167,8 @@ def _voices(parts: Sequence[DiarizedPart], names: _Names) -> Iterator[Voice]:
     heard: dict[str, list[Voice]] = {}
     for number, part in enumerate(parts):
         for voice in part.voices or ():
-            heard.setdefault(names[number, str(voice.speaker)], []).append(voice)
+            if name := names.get((number, str(voice.speaker))):
+                heard.setdefault(name, []).append(voice)
     for name in sorted(heard, key=int):
         yield _mean(heard[name], name)
 

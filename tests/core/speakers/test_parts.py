@@ -172,6 +172,15 @@ def test_what_several_parts_say_is_told_once_and_who_has_no_voice_is_named_by_th
     )
 
 
+def test_who_never_speaks_alone_is_left_out_as_the_whole_would() -> None:
+    """Unless nobody does, or they do in another part."""
+    first, second = two()
+    over = replace(second, turns=(*second.turns, Turn(31, 32, "2")))
+    assert {turn.speaker for turn in join_parts([first, over], ANYBODY).turns} == {"1"}
+    beside = [replace(first, exclusive_turns=()), replace(second, exclusive_turns=())]
+    assert {turn.speaker for turn in join_parts(beside, ANYBODY).turns} == {"1"}
+
+
 def test_what_the_parts_took_is_added_up() -> None:
     """Of those that tell."""
     usage = Usage(40.0, "speakers", {"speakers": 2.0, "decode": 0.5})
