@@ -138,7 +138,7 @@ def _part() -> DiarizedPart:
         duration=5400.0,
         voices=(voice,),
         own=Span(0.0, 2700.0),
-        heard=Span(0.0, 2730.0),
+        heard=Span(0.0, 2740.0),
         margins=(Turn(2700.0, 2704.2, "1"),),
         likeness=Likeness(0.5, 0.6, 0.1),
         known=(replace(voice, speaker="Ada"),),

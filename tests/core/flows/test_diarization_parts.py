@@ -241,7 +241,7 @@ def test_the_answer_about_a_part_is_read_back_as_it_was(settings: Settings, url:
     part = diarization(settings).run(question.request, Watch())
     answer = json.loads(json.dumps(render(part, Form(DiarizationFormat.JSON))))
     assert replace(read_part(answer), usage=None) == replace(part, usage=None)
-    assert (answer["part"]["start"], answer["part"]["end"]) == (20.0, 50.0)
+    assert (answer["part"]["start"], answer["part"]["end"]) == (20.0, 40.0)
     assert answer["part"]["known_speakers"][0] == ADA
     assert len(answer["part"]["margin_segments"]) > 1
     assert answer["usage"]["seconds_of_audio"] == 75.0

@@ -37,19 +37,19 @@ def test_parts_follow_each_other_and_none_is_too_short(of: int, duration_s: floa
     assert own[0].start == 0.0
     assert own[-1].end == duration_s
     assert all(one.end == other.start for one, other in pairwise(own))
-    assert all(span.duration > LEAST_S - 10 for span in own) or len(own) == 1
+    assert all(span.duration > LEAST_S - 20 for span in own) or len(own) == 1
     assert {share.count for share in found} == {len(own)}
 
 
 @settings(max_examples=60)
 @given(st.integers(2, 18), st.floats(1_300, 10_800))
 def test_each_window_of_a_part_is_one_of_the_wholes(of: int, duration_s: float) -> None:
-    """Parts meet at multiples of the longest window, and hear three of them on either side."""
+    """Parts begin where windows do, 0.8, 1 or 2 s apart, and hear more than one on either side."""
     for share in shares(of, duration_s):
         if share.own.duration:
-            assert share.heard.start % 10 == 0
-            assert share.heard.start == max(0.0, share.own.start - 30)
-            assert share.heard.end == min(duration_s, share.own.end + 30)
+            assert share.heard.start % 20 == 0
+            assert share.heard.start == max(0.0, share.own.start - 40)
+            assert share.heard.end == min(duration_s, share.own.end + 40)
 
 
 def test_a_part_may_have_fewer_people_than_the_whole() -> None:
@@ -63,13 +63,13 @@ def test_a_part_may_have_fewer_people_than_the_whole() -> None:
 def test_turns_are_cut_at_the_ends_of_a_part_and_speakers_numbered_in_it() -> None:
     """The margins keep who speaks in the part too; the others, and their voices, are left out."""
     share = shares(3, 75.0, least_s=20.0)[1]
-    assert (share.own, share.heard) == (Span(20.0, 50.0), Span(0.0, 75.0))
-    turns = (Turn(1, 9, "1"), Turn(15, 22, "2"), Turn(30, 40, "3"), Turn(48, 60, "2"))
+    assert (share.own, share.heard) == (Span(20.0, 40.0), Span(0.0, 75.0))
+    turns = (Turn(1, 9, "1"), Turn(15, 22, "2"), Turn(30, 35, "3"), Turn(38, 60, "2"))
     voices = tuple(Voice(*voice, str(at)) for at, voice in enumerate((EVE, GRACE, ADA), start=1))
     part = share.trimmed(Diarization(turns, turns, ("speaker 2 coughs",), voices=voices))
-    inside = (Turn(20, 22, "1"), Turn(30, 40, "2"), Turn(48, 50, "1"))
+    inside = (Turn(20, 22, "1"), Turn(30, 35, "2"), Turn(38, 40, "1"))
     assert (part.turns, part.exclusive_turns) == (inside, inside)
-    assert part.margins == (Turn(15, 20, "1"), Turn(50, 60, "1"))
+    assert part.margins == (Turn(15, 20, "1"), Turn(40, 60, "1"))
     assert part.voices == (Voice(*GRACE, "1"), Voice(*ADA, "2"))
     assert part.warnings == ("part 2 of 3: speaker 2 coughs",)
 
@@ -128,7 +128,7 @@ def test_the_parts_of_a_recording_are_the_whole(
     }
 
 
-def two(*, second: Sequence[Turn] = (Turn(30, 40, "1"),), **more: object) -> list[DiarizedPart]:
+def two(*, second: Sequence[Turn] = (Turn(45, 55, "1"),), **more: object) -> list[DiarizedPart]:
     """Ada, then somebody with nearly her voice, of whom one part alone hears."""
     near = ("m", (0.8, 0.6, 0.0))
     halves = shares(2, 60.0, least_s=20.0)
@@ -175,7 +175,7 @@ def test_what_several_parts_say_is_told_once_and_who_has_no_voice_is_named_by_th
 def test_who_never_speaks_alone_is_left_out_as_the_whole_would() -> None:
     """Unless nobody does, or they do in another part."""
     first, second = two()
-    over = replace(second, turns=(*second.turns, Turn(31, 32, "2")))
+    over = replace(second, turns=(*second.turns, Turn(46, 47, "2")))
     assert {turn.speaker for turn in join_parts([first, over], ANYBODY).turns} == {"1"}
     beside = [replace(first, exclusive_turns=()), replace(second, exclusive_turns=())]
     assert {turn.speaker for turn in join_parts(beside, ANYBODY).turns} == {"1"}
@@ -192,7 +192,7 @@ def test_what_the_parts_took_is_added_up() -> None:
     ("parts", "sentence"),
     [
         (two()[1:], "do not follow each other"),
-        ([two()[0], replace(two()[1], own=Span(31.0, 60.0))], "do not follow each other"),
+        ([two()[0], replace(two()[1], own=Span(41.0, 60.0))], "do not follow each other"),
         (
             [two()[0], replace(two()[1], voices=(Voice("n", (1.0, 0.0), "1", 9.0),))],
             "have several models",
