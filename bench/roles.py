@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +130,12 @@ class Processes:
     def open_models(
         self,
         transcription_workers: int = 1,
+        diarization_workers: int = 1,
         roles: tuple[str, ...] = (DIARIZATION, TRANSCRIPTION, SINGLE),
     ) -> list[Endpoint]:
         """Open the roles that have models, on the embedded models and the CPU.
 
-        There is one worker for each, or several for transcription.
+        There is one worker for each, or several for transcription or diarization.
         """
         environment = {
             "MODEL_ID": "embedded",
@@ -143,15 +144,14 @@ class Processes:
             "MKL_NUM_THREADS": str(self.threads),
             "RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS": "true",  # the recordings are served on loopback
         }
-        one = Bounds(min_workers=1, max_workers=1)
-        many = replace(one, min_workers=transcription_workers, max_workers=transcription_workers)
+        workers = {TRANSCRIPTION: transcription_workers, DIARIZATION: diarization_workers}
         return [
             self.server.launch(
                 role,
                 f"handlers.{role}",
                 self.logs,
                 environment=environment,
-                bounds=many if role == TRANSCRIPTION else one,
+                bounds=Bounds(workers.get(role, 1), workers.get(role, 1)),
             )
             for role in roles
         ]

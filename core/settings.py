@@ -195,6 +195,9 @@ class Settings(Environment):
     """The part of an endpoint's URL before its id."""
     transcription_fanout: int = Field(default=1, ge=1, le=64)
     """Parts that the orchestrator makes of one recording, a transcription job for each."""
+    diarization_fanout: int = Field(default=1, ge=1, le=64)
+    """The most parts that the orchestrator makes of one recording for diarization, a job for each.
+    """
     job_timeout: float = Field(default=3600, gt=0, le=604_800, allow_inf_nan=False)
     """Seconds that an orchestrated job may take, time in queues included."""
 

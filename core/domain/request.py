@@ -192,6 +192,8 @@ class DiarizationRequest:
     known_speakers: tuple[KnownSpeaker, ...] = ()
     return_embeddings: bool = False
     """Also return the speakers' voices."""
+    part: Part | None = None
+    """If there is one, the answer is a `core.domain.parts.DiarizedPart`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -19,20 +19,18 @@ from core.domain.request import (
 )
 from core.domain.timeline import Diarization, Transcription
 from core.domain.usage import Stopwatch, Work
-from core.domain.watch import Report, Watch
+from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, JobFailed, WorkerError
 from core.flows.progress import JobProgress
+from core.flows.speaker_jobs import Run, SpeakerJobs
 from core.flows.together import Task, all_or_none
 from core.remote import Endpoint, request_body
 from core.transcript.parts import join_parts
-from core.wire.answers import TranscriptionAnswer, read_diarization, read_transcription
+from core.wire.answers import TranscriptionAnswer, read_transcription
 from core.wire.form import TranscriptFormat, WorkerFormat
 from core.wire.forwarding import job_input
 
 log = logging.getLogger("parakeet.orchestrator")
-
-_Job = Callable[[Report], Awaitable[None]]
-"""Runs one job in an endpoint and keeps its answer."""
 
 
 @dataclass(slots=True)
@@ -64,9 +62,13 @@ class Found:
 
 
 class EndpointJobs:
-    """The jobs of one request: transcription of one or more parts, and diarization if wanted."""
+    """The jobs of one request: transcription of one or more parts, and diarization if wanted, of
+    one or more parts too.
+    """
 
-    def __init__(self, request: OrchestratedRequest, *, parts: int, timeout_s: float) -> None:
+    def __init__(
+        self, request: OrchestratedRequest, *, parts: int, speaker_parts: int, timeout_s: float
+    ) -> None:
         """Write all requests first, so that none is submitted if one cannot be written."""
         self._request = request
         self._timeout_s = timeout_s
@@ -80,8 +82,10 @@ class EndpointJobs:
             for index in range(parts)
         ]
         self._bodies = [self._body(question, WorkerFormat.COMPACT) for question in self._questions]
-        self._speakers_body = (
-            None if request.speakers is None else self._body(narrowed(request, DiarizationRequest))
+        self._speakers = (
+            None
+            if request.speakers is None
+            else SpeakerJobs(request, parts=speaker_parts, body=self._body)
         )
         self._found = Found()
 
@@ -102,14 +106,18 @@ class EndpointJobs:
 
         `deadline` is a time of `anyio.current_time`.
         """
-        jobs: list[_Job] = [
-            _timed(Work.TRANSCRIPTION, watch, partial(self._transcribe, words, deadline, index))
-            for index in range(len(self._questions))
+        count = len(self._questions)
+        others = 0 if self._speakers is None else self._speakers.count
+        progress = JobProgress(watch, branches=count + others)
+        transcribe = partial(self._transcribe, words, deadline, watch)
+        tasks: list[Task] = [
+            partial(transcribe, index, _Branch(progress, index)) for index in range(count)
         ]
-        if self._speakers_body is not None:
-            diarize = partial(self._diarize, speakers, deadline, self._speakers_body)
-            jobs.append(_timed(Work.DIARIZATION, watch, diarize))
-        await all_or_none(_followed(jobs, watch), watch.cancelled)
+        if self._speakers is not None:
+            run = partial(speakers.run, deadline=deadline)
+            own = [_Branch(progress, count + index) for index in range(self._speakers.count)]
+            tasks.append(partial(self._diarize, self._speakers, run, own, watch))
+        await all_or_none(tasks, watch.cancelled)
         return self._found
 
     async def hear(
@@ -139,12 +147,14 @@ class EndpointJobs:
         return found[0].transcription
 
     async def _transcribe(
-        self, endpoint: Endpoint, deadline: float, index: int, report: Report
+        self, endpoint: Endpoint, deadline: float, watch: Watch, index: int, branch: _Branch
     ) -> None:
-        run = partial(endpoint.run, deadline=deadline, report=report)
-        output = await self._words(index, run)
-        language = self._request.decoding.language
-        self._found.parts[index] = read_transcription(output, language=language)
+        run = partial(endpoint.run, deadline=deadline, report=branch.report)
+        with watch.clock.at(Work.TRANSCRIPTION):
+            output = await self._words(index, run)
+            language = self._request.decoding.language
+            self._found.parts[index] = read_transcription(output, language=language)
+        branch.end()
 
     async def _words(self, index: int, run: Callable[[bytes], Awaitable[object]]) -> object:
         """Ask for the compact form; ask a worker of the previous version, which has none, again."""
@@ -157,31 +167,32 @@ class EndpointJobs:
         return await run(self._body(self._questions[index], TranscriptFormat.VERBOSE_JSON))
 
     async def _diarize(
-        self, endpoint: Endpoint, deadline: float, body: bytes, report: Report
+        self, jobs: SpeakerJobs, run: Run, branches: Sequence[_Branch], watch: Watch
     ) -> None:
+        reports = [branch.report for branch in branches]
         try:
-            output = await endpoint.run(body, deadline=deadline, report=report)
-            self._found.speakers = read_diarization(output)
+            with watch.clock.at(Work.DIARIZATION):
+                self._found.speakers = await jobs.run(run, reports, watch.cancelled)
         except WorkerError as error:
-            if self._request.on_diarization_error is OnDiarizationError.FAIL:
+            is_needed = self._request.on_diarization_error is OnDiarizationError.FAIL
+            if is_needed or isinstance(error, Cancelled):
                 raise
             self._found.no_speakers = error.code
+        for branch in branches:
+            branch.end()
 
 
-def _timed(work: Work, watch: Watch, job: _Job) -> _Job:
-    async def run(report: Report) -> None:
-        with watch.clock.at(work):
-            await job(report)
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """One job's share of the progress, which the caller sees as one: see `JobProgress`."""
 
-    return run
+    progress: JobProgress
+    index: int
 
+    def report(self, stage: Stage, fraction: float) -> None:
+        """Report how much of the job is done."""
+        self.progress.move(self.index, stage, fraction)
 
-def _followed(jobs: list[_Job], watch: Watch) -> list[Task]:
-    """Return the jobs as tasks whose progress the caller sees as one: see `JobProgress`."""
-    progress = JobProgress(watch, branches=len(jobs))
-
-    async def run(index: int, job: _Job) -> None:
-        await job(partial(progress.move, index))
-        progress.end(index)
-
-    return [partial(run, index, job) for index, job in enumerate(jobs)]
+    def end(self) -> None:
+        """Report that the job is done."""
+        self.progress.end(self.index)

@@ -52,7 +52,10 @@ class OrchestratedFlow:
         if request.on_diarization_error is OnDiarizationError.FAIL:
             self._check_known(request)
         jobs = EndpointJobs(
-            request, parts=self._count_parts(request), timeout_s=self.settings.job_timeout
+            request,
+            parts=self._most_parts(request, self.settings.transcription_fanout),
+            speaker_parts=self._most_parts(request, self.settings.diarization_fanout),
+            timeout_s=self.settings.job_timeout,
         )
         merging = anyio.run(self._ask, jobs, watch)
         watch.report(Stage.MERGING, 1.0)
@@ -96,7 +99,8 @@ class OrchestratedFlow:
         key = self.settings.runpod_api_key
         return connect(key.get_secret_value() if key else "", pace=self.pace, tls=self.tls)
 
-    def _count_parts(self, request: OrchestratedRequest) -> int:
+    @staticmethod
+    def _most_parts(request: OrchestratedRequest, fanout: int) -> int:
         """Return how many parts to make of the recording.
 
         A range is a part already, inline data would be sent once per part, and channels are
@@ -106,7 +110,7 @@ class OrchestratedFlow:
         is_named = recording.source.scheme in _BY_REFERENCE
         is_mixed = request.channels is Channels.MIX
         can_be_parted = recording.range.is_whole and is_named and is_mixed
-        return self.settings.transcription_fanout if can_be_parted else 1
+        return fanout if can_be_parted else 1
 
     async def _ask(self, jobs: EndpointJobs, watch: Watch) -> _Merging:
         deadline = anyio.current_time() + self.settings.job_timeout

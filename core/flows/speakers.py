@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Event
 
+from core.domain.parts import DiarizedPart, Likeness
 from core.domain.request import (
     DiarizationRequest,
     KnownSpeaker,
@@ -23,7 +24,8 @@ from core.flows.known_speakers import about
 from core.flows.recording import Reader
 from core.media.audio import Waveform
 from core.speakers.diarizer import Diarizer
-from core.speakers.identify import KnownVoice, identify
+from core.speakers.identify import KnownVoice, identify, voiceless
+from core.speakers.shares import Share
 
 HEARD_S = 120.0
 """How much of a known speaker's recording is listened to; it should be enough for 30 s of speech.
@@ -81,9 +83,28 @@ class SpeakerSearch:
             watch,
             voices=bool(known) or request.return_embeddings,
         )
+        found = replace(found, warnings=(*found.warnings, *voiceless(found)))
         named = identify(found, known, self.diarizer.matching) if known else found
         voices = named.voices if request.return_embeddings else None
         return replace(named, voices=voices, warnings=(*doubts, *named.warnings))
+
+    def hear_part(
+        self, waveform: Waveform, share: Share, request: DiarizationRequest, watch: Watch
+    ) -> DiarizedPart:
+        """Return the turns of a part with its speakers' voices, and without names.
+
+        `waveform` is what is heard of the recording for it. Raise as `hear` does.
+        """
+        known, doubts = self._known(request.known_speakers, watch)
+        count = share.speakers(request.speakers)
+        found = diarize(self.diarizer, waveform, count, watch, voices=True)
+        found, matching = share.trimmed(found), self.diarizer.matching
+        return replace(
+            found,
+            warnings=(*doubts, *found.warnings),
+            likeness=Likeness(self.diarizer.linking, matching.threshold, matching.margin),
+            known=tuple(replace(one.voice, speaker=one.name) for one in known),
+        )
 
     def _known(
         self, known: Sequence[KnownSpeaker], watch: Watch

@@ -10,7 +10,7 @@ from core.domain.timeline import Diarization, Transcript
 from core.domain.usage import Usage
 from core.domain.watch import Watch
 
-_Result = TypeVar("_Result", Transcript, Diarization)
+_Result = TypeVar("_Result", bound=Transcript | Diarization)
 
 
 def told(

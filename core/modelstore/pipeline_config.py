@@ -65,12 +65,21 @@ def likeness(folder: Path) -> tuple[float, float] | None:
 
     They are an addition of ours, which pyannote passes over. None if they are not both in 0..1.
     """
-    config = raw_config(folder)
-    said = config.get("known_speakers") if isinstance(config, dict) else None
-    if not isinstance(said, dict):
-        return None
+    said = _of_voices(folder)
     threshold, margin = said.get("threshold"), said.get("margin")
     return (threshold, margin) if _is_share(threshold) and _is_share(margin) else None
+
+
+def linking(folder: Path) -> float | None:
+    """Return `known_speakers.linking`, another cosine; None if there is none in 0..1."""
+    least = _of_voices(folder).get("linking")
+    return least if _is_share(least) else None
+
+
+def _of_voices(folder: Path) -> dict[str, object]:
+    config = raw_config(folder)
+    said = config.get("known_speakers") if isinstance(config, dict) else None
+    return said if isinstance(said, dict) else {}
 
 
 def _is_share(value: object) -> TypeGuard[float]:

@@ -34,6 +34,11 @@ class Diarizer(Protocol):
         """How alike two of this model's voices must be to be one person's."""
         ...
 
+    @property
+    def linking(self) -> float:
+        """The least cosine of one person's voices in two parts of a recording."""
+        ...
+
     def voice(self, waveform: Waveform, *, cancelled: IsCancelled) -> tuple[Voice, tuple[str, ...]]:
         """Return the voice of the one person who speaks, and what is doubtful about it.
 

@@ -6,16 +6,15 @@ speaker gets a name only if the voice is like that name's, and clearly less like
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
-import numpy.typing as npt
+from operator import mul
 
 from core.domain.timeline import Diarization, Turn, Voice
 
-_Likeness = npt.NDArray[np.float64]
-"""(speakers, names): cosines."""
+Likeness = Sequence[Sequence[float]]
+"""A row of cosines for each speaker, with one for each name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def identify(
     )
 
 
-def assigned(likeness: _Likeness, matching: Matching) -> dict[int, int]:
+def assigned(likeness: Likeness, matching: Matching) -> dict[int, int]:
     """Return the column of each row that gets one; no column is given twice.
 
     A row can get its best column only, and only above the threshold, and with the margin over its
@@ -71,7 +70,7 @@ def assigned(likeness: _Likeness, matching: Matching) -> dict[int, int]:
     """
     given: dict[int, int] = {}
     taken: set[int] = set()
-    for row in sorted(range(len(likeness)), key=lambda row: -likeness[row].max(initial=-1.0)):
+    for row in sorted(range(len(likeness)), key=lambda row: -max(likeness[row], default=-1.0)):
         column = _eligible(likeness[row], matching)
         if column is not None and column not in taken:
             given[row] = column
@@ -79,24 +78,21 @@ def assigned(likeness: _Likeness, matching: Matching) -> dict[int, int]:
     return given
 
 
-def _eligible(row: npt.NDArray[np.float64], matching: Matching) -> int | None:
+def _eligible(row: Sequence[float], matching: Matching) -> int | None:
     (best, alike), *others = _ranked(row)
     is_clear = not others or alike - others[0][1] >= matching.margin
     return best if alike >= matching.threshold and is_clear else None
 
 
-def _likeness(voices: Sequence[Voice], known: Sequence[KnownVoice]) -> _Likeness:
-    ours, theirs = (
-        np.array([voice.vector for voice in several], np.float64)
-        for several in (voices, [one.voice for one in known])
-    )
-    product: _Likeness = _unit(ours) @ _unit(theirs).T
-    return product
+def _likeness(voices: Sequence[Voice], known: Sequence[KnownVoice]) -> Likeness:
+    theirs = [_unit(one.voice.vector) for one in known]
+    ours = (_unit(voice.vector) for voice in voices)
+    return [[sum(map(mul, one, other)) for other in theirs] for one in ours]
 
 
-def _unit(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    unit: npt.NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit
+def _unit(vector: Sequence[float]) -> list[float]:
+    length = math.hypot(*vector) or 1.0
+    return [number / length for number in vector]
 
 
 def _renamed(turn: Turn, names: dict[str, str]) -> Turn:
@@ -106,7 +102,7 @@ def _renamed(turn: Turn, names: dict[str, str]) -> Turn:
 def _nearly(
     voices: Sequence[Voice],
     known: Sequence[KnownVoice],
-    likeness: _Likeness,
+    likeness: Likeness,
     given: dict[int, int],
     matching: Matching,
 ) -> Iterator[str]:
@@ -127,11 +123,20 @@ def _nearly(
                 f"{matching.margin:.3f} apart"
             )
         else:
-            more = likeness[takers[best], best]
+            more = likeness[takers[best]][best]
             yield f"{told}, but another speaker's is more, by {more:.3f}"
 
 
-def _ranked(row: npt.NDArray[np.float64]) -> list[tuple[int, float]]:
+def _ranked(row: Sequence[float]) -> list[tuple[int, float]]:
     """Return the columns with their values, the best first; of equals the first."""
-    order = np.argsort(-row, kind="stable")
-    return [(int(column), float(row[column])) for column in order]
+    return sorted(enumerate(row), key=lambda one: -one[1])
+
+
+def voiceless(diarization: Diarization) -> Iterator[str]:
+    """Warn of speakers without a voice, if voices were asked for."""
+    if diarization.voices is None:
+        return
+    known = {voice.speaker for voice in diarization.voices}
+    for speaker in dict.fromkeys(turn.speaker for turn in diarization.turns):
+        if speaker not in known:
+            yield f"speaker {speaker} is never heard alone for long enough to know the voice"

@@ -5,6 +5,7 @@ A pipeline may say so in its `config.yaml`:
     known_speakers:
       threshold: 0.6
       margin: 0.1
+      linking: 0.5
 
 `bench.voices` measures what to write there.
 """
@@ -28,3 +29,15 @@ def matching_of(folder: Path) -> Matching:
     """Return the matching of a pipeline in a folder."""
     said = pipeline_config.likeness(folder)
     return Matching(*said) if said else _UNMEASURED
+
+
+def linking_of(folder: Path) -> float:
+    """Return the least cosine of one person's voices in two parts of a recording.
+
+    To tell a name from all others takes more than to tell the people of one recording apart, of
+    whom two of one part are never compared: a pipeline that says nothing gets its threshold less
+    its margin.
+    """
+    own = matching_of(folder)
+    said = pipeline_config.linking(folder)
+    return own.threshold - own.margin if said is None else said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import accumulate
 from typing import TypeVar
@@ -19,7 +19,7 @@ from core.settings import DiarizationSpeed
 from core.speakers.clustering import count_warnings
 from core.speakers.identify import Matching
 from core.speakers.loading import ieee_floats, load_pipeline
-from core.speakers.matching import matching_of
+from core.speakers.matching import linking_of, matching_of
 from core.speakers.pipeline import BatchSizes, Found, SpeakerPipeline
 from core.speakers.reconstruction import Region
 from core.speakers.voices import ClusterVoice
@@ -70,6 +70,7 @@ class PyannoteDiarizer:
         self._shares = _SHARES[speed]
         self._sizes = batch_sizes or BatchSizes.best_on(self._pipeline.device)
         own = matching_of(location.path)
+        self._linking = linking_of(location.path)
         self._matching = Matching(
             own.threshold if threshold is None else threshold,
             own.margin if margin is None else margin,
@@ -79,6 +80,11 @@ class PyannoteDiarizer:
     def matching(self) -> Matching:
         """See `Diarizer`."""
         return self._matching
+
+    @property
+    def linking(self) -> float:
+        """See `Diarizer`."""
+        return self._linking
 
     def diarize(
         self,
@@ -146,8 +152,9 @@ class PyannoteDiarizer:
             )
         named = self._named(found, waveform, voices)
         overruled = self._pipeline.clustering.overruled
-        warnings = (*count_warnings(speakers, named.num_speakers, overruled), *_voiceless(named))
-        return replace(named, warnings=warnings)
+        return replace(
+            named, warnings=tuple(count_warnings(speakers, named.num_speakers, overruled))
+        )
 
     def _named(self, found: Found, waveform: Waveform, voices: bool) -> Diarization:
         return _named(
@@ -232,16 +239,6 @@ def _named(
         renamed(exclusive),
         voices=tuple(replace(voice, speaker=name) for name, voice in owned),
     )
-
-
-def _voiceless(diarization: Diarization) -> Iterator[str]:
-    """Warn of speakers without a voice, if voices were asked for."""
-    if diarization.voices is None:
-        return
-    known = {voice.speaker for voice in diarization.voices}
-    for speaker in dict.fromkeys(turn.speaker for turn in diarization.turns):
-        if speaker not in known:
-            yield f"speaker {speaker} is never heard alone for long enough to know the voice"
 
 
 def _too_short(heard_s: float) -> VoiceTooShort:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from core.domain import rounding
 from core.media.audio import SAMPLE_RATE
 from core.speakers.embedding import Embeddings
 from core.speakers.reconstruction import Grid
@@ -20,8 +21,6 @@ from core.speakers.segmentation import Segmentation
 
 _TELLING_S = 1.0
 """Vectors of less speech differ from each other as much as two people's."""
-DECIMALS = 5
-"""Of a vector's numbers: a cosine of two is off by less than 0.001."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class ClusterVoice:
     @property
     def rounded(self) -> tuple[float, ...]:
         """The vector as answers show it."""
-        return tuple(round(float(number), DECIMALS) for number in self.vector)
+        return tuple(rounding.component(float(number)) for number in self.vector)
 
 
 class CleanSpeech:

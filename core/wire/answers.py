@@ -7,17 +7,19 @@ version, 0.1, answers `verbose_json`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.domain.timeline import Character, Diarization, Transcription, Turn, Voice, Word
+from core.domain.parts import DiarizedPart, Likeness
+from core.domain.timeline import Character, Diarization, Span, Transcription, Turn, Voice, Word
 from core.domain.usage import Usage
 from core.errors import EndpointRefused
 from core.wire.compact import Compact, is_compact
 from core.wire.limits import (
     MAX_ANSWERED,
     MAX_ANSWERED_CHARACTERS,
+    MAX_KNOWN_SPEAKERS,
     MAX_SPEAKERS,
     MAX_VECTOR,
     MAX_WARNINGS,
@@ -65,6 +67,22 @@ class _Embedding(_Answer):
     vector: Annotated[tuple[_Confidence, ...], Field(max_length=MAX_VECTOR, fail_fast=True)]
 
 
+class _Vector(_Answer):
+    model: str
+    vector: Annotated[tuple[_Confidence, ...], Field(max_length=MAX_VECTOR, fail_fast=True)]
+
+
+class _Known(_Answer):
+    name: str
+    embedding: _Vector
+
+
+class _Likeness(_Answer):
+    linking: _Confidence
+    threshold: _Confidence
+    margin: _Confidence
+
+
 _Warnings = Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS, fail_fast=True)]
 _SomeVoices = Annotated[tuple[_Embedding, ...], Field(max_length=MAX_SPEAKERS, fail_fast=True)]
 _SomeTurns = Annotated[tuple[_Turn, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
@@ -85,6 +103,21 @@ class _Turns(_Answer):
     exclusive_segments: _SomeTurns
     usage: UsageField | None = None
     embeddings: _SomeVoices | None = None
+
+
+class _Part(_Answer):
+    start: _Seconds
+    end: _Seconds
+    heard_start: _Seconds
+    heard_end: _Seconds
+    margin_segments: _SomeTurns
+    likeness: _Likeness
+    known_speakers: Annotated[tuple[_Known, ...], Field(max_length=MAX_KNOWN_SPEAKERS)] = ()
+
+
+class _PartTurns(_Turns):
+    embeddings: _SomeVoices
+    part: _Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +161,36 @@ def _of_verbose_json(answer: _VerboseJson, language: str | None) -> Transcriptio
 
 def read_diarization(output: object) -> Diarization:
     """Read the `json` answer of a diarization worker. Raise EndpointRefused if it is none."""
-    answer = _read(_Turns, output, "diarization")
-    return Diarization(
-        turns=_turns(answer.segments),
-        exclusive_turns=_turns(answer.exclusive_segments),
-        warnings=answer.warnings,
-        duration=answer.duration,
-        usage=_usage(answer.usage),
-        voices=_voices(answer.embeddings),
+    return Diarization(**_said(_read(_Turns, output, "diarization")))
+
+
+def read_part(output: object) -> DiarizedPart:
+    """Read the `json` answer about a part. Raise EndpointRefused if it is none."""
+    answer = _read(_PartTurns, output, "diarization")
+    part, likeness = answer.part, answer.part.likeness
+    return DiarizedPart(
+        **_said(answer),
+        own=Span(part.start, part.end),
+        heard=Span(part.heard_start, part.heard_end),
+        margins=_turns(part.margin_segments),
+        likeness=Likeness(likeness.linking, likeness.threshold, likeness.margin),
+        known=tuple(
+            Voice(one.embedding.model, one.embedding.vector, one.name)
+            for one in part.known_speakers
+        ),
     )
+
+
+def _said(answer: _Turns) -> dict[str, Any]:
+    """Return the fields of a `Diarization`."""
+    return {
+        "turns": _turns(answer.segments),
+        "exclusive_turns": _turns(answer.exclusive_segments),
+        "warnings": answer.warnings,
+        "duration": answer.duration,
+        "usage": _usage(answer.usage),
+        "voices": _voices(answer.embeddings),
+    }
 
 
 def _usage(told: UsageField | None) -> Usage | None:

@@ -19,14 +19,13 @@ from core.domain.request import (
     SpeakerCount,
     TranscriptionRequest,
 )
-from core.domain.request import Part as RequestedPart
 from core.domain.timeline import Turn
 from core.errors import InvalidRequest
 from core.wire.form import DiarizationFormat, Form, WorkerFormat
 from core.wire.input_fields import CHOICE, Boolean, Part, TurnField, TurnFields
 from core.wire.known_speakers import EmbeddingField, KnownSpeakerField
 from core.wire.refusal import sentence
-from core.wire.shared_inputs import AudioInput, SpeakersInput, WordsInput
+from core.wire.shared_inputs import AudioInput, PartInput, SpeakersInput, WordsInput
 
 
 class SingleInput(WordsInput, SpeakersInput):
@@ -86,7 +85,7 @@ class OrchestratorInput(SingleInput):
         return OrchestratedRequest(**self._fields)
 
 
-class DiarizationInput(SpeakersInput):
+class DiarizationInput(SpeakersInput, PartInput):
     """The input of the diarization worker."""
 
     response_format: Annotated[DiarizationFormat, CHOICE] = Field(
@@ -96,7 +95,9 @@ class DiarizationInput(SpeakersInput):
     @property
     def request(self) -> DiarizationRequest:
         """The request in it."""
-        return DiarizationRequest(self.recording, self.speakers, self.known, self.return_embeddings)
+        return DiarizationRequest(
+            self.recording, self.speakers, self.known, self.return_embeddings, self.requested_part
+        )
 
     @property
     def form(self) -> Form:
@@ -104,17 +105,10 @@ class DiarizationInput(SpeakersInput):
         return Form(self.response_format)
 
 
-class TranscriptionInput(WordsInput):
+class TranscriptionInput(WordsInput, PartInput):
     """The input of the transcription worker."""
 
     diarization_segments: TurnFields | None = None
-    part: Part | None = None
-
-    @model_validator(mode="after")
-    def _part_or_range(self) -> Self:
-        if self.part is not None and (self.start is not None or self.end is not None):
-            raise ValueError("give part, or start and end, not both")
-        return self
 
     @model_validator(mode="after")
     def _channels_are_speakers(self) -> Self:
@@ -137,12 +131,11 @@ class TranscriptionInput(WordsInput):
     @property
     def request(self) -> TranscriptionRequest:
         """The request in it."""
-        part = None if self.part is None else RequestedPart(self.part.index, self.part.of)
         return TranscriptionRequest(
             self.recording,
             self.decoding,
             self.timestamps,
-            part=part,
+            part=self.requested_part,
             turns=self.turns,
             channels=self.channels,
             edits=self.edits,

@@ -7,8 +7,10 @@ numbers, booleans and None.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 
 from core import __version__
+from core.domain.parts import DiarizedPart
 from core.domain.rounding import seconds
 from core.domain.stored import Stored
 from core.domain.timeline import Diarization, Segment, Transcript, Turn, Voice
@@ -70,11 +72,29 @@ def _of_speakers(diarization: Diarization, response_format: str) -> Answer:
         "warnings": list(diarization.warnings),
     }
     answer |= _embeddings(diarization.voices)
+    if isinstance(diarization, DiarizedPart):
+        answer["part"] = _part(diarization)
     if response_format is DiarizationFormat.RTTM:
         return answer | {"rttm": _rttm(diarization.turns)}
     return answer | {
         "segments": _turns(diarization.turns),
         "exclusive_segments": _turns(diarization.exclusive_turns),
+    }
+
+
+def _part(one: DiarizedPart) -> Answer:
+    """Return what joins a part to the others; known voices as a request's `known_speakers`."""
+    return {
+        "start": seconds(one.own.start),
+        "end": seconds(one.own.end),
+        "heard_start": seconds(one.heard.start),
+        "heard_end": seconds(one.heard.end),
+        "margin_segments": _turns(one.margins),
+        "likeness": asdict(one.likeness),
+        "known_speakers": [
+            {"name": voice.speaker, "embedding": {"model": voice.model, "vector": [*voice.vector]}}
+            for voice in one.known
+        ],
     }
 
 

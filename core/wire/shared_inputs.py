@@ -1,4 +1,4 @@
-"""What the inputs of several roles have in common: the recording, the words, the speakers."""
+"""What the inputs of several roles have in common: a recording, words, speakers, a part."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from core.domain.request import (
     SpeakerCount,
     Task,
 )
+from core.domain.request import Part as RequestedPart
 from core.wire import spellings
 from core.wire.form import Form, TranscriptFormat
 from core.wire.input_fields import (
@@ -28,6 +29,7 @@ from core.wire.input_fields import (
     Fields,
     KeyTerms,
     Name,
+    Part,
     Replacements,
     Seconds,
     Strict,
@@ -206,3 +208,20 @@ class SpeakersInput(AudioInput):
     def known(self) -> tuple[KnownSpeaker, ...]:
         """The known speakers."""
         return tuple(field.speaker for field in self.known_speakers)
+
+
+class PartInput(AudioInput):
+    """The input of a role that can be asked about one of several parts of a recording."""
+
+    part: Part | None = None
+
+    @model_validator(mode="after")
+    def _part_or_range(self) -> Self:
+        if self.part is not None and (self.start is not None or self.end is not None):
+            raise ValueError("give part, or start and end, not both")
+        return self
+
+    @property
+    def requested_part(self) -> RequestedPart | None:
+        """The part that is asked for; None for the whole."""
+        return None if self.part is None else RequestedPart(self.part.index, self.part.of)

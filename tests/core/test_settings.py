@@ -119,6 +119,7 @@ def test_secrets_are_masked_wherever_settings_are_printed(monkeypatch: pytest.Mo
         ("WORKER_CONCURRENCY", "1.5"),
         ("MODEL_ID", "  "),
         ("TRANSCRIPTION_FANOUT", "0"),
+        ("DIARIZATION_FANOUT", "0"),
         ("JOB_TIMEOUT", "0"),
         ("JOB_TIMEOUT", "1000000"),
         ("DIARIZATION_ENDPOINT_ID", "my endpoint"),

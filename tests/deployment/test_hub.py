@@ -50,7 +50,7 @@ NOT_OF_THE_HUB = {
     # the orchestrator's
     "diarization_endpoint_id", "transcription_endpoint_id", "runpod_api_key",
     "runpod_endpoint_base_url",
-    "transcription_fanout", "job_timeout",
+    "transcription_fanout", "diarization_fanout", "job_timeout",
 }  # fmt: skip
 Value = str | int | float | bool
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+$")]

@@ -19,10 +19,12 @@ import pytest
 
 from core import errors
 from core.domain.codes import SECOND_CODES, is_retryable
+from core.domain.parts import DiarizedPart, Likeness
 from core.domain.stored import Stored
 from core.domain.timeline import (
     Character,
     Diarization,
+    Span,
     Speech,
     Transcript,
     Turn,
@@ -127,6 +129,22 @@ def _known() -> Diarization:
     return Diarization(turns, turns, duration=3.2, voices=(voice,))
 
 
+def _part() -> DiarizedPart:
+    voice = replace((_known().voices or ())[0], speaker="1")
+    turns = (Turn(2698.3, 2700.0, "1"),)
+    return DiarizedPart(
+        turns,
+        turns,
+        duration=5400.0,
+        voices=(voice,),
+        own=Span(0.0, 2700.0),
+        heard=Span(0.0, 2740.0),
+        margins=(Turn(2700.0, 2704.2, "1"),),
+        likeness=Likeness(0.5, 0.6, 0.1),
+        known=(replace(voice, speaker="Ada"),),
+    )
+
+
 STORED = Stored(
     "https://answers.example.com/hearing.json",
     387,
@@ -158,6 +176,7 @@ ANSWERS: dict[str, dict[str, object]] = {
     "html": _abridged(render(_spoken(WORDS), Form(TranscriptFormat.HTML))),
     "diarization": render(TURNS, Form(DiarizationFormat.JSON)),
     "embeddings": render(_known(), Form(DiarizationFormat.JSON)),
+    "part": render(_part(), Form(DiarizationFormat.JSON)),
     "receipt": receipt(render(_spoken(WORDS), Form(TranscriptFormat.SRT)), STORED),
     "rttm": render(TURNS, Form(DiarizationFormat.RTTM)),
 }

@@ -412,10 +412,12 @@ def test_a_range_and_what_stands_in_the_request_are_not_parted(
 ) -> None:
     """One job, without `part`."""
     words, turns = Endpoint(status=[WORDS]), Endpoint(status=[TURNS])
-    with orchestrator(settings, words, turns, transcription_fanout=4) as flow:
+    parts = {"transcription_fanout": 4, "diarization_fanout": 4}
+    with orchestrator(settings, words, turns, **parts) as flow:
         ask(flow, question, Watch())
-    (asked,) = words.of("run")
-    assert "part" not in asked.body["input"]
+    for endpoint in (words, turns):
+        (asked,) = endpoint.of("run")
+        assert "part" not in asked.body["input"]
 
 
 def test_s3_is_a_url(settings: Settings) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +12,19 @@ import numpy as np
 import pytest
 import yaml
 
-from core.domain.timeline import Diarization, Voice
+from core.domain.parts import Likeness
+from core.domain.request import SpeakerCount
+from core.domain.timeline import Diarization, Span, Voice
 from core.errors import Cancelled, InvalidRequest, VoiceTooShort
 from core.flows.load import load_diarization
 from core.media.audio import SAMPLE_RATE, Samples, Waveform
 from core.modelstore import ModelLocation, find_diarization_model
 from core.settings import Settings
 from core.speakers.identify import KnownVoice, Matching, identify
-from core.speakers.matching import matching_of
+from core.speakers.joining import join_parts
+from core.speakers.matching import linking_of, matching_of
 from core.speakers.pyannote import MOST_SAMPLE_S, PyannoteDiarizer
+from core.speakers.shares import Share
 from tests import golden
 from tests.core.speakers.calls import diarize
 from tests.hearing import read
@@ -83,6 +89,35 @@ def test_each_speaker_has_a_vector_of_length_one(heard: tuple[Diarization, Diari
             assert np.linalg.norm(one.vector) == pytest.approx(1, abs=1e-4)
             said = [turn for turn in diarization.exclusive_turns if turn.speaker == one.speaker]
             assert 2 < one.seconds <= sum(turn.duration for turn in said) + 0.1
+
+
+def test_people_are_known_again_in_another_part_of_a_recording(
+    diarizer: PyannoteDiarizer,
+    halves: tuple[Waveform, Waveform],
+    heard: tuple[Diarization, Diarization],
+) -> None:
+    """Each person has one number in both halves, though no part hears anything of the other."""
+    likeness = Likeness(diarizer.linking, diarizer.matching.threshold, diarizer.matching.margin)
+    parts, start = [], 0.0
+    for index, (half, found) in enumerate(zip(halves, heard, strict=True)):
+        own = Span(start, start + half.duration)
+        turns, exclusive = (
+            tuple(replace(one, start=one.start + start, end=one.end + start) for one in several)
+            for several in (found.turns, found.exclusive_turns)
+        )
+        moved = replace(found, turns=turns, exclusive_turns=exclusive)
+        part = Share(own, own, index, len(halves)).trimmed(moved)
+        parts.append(replace(part, likeness=likeness, duration=own.end))
+        start = own.end
+    whole = join_parts(parts, SpeakerCount())
+    names: Counter[tuple[str, str]] = Counter()
+    for one in json.loads(EXAMPLE.with_suffix(".json").read_text())["turns"]:
+        for turn in whole.turns:
+            both_s = turn.overlap(Span(one["start"], one["end"]))
+            names[one["speaker"], turn.speaker] += round(1000 * both_s)
+    best = {person: number for (person, number), _ in reversed(names.most_common())}
+    assert sorted(best.values()) == ["1", "2", "3"]
+    assert sum(names[pair] for pair in best.items()) > 0.9 * names.total()
 
 
 def test_two_voices_of_one_recording_are_recognised_in_another(
@@ -207,3 +242,13 @@ def test_a_configuration_that_says_nothing_of_voices_gets_the_default(
     """As one of pyannote's own does."""
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"known_speakers": said}))
     assert matching_of(tmp_path) == Matching(0.6, 0.1)
+    assert linking_of(tmp_path) == 0.5
+
+
+def test_a_configuration_says_when_two_parts_have_one_person(tmp_path: Path) -> None:
+    """Or that is where a name would be, less the margin."""
+    said = {"threshold": 0.9, "margin": 0.25}
+    for linking, meant in ((0.7, 0.7), (2, 0.65)):
+        config = {"known_speakers": said | {"linking": linking}}
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+        assert linking_of(tmp_path) == meant

@@ -91,12 +91,10 @@ _KNOWN = st.one_of(
     st.builds(KnownSpeaker, st.just("Ada"), _SOURCES.map(Source)),
     st.builds(KnownSpeaker, st.just("Grace"), st.none(), _VOICES),
 )
-DIARIZATIONS = st.builds(
-    DiarizationRequest,
-    _RECORDINGS,
-    _SPEAKERS,
-    st.lists(_KNOWN, max_size=2, unique_by=lambda one: one.name).map(tuple),
-    st.booleans(),
+_SOME_KNOWN = st.lists(_KNOWN, max_size=2, unique_by=lambda one: one.name).map(tuple)
+DIARIZATIONS = st.one_of(
+    st.builds(DiarizationRequest, _RECORDINGS, _SPEAKERS, _SOME_KNOWN, st.booleans()),
+    st.builds(DiarizationRequest, _WHOLE, _SPEAKERS, _SOME_KNOWN, st.booleans(), part=_PARTS),
 )
 
 
