@@ -5,8 +5,8 @@
     python -m bench.accuracy --count 20 --kind natural
 
 The dialogues are those of `training.dialogues` with seeds from 1000 on, natural and random ones.
-Nothing was trained or tuned on them. They are made on the first call, which needs flite, espeak-ng, sox and ffmpeg, and
-kept in `build/held-out`. The rules of the measures:
+Nothing was trained or tuned on them. They are made on the first call, which needs flite, espeak-ng,
+sox and ffmpeg, and kept in `build/held-out`. The rules of the measures:
 
 - Text is compared in lower case, without any character that is no letter, digit, apostrophe or
   blank.
