@@ -2,10 +2,11 @@
 
     python -m bench.accuracy --count 20
     python -m bench.accuracy --count 20 --only diarization
+    python -m bench.accuracy --count 20 --kind natural
 
-The dialogues are those of `training.dialogues` with seeds from 1000 on. Nothing was trained or
-tuned on them. They are made on the first call, which needs flite, espeak-ng, sox and ffmpeg, and
-kept in `build/held-out`. The rules of the measures:
+The dialogues are those of `training.dialogues` with seeds from 1000 on, natural and random ones.
+Nothing was trained or tuned on them. They are made on the first call, which needs flite, espeak-ng,
+sox and ffmpeg, and kept in `build/held-out`. The rules of the measures:
 
 - Text is compared in lower case, without any character that is no letter, digit, apostrophe or
   blank.
@@ -25,7 +26,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
@@ -43,7 +44,13 @@ from core.flows.load import load_diarization, load_transcription
 from core.media import audio, cutting
 from core.settings import Settings
 from core.transcript.assembly import assemble
-from training.dialogues import FIRST_HELD_OUT_SEED, SpokenWord, read_reference, write_set
+from training.dialogues import (
+    FIRST_HELD_OUT_SEED,
+    KINDS,
+    SpokenWord,
+    read_reference,
+    write_set,
+)
 from training.diarization_scores import DiarizationScore, annotation, score
 from training.diarization_scores import total as total_diarization
 
@@ -238,20 +245,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--count", type=int, default=20, help="dialogues of each kind")
     parser.add_argument("--seed", type=int, default=FIRST_HELD_OUT_SEED)
     parser.add_argument("--dialogues", type=Path, default=Path("build/held-out"))
+    parser.add_argument("--kind", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--only", choices=("diarization",))
     options = parser.parse_args()
-    recordings = write_set(options.dialogues, options.count, options.seed)
     system = System(only_diarization=options.only == "diarization")
     print(head(with_words=options.only is None))
-    rows, began = [], time.monotonic()
-    for recording in recordings:
-        rows.append(measure(system, recording))
-        print(line(rows[-1]), flush=True)
-    print(line(total(rows)))
-    print(f"{time.monotonic() - began:.0f} s for {len(rows)} dialogues")
+    totals = []
+    for kind in options.kind:
+        folder = options.dialogues / kind if kind == "natural" else options.dialogues
+        rows, began = [], time.monotonic()
+        for recording in write_set(folder, options.count, options.seed, kind=kind):
+            rows.append(measure(system, recording))
+            print(line(rows[-1]), flush=True)
+        totals.append(line(replace(total(rows), name=kind)))
+        print(f"{time.monotonic() - began:.0f} s for {len(rows)} {kind} dialogues")
+    print("\n".join(totals))
 
 
 if __name__ == "__main__":

@@ -1,31 +1,37 @@
 """Dialogues of synthetic people, with the truth about them: who said which word when.
 
-    python -m training.dialogues --out build/held-out --count 20 --seed 1000
+    python -m training.dialogues --out build/natural --count 20 --seed 1000 --kind natural
+
+There are two kinds: in natural ones people hold the conversations of `training.conversations`, in
+random ones they take turns with sentences that have nothing to do with each other.
 
 A dialogue is drawn from its seed alone (the engines add noise of their own, so words and times come
 again, samples do not quite). Seeds below 500 are for training, 500 to 599 for tuning, 1000 and
-above for measuring: nothing is trained or tuned on those. The people of a held-out dialogue are new
+above for measuring: nothing is trained or tuned on those. Natural dialogues from 1000 on hold the
+conversations that are held out, all others the rest. The people of a held-out dialogue are new
 because pitch, rate and the spectrum of a voice are drawn from continuous ranges (the engines' base
-voices are the same), and its sentences are new draws from the same grammar. `make_dialogue` makes,
-`write_dialogue` writes.
+voices are the same), and a random one's sentences are new draws from the same grammar.
+`make_dialogue` makes, `write_dialogue` writes.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import random
 import subprocess
 import wave
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import imageio_ffmpeg
 import numpy as np
 from scipy.signal import fftconvolve
 
+from training.conversations import Conversations
 from training.sentences import Sentences
 from training.voices import SAMPLE_RATE, TimedWord, Utterance, Voice, random_voice, synthesise
 
@@ -33,6 +39,9 @@ FIRST_TUNING_SEED = 500
 FIRST_HELD_OUT_SEED = 1000
 SPEECH_GAP_S = 0.25
 """Words of one person that are closer than this belong to one turn of the reference."""
+
+Kind = Literal["natural", "random"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 SHORT_ANSWERS = (
     "Yes.",
@@ -44,6 +53,8 @@ SHORT_ANSWERS = (
     "Very good.",
     "No, thank you.",
 )
+BACKCHANNELS = ("Yes.", "Right.", "Okay.", "I see.", "Good.", "Of course.")
+"""What one says while another speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +141,21 @@ class SyntheticPerson:
                 continue
 
 
+class Reader:
+    """A person who says what a conversation has them say, with one voice."""
+
+    def __init__(self, voice: Voice, rng: np.random.Generator) -> None:
+        self._voice, self._rng = voice, rng
+
+    def read(self, text: str) -> Utterance:
+        """Speak a text; ValueError if the engine splits it into other words than the writer."""
+        return synthesise(text, self._voice)
+
+    def nod(self) -> Utterance:
+        """Speak a short answer."""
+        return self.read(str(self._rng.choice(BACKCHANNELS)))
+
+
 # --- who takes part ---
 
 
@@ -197,25 +223,68 @@ def arrange(
     """Let people talk until `duration_s` is reached; everybody has two full turns before chance
     decides who is next.
     """
-    limit = int(duration_s * SAMPLE_RATE)
+    placed: list[Placed] = []
+    turns = _by_chance(people, placed, manner, rng)
+    nods = [functools.partial(person.say, short=True) for person in people]
+    return _fill(placed, turns, nods, duration_s, manner, rng)
+
+
+def arrange_script(
+    people: Sequence[Reader],
+    conversations: Conversations,
+    duration_s: float,
+    manner: Manner,
+    rng: np.random.Generator,
+) -> list[Placed]:
+    """Let people hold one conversation after the other until `duration_s` is reached."""
+    nods = [person.nod for person in people]
+    return _fill([], _by_script(people, conversations), nods, duration_s, manner, rng)
+
+
+def _by_chance(
+    people: Sequence[Person], placed: Sequence[Placed], manner: Manner, rng: np.random.Generator
+) -> Iterator[tuple[int, Utterance]]:
     order = [*rng.permutation(len(people)), *rng.permutation(len(people))]
     shares = rng.uniform(0.5, 1.5, len(people))
-    free_from = np.zeros(len(people), int)
-    placed: list[Placed] = []
     while True:
         opening = bool(order)
         speaker = int(order.pop()) if opening else _next_speaker(shares, placed, rng)
-        utterance = people[speaker].say(
-            short=not opening and rng.random() < manner.short_answer_probability
-        )
+        short = not opening and rng.random() < manner.short_answer_probability
+        yield speaker, people[speaker].say(short=short)
+
+
+def _by_script(
+    people: Sequence[Reader], conversations: Conversations
+) -> Iterator[tuple[int, Utterance]]:
+    while True:
+        lines = conversations.draw(len(people))
+        letters = sorted({line.speaker for line in lines})
+        for line in lines:
+            speaker = letters.index(line.speaker)
+            yield speaker, people[speaker].read(line.text)
+
+
+def _fill(
+    placed: list[Placed],
+    turns: Iterator[tuple[int, Utterance]],
+    nods: Sequence[Callable[[], Utterance]],
+    duration_s: float,
+    manner: Manner,
+    rng: np.random.Generator,
+) -> list[Placed]:
+    """Place turns in `placed`, with short answers into some, until `duration_s` is reached."""
+    limit = int(duration_s * SAMPLE_RATE)
+    free_from = np.zeros(len(nods), int)
+    for speaker, utterance in turns:
         start = max(_start(placed, speaker, manner, rng), int(free_from[speaker]))
         turn = Placed(start, speaker, utterance)
         if turn.end > limit:
-            return placed
+            break
         placed.append(turn)
         free_from[speaker] = turn.end + int(rng.uniform(0.1, 0.5) * SAMPLE_RATE)
-        if len(people) > 1 and rng.random() < manner.backchannel_probability:
-            _backchannel(turn, people, free_from, placed, rng)
+        if len(nods) > 1 and rng.random() < manner.backchannel_probability:
+            _backchannel(turn, nods, free_from, placed, rng)
+    return placed
 
 
 def _next_speaker(shares: np.ndarray, placed: Sequence[Placed], rng: np.random.Generator) -> int:
@@ -238,13 +307,13 @@ def _start(placed: Sequence[Placed], speaker: int, manner: Manner, rng: np.rando
 
 def _backchannel(
     turn: Placed,
-    people: Sequence[Person],
+    nods: Sequence[Callable[[], Utterance]],
     free_from: np.ndarray,
     placed: list[Placed],
     rng: np.random.Generator,
 ) -> None:
-    speaker = int(rng.choice([index for index in range(len(people)) if index != turn.speaker]))
-    answer = people[speaker].say(short=True)
+    speaker = int(rng.choice([index for index in range(len(nods)) if index != turn.speaker]))
+    answer = nods[speaker]()
     earliest = max(turn.start + SAMPLE_RATE // 2, int(free_from[speaker]))
     latest = turn.end - len(answer.samples) - SAMPLE_RATE // 2
     if earliest < latest:
@@ -358,7 +427,11 @@ def converse(
     """A dialogue of the given people, about `duration_s` long (it ends where the last whole turn
     does).
     """
-    placed = arrange(people, duration_s - 0.5, manner, rng)
+    return recorded(arrange(people, duration_s - 0.5, manner, rng), duration_s, rng)
+
+
+def recorded(placed: Sequence[Placed], duration_s: float, rng: np.random.Generator) -> Dialogue:
+    """What a microphone hears of placed turns: `duration_s` of noise if there are none."""
     end = max((turn.end for turn in placed), default=int(duration_s * SAMPLE_RATE))
     samples = mix(placed, end + SAMPLE_RATE // 2, rng)
     words = sorted(
@@ -379,13 +452,21 @@ def make_dialogue(
     speakers: int | None = None,
     duration_s: float | None = None,
     manner: Manner | None = None,
+    kind: Kind = "random",
 ) -> Dialogue:
     """The dialogue of a seed: 2 to 4 speakers and 45 to 120 s unless told otherwise."""
     rng = np.random.default_rng([seed, 20])
-    sentences = Sentences(random.Random(f"dialogue {seed}"))
     voices = draw_voices(speakers or int(rng.integers(2, 5)), rng)
-    people = [SyntheticPerson(voice, sentences, rng) for voice in voices]
-    return converse(people, duration_s or float(rng.uniform(50, 119)), manner or Manner(), rng)
+    length_s, manner = duration_s or float(rng.uniform(50, 119)), manner or Manner()
+    chance = random.Random(f"dialogue {seed}")
+    if kind == "random":
+        sentences = Sentences(chance)
+        people = [SyntheticPerson(voice, sentences, rng) for voice in voices]
+        return converse(people, length_s, manner, rng)
+    conversations = Conversations(chance, held_out=seed >= FIRST_HELD_OUT_SEED)
+    readers = [Reader(voice, rng) for voice in voices]
+    placed = arrange_script(readers, conversations, length_s - 0.5, manner, rng)
+    return recorded(placed, length_s, rng)
 
 
 def overlap_share(turns: Sequence[SpeakerTurn]) -> float:
@@ -461,7 +542,9 @@ def read_reference(path: Path) -> tuple[tuple[SpokenWord, ...], tuple[SpeakerTur
     return words, tuple(SpeakerTurn(**turn) for turn in reference["turns"])
 
 
-def write_set(folder: Path, count: int, seed: int, audio_format: str = "mp3") -> list[Path]:
+def write_set(
+    folder: Path, count: int, seed: int, audio_format: str = "mp3", kind: Kind = "random"
+) -> list[Path]:
     """Write `count` dialogues of consecutive seeds; what is there already is kept.
 
     The recordings' paths.
@@ -472,7 +555,7 @@ def write_set(folder: Path, count: int, seed: int, audio_format: str = "mp3") ->
         stem = folder / f"dialogue_{number}"
         recording = stem.with_suffix(f".{audio_format}")
         if not (recording.exists() and stem.with_suffix(".json").exists()):
-            write_dialogue(make_dialogue(number), stem, audio_format)
+            write_dialogue(make_dialogue(number, kind=kind), stem, audio_format)
         recordings.append(recording)
     return recordings
 
@@ -486,8 +569,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=FIRST_HELD_OUT_SEED)
     parser.add_argument("--format", choices=("mp3", "wav"), default="mp3", dest="audio_format")
+    parser.add_argument("--kind", choices=KINDS, default="random")
     options = parser.parse_args()
-    for path in write_set(options.out, options.count, options.seed, options.audio_format):
+    for path in write_set(
+        options.out, options.count, options.seed, options.audio_format, options.kind
+    ):
         print(path)
 
 

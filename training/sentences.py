@@ -764,13 +764,14 @@ def spell_number(number: int) -> str:
     return f"{head} {'and ' if rest < 100 else ''}{spell_number(rest)}"
 
 
-class _Deck:
+class Deck:
     """Cards dealt in random order, all of them before any comes again."""
 
     def __init__(self, cards: Sequence[str], rng: random.Random) -> None:
         self._cards, self._rng, self._left = list(cards), rng, []
 
     def draw(self) -> str:
+        """The next card."""
         if not self._left:
             self._left = self._rng.sample(self._cards, len(self._cards))
         return self._left.pop()
@@ -781,7 +782,7 @@ class Sentences:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._decks = {name: _Deck(cards, rng) for name, cards in _decks().items()}
+        self._decks = {name: Deck(cards, rng) for name, cards in _decks().items()}
         self._slots = self._make_slots()
 
     def sentence(self) -> str:
@@ -797,6 +798,10 @@ class Sentences:
         """Random words with no grammar (training only: it makes every word come with every neighbour)."""
         text = " ".join(self._decks["form"].draw() for _ in range(count))
         return self._finish(text + self._rng.choice("...?!"))
+
+    def written(self, text: str) -> str:
+        """Words as a sentence is written: with capitals, and "an" before a vowel."""
+        return self._finish(text)
 
     def _fill(self, template: str) -> str:
         return re.sub(r"\{(\w+)\}", lambda match: self._slot(match[1]), template)

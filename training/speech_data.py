@@ -1,11 +1,13 @@
 """The speech corpus: sentences spoken by synthetic voices, kept as log-mel features with the times
 of the words.
 
-    python -m training.speech_data --out build/speech --hours 16
+    python -m training.speech_data --out build/speech --hours 16 --natural 0.6
 
 Written in shards that a training can read while later ones are still being made: `shard_0000.npy`
 holds the features of all its utterances one after the other, float16 of shape (frames, 80), not
 normalised; `shard_0000.json` says which frames belong to which utterance, and its words.
+With `--natural 0.6`, six in ten lines come from the conversations of `training.conversations`, in
+their order.
 `dev_short.npz` and `dev_long.npz` are audio that training never sees.
 """
 
@@ -16,14 +18,15 @@ import json
 import multiprocessing
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.signal
 
-from training.sentences import Sentences
+from training.conversations import Conversations, conversation_words
+from training.sentences import Deck, Sentences
 from training.voices import SAMPLE_RATE, TimedWord, Utterance, Voice, random_voice, synthesise
 
 FRAME_S = 0.01
@@ -60,6 +63,8 @@ class Recording:
     words: tuple[TimedWord, ...]
     grammatical: bool
     """False for words in random order."""
+    follows: bool = False
+    """Whether it answers or continues the recording before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class Line:
 
     text: str
     grammatical: bool
+    follows: bool = False
+    """Whether it answers or continues the line before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ def read_shard(path: Path) -> Shard:
             row["frames"],
             tuple(TimedWord(*word) for word in row["words"]),
             row["grammatical"],
+            row.get("follows", False),
         )
         for row in rows
     )
@@ -139,20 +147,57 @@ def harder_voice(rng: np.random.Generator) -> Voice:
     return voice if rng.random() < easy else harder_voice(rng)
 
 
-def utterances(seed: int) -> Iterator[tuple[Line, Utterance]]:
+def natural_lines(conversations: Conversations, rng: np.random.Generator) -> Iterator[Line]:
+    """A conversation's turns one after the other, some of them a sentence at a time."""
+    follows = False
+    for turn in conversations.draw():
+        for text in turn.sentences() if rng.random() < 0.4 else [turn.text]:
+            yield Line(text, grammatical=True, follows=follows)
+            follows = True
+
+
+def random_lines(sentences: Sentences, words: Deck, rng: np.random.Generator) -> Iterator[Line]:
+    """One line of the grammar; now and then, words of conversations without any grammar."""
+    if rng.random() < 0.06:
+        text = " ".join(words.draw() for _ in range(int(rng.integers(2, 7))))
+        yield Line(sentences.written(text + "."), grammatical=False)
+    else:
+        yield random_line(sentences, rng)
+
+
+def lines(seed: int, natural_share: float, held_out: bool) -> Iterator[Line]:
+    """An endless stream of lines, of which about `natural_share` are from conversations."""
+    rng, chance = np.random.default_rng(seed), random.Random(seed)
+    sentences, conversations = Sentences(chance), Conversations(chance, held_out)
+    words = Deck(sorted(conversation_words()), chance)
+    natural, total = 0, 0
+    while True:
+        due = natural_share and natural <= natural_share * total
+        source = natural_lines(conversations, rng) if due else random_lines(sentences, words, rng)
+        for line in source:
+            natural, total = natural + bool(due), total + 1
+            yield line
+
+
+def utterances(
+    seed: int, natural_share: float = 0.0, held_out: bool = False
+) -> Iterator[tuple[Line, Utterance]]:
     """An endless stream of lines, each spoken by another voice; texts that an engine splits
-    differently are skipped.
+    differently are skipped. The conversations are the held-out ones or all others.
     """
     rng = np.random.default_rng(seed)
-    sentences = Sentences(random.Random(seed))
-    while True:
-        line = random_line(sentences, rng)
+    broken = False
+    for line in lines(seed, natural_share, held_out):
         try:
             utterance = synthesise(line.text, harder_voice(rng))
         except (ValueError, RuntimeError):
+            broken = True
             continue
         if 0.2 < len(utterance.samples) / SAMPLE_RATE < LONGEST_UTTERANCE_S:
-            yield line, utterance
+            yield replace(line, follows=line.follows and not broken), utterance
+            broken = False
+        else:
+            broken = True
 
 
 def in_a_room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -185,7 +230,7 @@ def distorted(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return samples
 
 
-def write_shard(out: Path, number: int, seed: int) -> None:
+def write_shard(out: Path, number: int, seed: int, natural_share: float) -> None:
     """Make shard `number`; a shard that exists is kept.
 
     Its random numbers depend on `seed` and `number` alone.
@@ -195,7 +240,8 @@ def write_shard(out: Path, number: int, seed: int) -> None:
         return
     log_mel, rng = _log_mel(), np.random.default_rng([seed, number, 1])
     parts, rows, frames = [], [], 0
-    for line, utterance in utterances(int(np.random.default_rng([seed, number]).integers(2**31))):
+    stream = utterances(int(np.random.default_rng([seed, number]).integers(2**31)), natural_share)
+    for line, utterance in stream:
         features = log_mel(distorted(utterance.samples, rng))
         words = [(word.text, word.start, word.end) for word in utterance.words]
         rows.append(
@@ -204,6 +250,7 @@ def write_shard(out: Path, number: int, seed: int) -> None:
                 "frames": len(features),
                 "words": words,
                 "grammatical": line.grammatical,
+                "follows": line.follows,
             }
         )
         parts.append(features)
@@ -236,13 +283,17 @@ def room_noise(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def write_dev_sets(out: Path, count: int = 100) -> None:
-    """Short clean utterances, and noisy 20-25 s sequences of several voices at different levels."""
+    """Short clean utterances of the grammar, and noisy 20-25 s sequences of several voices at
+    different levels, of the grammar and of held-out conversations.
+    """
     rng, stream = np.random.default_rng(DEV_SEED), utterances(DEV_SEED)
     short = [next(stream) for _ in range(count)]
     _write_audio(
         out / "dev_short.npz", [(utterance.samples, line.text) for line, utterance in short]
     )
     _write_audio(out / "dev_long.npz", [_sequence(stream, rng) for _ in range(count // 4)])
+    natural = utterances(DEV_SEED, natural_share=1.0, held_out=True)
+    _write_audio(out / "dev_natural.npz", [_sequence(natural, rng) for _ in range(count // 4)])
 
 
 def _sequence(
@@ -287,11 +338,12 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=16.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--natural", type=float, default=0.0, help="share of lines, 0 to 1")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_dev_sets(arguments.out)
     numbers = range(round(arguments.hours * 3600 / SHARD_S))
-    jobs = [(arguments.out, number, arguments.seed) for number in numbers]
+    jobs = [(arguments.out, number, arguments.seed, arguments.natural) for number in numbers]
     with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
         pool.starmap(write_shard, jobs, chunksize=1)
 

@@ -58,6 +58,8 @@ SUBSAMPLING = 8
 ENCODER_FRAME_S = FRAME_S * SUBSAMPLING
 BAND = 12
 AVERAGE_EVERY = 4
+ANSWER_SHARE = 0.5
+"""How often a line of a conversation is followed by the line that follows it there."""
 SPEECH_LOUDNESS = -3.0
 """Mean log-mel of the synthetic voices' loud frames when the samples have unit power (measured)."""
 SILENCE = math.log(2**-24)
@@ -570,17 +572,27 @@ class Corpus:
         self._rng.shuffle(groups)
         return groups
 
-    def _draw(self) -> Spoken:
-        features, recording, (tokens, starts, ends) = self._deal()
-        while not recording.grammatical and self._rng.random() > self.list_share:
-            features, recording, (tokens, starts, ends) = self._deal()
+    def _draw(self) -> int:
+        dealt = self._deal()
+        while not self._utterances[dealt][1].grammatical and self._rng.random() > self.list_share:
+            dealt = self._deal()
+        return dealt
+
+    def _after(self, index: int) -> int:
+        """What comes after an utterance: often its answer, if it has one."""
+        following = index + 1
+        answered = following < len(self._utterances) and self._utterances[following][1].follows
+        return following if answered and self._rng.random() < ANSWER_SHARE else self._draw()
+
+    def _spoken_at(self, index: int) -> Spoken:
+        features, recording, (tokens, starts, ends) = self._utterances[index]
         part = features[recording.start : recording.start + recording.frames].astype(np.float32)
         return Spoken(part, tokens, starts, ends)
 
-    def _deal(self) -> tuple[np.ndarray, Recording, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def _deal(self) -> int:
         if not self._deck:
             self._deck = [int(i) for i in self._rng.permutation(len(self._utterances))]
-        return self._utterances[self._deck.pop()]
+        return self._deck.pop()
 
     def _input(self, aim_s: float) -> Spoken:
         if self._rng.random() < 0.015:
@@ -592,8 +604,9 @@ class Corpus:
         rng = self._rng
         lead = int(rng.exponential(0.25) / FRAME_S) if rng.random() < 0.5 else 0
         placed, cursor, end = [], lead, lead
+        drawn = self._draw()
         while True:
-            utterance = self._draw()
+            utterance = self._spoken_at(drawn)
             placed.append((cursor, utterance))
             if rng.random() < 0.12:
                 placed += self._interjected(cursor, utterance)
@@ -604,6 +617,7 @@ class Corpus:
                 -rng.uniform(0.05, 0.7) if rng.random() < 0.18 else min(rng.exponential(0.35), 2.5)
             )
             cursor = max(cursor + 20, end + int(gap_s / FRAME_S))
+            drawn = self._after(drawn)
         tail = int(rng.exponential(0.25) / FRAME_S) if rng.random() < 0.5 else 0
         end = max(at + len(utterance.features) for at, utterance in placed)
         mixed = np.full((end + tail, MEL_BANDS), SILENCE, np.float32)
@@ -620,7 +634,7 @@ class Corpus:
         """Somebody's short answer into an utterance that starts at frame `start`; none where none
         is short enough.
         """
-        answer = self._draw()
+        answer = self._spoken_at(self._draw())
         room = len(utterance.features) - len(answer.features)
         return (
             [(start + int(self._rng.integers(room)), answer)]
@@ -887,7 +901,7 @@ def dev_error_rates(path: Path, data: Path) -> dict[str, float]:
     model = ASRModel.restore_from(str(path), map_location="cpu")
     model.eval()
     rates = {}
-    for name in ("dev_short", "dev_long"):
+    for name in ("dev_short", "dev_long", "dev_natural"):
         audio, texts = read_audio(data / f"{name}.npz")
         answers = model.transcribe(audio, batch_size=8, verbose=False)
         rates[name] = round(error_rate(texts, [answer.text for answer in answers]), 2)

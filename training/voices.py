@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import subprocess
 from dataclasses import dataclass
 
@@ -317,7 +318,7 @@ def _espeak_token_times(
     text: str, events: list[tuple[int, float, int, bytes]], duration_s: float
 ) -> list[tuple[float, float]]:
     """Times for each blank-separated token; a word ends where the next sounds begin or where a
-    pause phoneme does.
+    pause phoneme does. None at all if the first word has no event.
     """
     starts: dict[int, float] = {}
     spans = _token_spans(text)
@@ -332,12 +333,21 @@ def _espeak_token_times(
         if kind == _EVENT_PHONEME and name.startswith((b"_", b"\0"))
     )
     ordered = sorted(starts)
+    if ordered[:1] != [0]:
+        return []
     times = []
-    for token, following in zip(ordered, [*ordered[1:], None], strict=True):
-        end = starts[following] if following is not None else duration_s
+    for token, following in zip(ordered, [*ordered[1:], len(spans)], strict=True):
+        end = starts[following] if following < len(spans) else duration_s
         pause = next((p for p in pauses if starts[token] + 0.02 < p < end), end)
-        times.append((starts[token], pause))
+        letters = [b - a for a, b in spans[token:following]]
+        times += _shared_out(starts[token], pause, letters)
     return times
+
+
+def _shared_out(start: float, end: float, letters: list[int]) -> list[tuple[float, float]]:
+    """The times of words that espeak-ng says as one, such as "have to", by their letters."""
+    bounds = start + (end - start) * np.cumsum([0, *letters]) / sum(letters)
+    return [(float(a), float(b)) for a, b in itertools.pairwise(bounds)]
 
 
 def _token_spans(text: str) -> list[tuple[int, int]]:

@@ -42,6 +42,22 @@ def test_more_speakers_than_speech_are_answered_with_a_warning(diarizer, exchang
     assert answer.warnings[0].endswith("could be told apart, although 60 were asked for")
 
 
+def test_more_of_the_same_has_no_more_speakers(diarizer, dialogue, monkeypatch):
+    """Two people heard thirty times over are two: length alone makes nobody."""
+    own, heard = Clustering.__call__, {}
+
+    def listening(self: Clustering, **inputs: Any) -> Any:
+        heard.update(inputs)
+        return own(self, **inputs)
+
+    monkeypatch.setattr(Clustering, "__call__", listening)
+    assert diarize(diarizer, dialogue.waveform).num_speakers == 2
+    heard["embeddings"] = np.tile(heard["embeddings"], (30, 1, 1))
+    heard["segmentations"].data = np.tile(heard["segmentations"].data, (30, 1, 1))
+    *_, centroids = own(diarizer._pipeline.clustering, **heard)
+    assert len(centroids) == 2
+
+
 def voices(*, speakers: int, chunks: int = 6) -> dict[str, Any]:
     """Return speech in which each voice speaks in turn, as pyannote's clusterings take it."""
     from pyannote.core import SlidingWindow, SlidingWindowFeature
