@@ -23,7 +23,6 @@ import numpy as np
 
 from core.domain.request import Decoding
 from core.media.audio import SAMPLE_RATE, Samples
-from core.media.cutting import utterances
 from core.speech.transcriber import BatchTranscriber
 from core.speech.whisper import WhisperModel
 from core.speech.whisper_network import Network
@@ -96,7 +95,7 @@ def _systems(model: Path) -> dict[str, Callable[[Samples], str]]:
 
 def _ours(transcriber: BatchTranscriber, samples: Samples) -> str:
     found = transcriber.transcribe(
-        utterances([samples]),
+        transcriber.cut([samples]),
         decoding=Decoding("en"),
         progress=lambda _: None,
         cancelled=lambda: False,

@@ -18,7 +18,6 @@ from core.flows.progress import JobProgress
 from core.flows.recording import Reader
 from core.flows.usage import told
 from core.media.audio import Stream
-from core.media.cutting import utterances
 from core.media.survey import Survey, survey
 from core.speech.transcriber import Transcriber
 from core.transcript.assembly import assemble
@@ -125,7 +124,7 @@ class _Ear:
         blocks = watch.clock.each(Work.DECODE, stream)
         with watch.clock.at(Work.SPEECH):
             words = self.transcriber.transcribe(
-                utterances(blocks, start_s=stream.start, piece_s=piece_s),
+                self.transcriber.cut(blocks, start_s=stream.start, piece_s=piece_s),
                 decoding=self.decoding,
                 progress=watch.stage(Stage.TRANSCRIBING),
                 cancelled=watch.cancelled,

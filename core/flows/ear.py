@@ -13,7 +13,7 @@ from core.domain.usage import Work
 from core.domain.watch import Stage, Watch
 from core.flows.recording import Reader
 from core.media.audio import Stream
-from core.media.cutting import Utterance, utterances
+from core.media.cutting import Utterance
 from core.speech.transcriber import Transcriber
 from core.transcript.assembly import EVERYTHING
 from core.transcript.parts import Assignment
@@ -74,7 +74,7 @@ class Ear:
     def _cut(self, stream: Stream, watch: Watch) -> Generator[Utterance]:
         piece_s = self.reader.settings.chunk_duration
         blocks = watch.clock.each(Work.DECODE, stream)
-        return utterances(blocks, start_s=stream.start, piece_s=piece_s)
+        return self.transcriber.cut(blocks, start_s=stream.start, piece_s=piece_s)
 
     def _transcribe(
         self, cut: Iterator[Utterance], duration_s: float | None, watch: Watch

@@ -16,7 +16,6 @@ from core.flows.quiet import with_quiet
 from core.flows.recording import Reader
 from core.flows.usage import told
 from core.media.audio import Waveform
-from core.media.cutting import utterances
 from core.speech.transcriber import Transcriber
 from core.transcript.assembly import assemble
 
@@ -27,7 +26,7 @@ def transcribe(
     """Find the words of a waveform."""
     with watch.clock.at(Work.SPEECH):
         return transcriber.transcribe(
-            utterances([waveform.samples], start_s=waveform.start),
+            transcriber.cut([waveform.samples], start_s=waveform.start),
             decoding=decoding,
             progress=watch.stage(Stage.TRANSCRIBING),
             cancelled=watch.cancelled,

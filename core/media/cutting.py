@@ -20,11 +20,6 @@ _HOP = SAMPLE_RATE // 100
 _FRAMES_PER_S = SAMPLE_RATE // _HOP
 _MAX_FRAMES = 30 * _FRAMES_PER_S
 """Parakeet TDT drops whole stretches of speech from inputs much longer than it was trained on."""
-_AIM_FRAMES = 22.5 * _FRAMES_PER_S
-_CUT_FRAMES = (12 * _FRAMES_PER_S, 28 * _FRAMES_PER_S)
-"""The range in which to look for a pause."""
-_FORCED_FRAMES = (20 * _FRAMES_PER_S, 25 * _FRAMES_PER_S)
-"""The range in which to cut speech without a pause."""
 _PAUSE_FRAMES = 24
 """The shortest pause, longer than the gaps between the words of fluent speech."""
 OVERLAP_S = 2.5
@@ -35,9 +30,36 @@ _PAUSE_DB = -18.0
 """A pause is this much quieter than the loud stretches around it."""
 _SILENCE_DB = -60.0
 """Anything quieter is silence, whatever is around it."""
-_AIM_DB_PER_FRAME = 0.5 / _FRAMES_PER_S
-"""How much quieter a place must be to justify a cut one frame farther from the aim."""
 _SLAB_SAMPLES = 10 * SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Where an utterance should end; all times are seconds from its start."""
+
+    best_s: float
+    pause_s: tuple[float, float]
+    """The range in which to look for a pause."""
+    forced_s: tuple[float, float]
+    """The range in which to cut speech without a pause."""
+    db_per_s: float
+    """How much quieter a place must be to justify a cut a second farther from the best."""
+    quiet_db: float = -100.0
+    """Quieter places are no better, in dB of full scale."""
+
+
+AIM = Aim(22.5, (12.0, 28.0), (20.0, 25.0), 0.5)
+FULL = Aim(29.5, (14.0, 29.5), (23.0, 28.5), 1.0, -70.0)
+"""For models to which every utterance costs as much as one of 30 s: few, and nearly full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Silence that was left out of an utterance."""
+
+    at_s: float
+    """Seconds of the utterance's samples before it."""
+    length_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +70,31 @@ class Utterance:
     """float32, shape (samples,), 16 kHz mono, -1..1; at most 30 s."""
     start: float
     """Seconds from the start of the file to the first sample."""
+    skips: tuple[Skip, ...] = ()
+    """In order."""
 
     @property
     def duration(self) -> float:
-        """Length in seconds."""
+        """Length of the samples in seconds."""
         return len(self.samples) / SAMPLE_RATE
 
     @property
     def end(self) -> float:
         """Seconds from the start of the file to the end of the last sample."""
-        return self.start + self.duration
+        return self.at(self.duration)
 
     @property
     def span(self) -> Span:
         """From `start` to `end`."""
         return Span(self.start, self.end)
 
+    def at(self, time_s: float) -> float:
+        """Return the time in the file of a time in the samples, both in seconds."""
+        return self.start + time_s + sum(one.length_s for one in self.skips if one.at_s < time_s)
+
 
 def utterances(
-    blocks: Iterable[Samples], *, start_s: float = 0.0, piece_s: float = 500.0
+    blocks: Iterable[Samples], *, start_s: float = 0.0, piece_s: float = 500.0, aim: Aim = AIM
 ) -> Generator[Utterance]:
     """Cut blocks of samples, float32, shape (samples,), into utterances that cover all of them.
 
@@ -81,7 +109,7 @@ def utterances(
         energy = _energy(held)
         begin = 0
         while len(held) - begin > _MAX_FRAMES * _HOP:
-            cut = _find_cut(energy[begin // _HOP :][:_MAX_FRAMES])
+            cut = _find_cut(energy[begin // _HOP :][:_MAX_FRAMES], aim)
             samples = held[begin : begin + cut.end * _HOP]
             yield Utterance(samples, start_s + (first + begin) / SAMPLE_RATE)
             begin += cut.resume * _HOP
@@ -129,19 +157,21 @@ class _Cut:
     resume: int
 
 
-def _find_cut(energy: NDArray[np.float64]) -> _Cut:
+def _find_cut(energy: NDArray[np.float64], aim: Aim) -> _Cut:
     """Return the quietest place near the aim, given the energies of 30 s, shape (frames,)."""
     level = _smooth(energy)
     quiet = level <= max(_SILENCE_DB, float(np.percentile(level, 95)) + _PAUSE_DB)
-    badness = level + _AIM_DB_PER_FRAME * np.abs(np.arange(len(level)) - _AIM_FRAMES)
-    pause = _lowest(np.where(quiet, badness, np.inf), *_CUT_FRAMES)
+    distance = np.abs(np.arange(len(level)) - aim.best_s * _FRAMES_PER_S)
+    badness = np.maximum(level, aim.quiet_db) + aim.db_per_s / _FRAMES_PER_S * distance
+    pause = _lowest(np.where(quiet, badness, np.inf), *aim.pause_s)
     if quiet[pause]:
         return _Cut(pause, pause)
-    forced = _lowest(badness, *_FORCED_FRAMES)
+    forced = _lowest(badness, *aim.forced_s)
     return _Cut(forced + _OVERLAP_FRAMES // 2, forced - _OVERLAP_FRAMES // 2)
 
 
-def _lowest(values: NDArray[np.float64], begin: int, end: int) -> int:
+def _lowest(values: NDArray[np.float64], begin_s: float, end_s: float) -> int:
+    begin, end = round(begin_s * _FRAMES_PER_S), round(end_s * _FRAMES_PER_S)
     return begin + int(np.argmin(values[begin:end]))
 
 

@@ -30,6 +30,8 @@ class Recognition:
     """One tuple per word; empty if the tokens do not spell the text letter by letter."""
     guess: Guess | None = None
     """The language of these words, if the model was left to detect it."""
+    is_mixed: bool = False
+    """They are in several languages, and each stretch was heard in its own."""
 
 
 @dataclass(frozen=True, slots=True)

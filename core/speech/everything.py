@@ -70,8 +70,8 @@ def _in_the_recording(found: Found) -> UtteranceWords:
 
 
 def _placed(timed: Iterable[_Timed], utterance: Utterance) -> tuple[_Timed, ...]:
-    start = utterance.start
-    return tuple(replace(one, start=start + one.start, end=start + one.end) for one in timed)
+    at = utterance.at
+    return tuple(replace(one, start=at(one.start), end=at(one.end)) for one in timed)
 
 
 def _is_missed(found: Found) -> bool:

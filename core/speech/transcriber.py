@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol, cast
 
@@ -10,7 +10,8 @@ from core.domain.request import Decoding
 from core.domain.timeline import Transcription, Word
 from core.domain.watch import Heard, IsCancelled, Progress
 from core.engine.accelerator import ModelThread
-from core.media.cutting import OVERLAP_S, Utterance
+from core.media.audio import Samples
+from core.media.cutting import OVERLAP_S, Utterance, utterances
 from core.speech.abilities import checked, known, unwritable
 from core.speech.batching import Batcher, Decoded, Mixed
 from core.speech.engine import Guess, MixingEngine, SpeechEngine
@@ -18,6 +19,7 @@ from core.speech.everything import Everything
 from core.speech.second_look import CARE, CARE_OF_WINDOWS, SecondLook
 from core.speech.text_language import text_language
 from core.speech.vote import LanguageVote
+from core.speech.windows import windows
 from core.transcript.seams import JoinedSoFar, UtteranceWords
 
 GPU_BATCH_S = 400.0
@@ -43,6 +45,15 @@ class Transcriber(Protocol):
 
         Raise UnsupportedLanguage, or InvalidRequest if the model cannot do what is asked for.
         This is cheap: call it before fetching the recording.
+        """
+        ...
+
+    def cut(
+        self, blocks: Iterable[Samples], *, start_s: float = 0.0, piece_s: float = 500.0
+    ) -> Generator[Utterance]:
+        """Cut blocks of samples into utterances as this model hears them best.
+
+        See `core.media.cutting.utterances`.
         """
         ...
 
@@ -95,6 +106,7 @@ class BatchTranscriber:
         self._abilities = known(name, engine.abilities)
         self._window_s = WINDOW_BATCHES * batch_s
         self._care = CARE_OF_WINDOWS if engine.window_s else CARE
+        self._cut = windows if engine.window_s else utterances
         self._text_language = text_language(self._abilities)
         self._batcher = Batcher(
             engine.recognise,
@@ -108,6 +120,12 @@ class BatchTranscriber:
         """See `Transcriber`."""
         return checked(decoding, self._abilities, self._name)
 
+    def cut(
+        self, blocks: Iterable[Samples], *, start_s: float = 0.0, piece_s: float = 500.0
+    ) -> Generator[Utterance]:
+        """See `Transcriber`."""
+        return self._cut(blocks, start_s=start_s, piece_s=piece_s)
+
     def transcribe(
         self,
         utterances: Iterable[Utterance],
@@ -120,7 +138,7 @@ class BatchTranscriber:
     ) -> Transcription:
         """See `Transcriber`."""
         if duration_s is None and isinstance(utterances, Sequence):
-            duration_s = sum(utterance.duration for utterance in utterances)
+            duration_s = sum(utterance.span.duration for utterance in utterances)
         look = SecondLook(
             lambda pieces: self._batcher.decode(pieces, decoding, cancelled), self._care
         )
@@ -164,7 +182,7 @@ class BatchTranscriber:
         decoded: list[Decoded] = []
         for together in self._batcher.decode(window, decoding, cancelled):
             decoded += together
-            counted.add(utterance.duration for utterance, _ in together)
+            counted.add(utterance.span.duration for utterance, _ in together)
         vote.count(found for _, found in decoded)
         outvoted = vote.outvoted(decoded)
         if outvoted:

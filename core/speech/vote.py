@@ -53,6 +53,7 @@ class LanguageVote:
             if one.guess is not None
             and one.words
             and one.guess.language != leader
+            and not one.is_mixed
             and not _is_sure(one.guess, one)
         ]
 

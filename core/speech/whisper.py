@@ -24,6 +24,7 @@ from core.speech.engine import Abilities, Guess, Recognition
 from core.speech.heard import heard_words
 from core.speech.sound import has_sound
 from core.speech.spelling import recognition
+from core.speech.stretches import divided, pieces, stretches
 from core.speech.whisper_network import WINDOW_S, Network, Windows
 
 _RETRIES = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -80,10 +81,32 @@ class WhisperModel:
         for code, members in _by_language(guesses, decoding.language).items():
             written = self._write(windows.pick(members), replace(decoding, language=code))
             drafts = _placed(drafts, members, written)
-        return [
+        found = [
             replace(_recognition(draft, samples), guess=guess)
             for draft, samples, guess in zip(drafts, arrays, guesses, strict=True)
         ]
+        if decoding.language is not None:
+            return found
+        return [
+            self._in_languages(one, samples, windows.pick([index]), decoding)
+            for index, (one, samples) in enumerate(zip(found, arrays, strict=True))
+        ]
+
+    def _in_languages(
+        self, whole: Recognition, samples: Samples, window: Windows, decoding: Decoding
+    ) -> Recognition:
+        """Hear each stretch of a window in its own language, if it holds several."""
+        spans = pieces(samples)
+        if not whole.words or whole.guess is None or len(spans) < 2:
+            return whole
+        parts = stretches(spans, self._network.languages_in(window, spans))
+        if len(parts) < 2:
+            return whole
+        heard = [
+            self._hear([part.of(samples)], replace(decoding, language=part.guess.language))[0]
+            for part in parts
+        ]
+        return divided(whole, parts, heard)
 
     def _write(self, windows: Windows, decoding: Decoding) -> list[Draft]:
         """Write the text of windows of one language; try loops again."""

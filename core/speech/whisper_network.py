@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.domain.request import Decoding
+from core.domain.timeline import Span
 from core.domain.writing import meet
 from core.engine.accelerator import is_device_fault, is_out_of_memory
 from core.engine.cuda_libraries import load_cublas
@@ -55,13 +57,25 @@ class Windows:
         """Return some of the windows."""
         if list(indices) == list(range(len(self.durations_s))):
             return self
-        import ctranslate2
-
-        on_cpu = self.encoded.to_device(ctranslate2.Device.cpu)
-        rows = np.ascontiguousarray(np.asarray(on_cpu)[list(indices)])
         durations_s = tuple(self.durations_s[index] for index in indices)
         guesses = tuple(self.guesses[index] for index in indices)
-        return Windows(ctranslate2.StorageView.from_array(rows), durations_s, guesses)
+        return Windows(_view(self._rows()[list(indices)]), durations_s, guesses)
+
+    def steps(self, span: Span) -> Any:
+        """Return what the encoder made of a part of each window: a ctranslate2.StorageView."""
+        first, last = int(span.start / _STEP_S), int(span.end / _STEP_S)
+        return _view(self._rows()[:, first : max(first + 1, last)])
+
+    def _rows(self) -> NDArray[Any]:
+        import ctranslate2
+
+        return np.asarray(self.encoded.to_device(ctranslate2.Device.cpu))
+
+
+def _view(rows: NDArray[Any]) -> Any:
+    import ctranslate2
+
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(rows))
 
 
 class Network:
@@ -99,6 +113,17 @@ class Network:
         if not self.is_multilingual:
             return [None] * count
         return [_guess(*ranked[0]) for ranked in self._model.model.detect_language(encoded)]
+
+    def languages_in(self, window: Windows, spans: Sequence[Span]) -> list[dict[str, float]]:
+        """Return how likely each language is in each part of a window, for a model of several.
+
+        The encoder has heard all of it; a part costs one step of the decoder.
+        """
+        ranked = [self._model.model.detect_language(window.steps(span))[0] for span in spans]
+        return [
+            {guess.language: guess.probability for guess in itertools.starmap(_guess, one)}
+            for one in ranked
+        ]
 
     def write(
         self, windows: Windows, decoding: Decoding, *, temperature: float = 0.0

@@ -42,7 +42,7 @@ from core.flows.orchestrated import OrchestratedFlow, load
 from core.flows.recording import Reader
 from core.flows.single import SingleFlow
 from core.flows.transcription import TranscriptionFlow
-from core.media.cutting import Utterance
+from core.media.cutting import Utterance, utterances
 from core.remote import Pace
 from core.settings import Settings
 from core.speakers.identify import Matching
@@ -82,6 +82,10 @@ class Speech:
         if decoding.language == "tlh":
             raise UnsupportedLanguage("language 'tlh' is not known")
         return decoding
+
+    def cut(self, blocks: Any, *, start_s: float = 0.0, piece_s: float = 500.0) -> Any:
+        """Cut as for most models."""
+        return utterances(blocks, start_s=start_s, piece_s=piece_s)
 
     def transcribe(
         self,
