@@ -76,11 +76,11 @@ class Survey:
         return likeness(own[:count], others[:count])
 
     def leaked(self, channel: int, other: int, span: Span) -> float:
-        """Return the level that another channel brings with it on this one in a stretch, 0..1; it
-        comes on top of the noise that is always here.
+        """Return the level that another channel brings with it on this one in a stretch, 0..1, with
+        the noise that is always here; 0 if nothing leaks.
         """
         leak = self._leaks[channel, other]
-        return math.hypot(leak.gain * self.level(other, span), leak.noise)
+        return math.hypot(leak.gain * self.level(other, span), leak.noise) if leak.gain else 0.0
 
     def _frames(self, span: Span) -> slice:
         begin = max(0, math.floor((span.start - self.start_s) * _FRAMES_PER_S))

@@ -44,8 +44,8 @@ class Loudness(Protocol):
         ...
 
     def leaked(self, channel: int, other: int, span: Span) -> float:
-        """Return the level that another channel brings with it on this one in a stretch, 0..1; it
-        comes on top of the noise that is always here.
+        """Return the level that another channel brings with it on this one in a stretch, 0..1, with
+        the noise that is always here; 0 if nothing leaks.
         """
         ...
 
