@@ -1,6 +1,6 @@
 """Diarization of a long recording as a whole and in parts: error rate, speakers, time.
 
-    python -m bench.diarization_fanout [--hours 3] [--workers 4] [--one-at-a-time] [--told]
+    python -m bench.diarization_fanout [--hours 3] [--workers 4] [--told] [--one-at-a-time]
 
 A recording of hours, in which the same six people come and go (`bench.meeting`), goes through the
 embedded model as a whole, and in as many parts as there are workers. Both answers are scored
@@ -20,7 +20,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,6 +50,7 @@ from core.flows.speaker_jobs import SpeakerJobs
 from core.remote import Address, Endpoint, Pace, connect, request_body
 from core.settings import Settings
 from core.speakers.joining import join_parts
+from core.speakers.shares import LEAST_S
 from core.wire.answers import read_part
 from core.wire.form import DiarizationFormat, Form
 from core.wire.forwarding import job_input
@@ -72,10 +73,11 @@ class Outcome:
 
 
 def one_at_a_time(
-    recording: Path, count: SpeakerCount, parts: int, model: str
+    recording: Path, count: SpeakerCount, parts: int, model: str, least_s: float
 ) -> tuple[Outcome, Outcome]:
     """Return the whole and the parts, both with their processor seconds in this process."""
     flow = load_diarization(Settings(diarization_model_id=model))
+    flow = replace(flow, least_part_s=least_s)
     asked = partial(DiarizationRequest, Recording(LocalFile(recording)), count)
 
     def diarized(part: Part | None) -> tuple[Diarization, float]:
@@ -163,6 +165,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--one-at-a-time", action="store_true")
     parser.add_argument("--model", default="embedded", help="for --one-at-a-time: a pipeline")
+    parser.add_argument(
+        "--least", type=float, default=LEAST_S, help="for --one-at-a-time: the least of a part, s"
+    )
     parser.add_argument("--told", action="store_true")
     asked = parser.parse_args()
     meeting = make_meeting(asked.hours, asked.people, asked.seed)
@@ -171,7 +176,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         recording = meeting.write(Path(folder) / "meeting.wav")
         if asked.one_at_a_time:
-            outcomes = one_at_a_time(recording, count, asked.workers, asked.model)
+            outcomes = one_at_a_time(recording, count, asked.workers, asked.model, asked.least)
             show(meeting, *outcomes, "processor, s")
             print("wall time on as many machines: not measured")
         else:
