@@ -68,7 +68,7 @@ def _stretch(language: str, own: Sequence[tuple[Span, Mapping[str, float]]]) -> 
 
 def _likeliest(heard: Sequence[Mapping[str, float]]) -> list[str]:
     """Return the language of each piece."""
-    paths = {language: _Path(0.0, ()) for language in heard[0]}
+    paths = {language: _Path(0.0, ()) for one in heard for language in one}
     for probabilities in heard:
         best = max(paths.values(), key=lambda path: path.score)
         changed = replace(best, score=best.score + math.log(_CHANGE))
