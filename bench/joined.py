@@ -88,7 +88,8 @@ def cut(samples: Samples, start_s: float = 0.0) -> list[cutting.Utterance]:
 
 def levelled(samples: Samples) -> Samples:
     """Return the samples at the common loudness."""
-    return (samples * (LOUDNESS / np.sqrt(np.mean(samples**2)))).astype(np.float32)
+    even: Samples = (samples * (LOUDNESS / np.sqrt(np.mean(samples**2)))).astype(np.float32)
+    return even
 
 
 def report(name: str, spoken: Sequence[SpokenWord], found: Sequence[Word]) -> None:
