@@ -31,7 +31,7 @@ _SHARES: dict[DiarizationSpeed, dict[str, float]] = {
 """What each step takes of the time, with the sizes of community-1 (`bench.diarization`)."""
 LEAST_SAMPLE_S, MOST_SAMPLE_S = 2.0, 30.0
 """How much speech a voice is taken from: of less it says little, and more adds little."""
-_ONE_VOICE = 0.75
+_ONE_VOICE = 0.6
 """The share of the threshold for names that a sample's vectors must be alike by: they are of single
 seconds and so less alike than voices are. Measured with the embedded model (`bench.doubts`).
 """
