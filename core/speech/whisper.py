@@ -97,7 +97,7 @@ class WhisperModel:
     ) -> Recognition:
         """Hear each stretch of a window in its own language, if it holds several."""
         spans = pieces(samples)
-        if not whole.words or whole.guess is None or len(spans) < 2:
+        if whole.guess is None or len(spans) < 2:
             return whole
         parts = stretches(spans, self._network.languages_in(window, spans))
         if len(parts) < 2:
