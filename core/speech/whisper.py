@@ -72,24 +72,30 @@ class WhisperModel:
         loud = [index for index, samples in enumerate(arrays) if has_sound(samples)]
         if not loud:
             return found
-        return _placed(found, loud, self._hear([arrays[index] for index in loud], decoding))
+        heard = [arrays[index] for index in loud]
+        windows = self._network.encode(heard)
+        whole = self._read(windows, heard, decoding)
+        if decoding.language is None:
+            whole = [
+                self._in_languages(one, samples, windows.pick([index]), decoding)
+                for index, (one, samples) in enumerate(zip(whole, heard, strict=True))
+            ]
+        return _placed(found, loud, whole)
 
     def _hear(self, arrays: Sequence[Samples], decoding: Decoding) -> list[Recognition]:
-        windows = self._network.encode(arrays)
+        return self._read(self._network.encode(arrays), arrays, decoding)
+
+    def _read(
+        self, windows: Windows, arrays: Sequence[Samples], decoding: Decoding
+    ) -> list[Recognition]:
         guesses = windows.guesses if decoding.language is None else (None,) * len(arrays)
         drafts = [Draft()] * len(arrays)
         for code, members in _by_language(guesses, decoding.language).items():
             written = self._write(windows.pick(members), replace(decoding, language=code))
             drafts = _placed(drafts, members, written)
-        found = [
+        return [
             replace(_recognition(draft, samples), guess=guess)
             for draft, samples, guess in zip(drafts, arrays, guesses, strict=True)
-        ]
-        if decoding.language is not None:
-            return found
-        return [
-            self._in_languages(one, samples, windows.pick([index]), decoding)
-            for index, (one, samples) in enumerate(zip(found, arrays, strict=True))
         ]
 
     def _in_languages(
@@ -102,9 +108,11 @@ class WhisperModel:
         parts = stretches(spans, self._network.languages_in(window, spans))
         if len(parts) < 2:
             return whole
-        heard = [
-            self._hear([part.of(samples)], replace(decoding, language=part.guess.language))[0]
-            for part in parts
+        # Alone, each is told more surely than beside the other.
+        heard = self._hear([part.of(samples) for part in parts], decoding)
+        parts = [
+            replace(part, guess=one.guess or part.guess)
+            for part, one in zip(parts, heard, strict=True)
         ]
         return divided(whole, parts, heard)
 
