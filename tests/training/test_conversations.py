@@ -53,7 +53,8 @@ def test_slots_and_kept_choices_hold_for_the_conversation() -> None:
         answered = re.fullmatch(
             r"(?:Yes|Well, yes), (\w+) at (ten|eleven) is good\. And (\w+)\?", other
         )
-        assert asked and answered
+        assert asked
+        assert answered
         assert (asked[1], asked[2]) == (answered[2], answered[1])
         assert answered[3] != answered[1]
 
@@ -92,7 +93,9 @@ def test_whole_conversations_are_drawn_and_each_comes_once_before_any_again() ->
 def test_everything_can_be_said() -> None:
     """Every drawn turn is words of letters, with capitals and ends, and all its words are known."""
     values = {word for kind in VALUES.values() for value in kind for word in words_of(value)}
-    known = conversation_words() | values | {f"{name.lower()}'s" for name in VALUES["name"]} | {"an"}
+    known = (
+        conversation_words() | values | {f"{name.lower()}'s" for name in VALUES["name"]} | {"an"}
+    )
     rng = random.Random(3)
     for conversation in written():
         for turn in conversation.drawn(rng):
