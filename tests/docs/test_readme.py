@@ -120,7 +120,7 @@ def test_the_picture_shows_the_workers_and_the_transcript() -> None:
     for told in (
         *(f"{role} ready after" for role in roles(CONFIG)),
         "3 speakers",
-        "57 s of audio in",
+        "54 s of audio in",
     ):
         assert told in drawn
     assert re.search(r"of \d+ words \d+ are right, and \d+ have the right speaker", drawn)

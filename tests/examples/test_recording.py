@@ -24,7 +24,7 @@ from tests.examples.conftest import ROOT, TEXT, Platform, Run, Worker
 from tests.media import PACKAGED, beeps, tone, write_wav
 
 DIALOGUE = ROOT / "examples" / "dialogue.mp3"
-DIALOGUE_S = 57.2
+DIALOGUE_S = 53.9
 
 
 def decoded(audio: bytes) -> np.ndarray:

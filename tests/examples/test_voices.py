@@ -21,7 +21,7 @@ from tests.examples.conftest import ROOT, Platform, Run, Worker
 from tests.media import ffmpeg
 
 DIALOGUE = ROOT / "examples/dialogue.mp3"
-"""Three people, 57 s; its halves are two recordings of them."""
+"""Three people, 54 s; its halves are two recordings of them."""
 NAMES = ("--name", "1=Ada", "--name", "2=Grace")
 
 
@@ -49,8 +49,8 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two recordings of the same people."""
     folder = tmp_path_factory.mktemp("halves")
     first, second = folder / "first.wav", folder / "second.wav"
-    ffmpeg("-t", "28.5", "-i", DIALOGUE, first)
-    ffmpeg("-ss", "28.5", "-i", DIALOGUE, second)
+    ffmpeg("-t", "27", "-i", DIALOGUE, first)
+    ffmpeg("-ss", "27", "-i", DIALOGUE, second)
     return first, second
 
 

@@ -5,11 +5,13 @@ measured on it.
 from __future__ import annotations
 
 import itertools
+import random
 import shutil
 
 import numpy as np
 import pytest
 
+from training.conversations import Conversations
 from training.dialogues import (
     SAMPLE_RATE,
     Manner,
@@ -189,3 +191,14 @@ def test_what_is_written_is_read_back(tmp_path):
     assert recording.stat().st_size == 44 + 2 * len(dialogue.samples)
     assert (words, turns) == (dialogue.words, dialogue.turns)
     assert len((tmp_path / "one.rttm").read_text().splitlines()) == len(turns)
+
+
+@needs_voices
+def test_a_natural_dialogue_says_a_conversation_in_its_order():
+    """Turns alternate as written, with a voice for each letter, and short answers between them."""
+    dialogue = make_dialogue(504, speakers=3, duration_s=25, kind="natural")
+    lines = Conversations(random.Random("dialogue 504")).draw(3)
+    said = " ".join(word.text for word in dialogue.words if word.speaker == "A")
+    first = next(line for line in lines if line.speaker == min(each.speaker for each in lines))
+    assert first.text in said
+    assert len(dialogue.speakers) == 3

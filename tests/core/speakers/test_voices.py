@@ -30,7 +30,7 @@ from tests.core.speakers.calls import diarize
 from tests.hearing import read
 
 EXAMPLE = Path("examples/dialogue.mp3")
-"""Three people, 57 s."""
+"""Three people, 54 s."""
 
 
 @pytest.fixture(scope="module")
