@@ -70,8 +70,8 @@ def test_two_people_are_known_in_another_recording(
     ended = run(voices.main, "--endpoint", endpoint, *halves, *NAMES, "--keep", kept)
     assert ended.code == 0
     named = {line.partition(":")[0] for line in ended.out.splitlines()}
-    assert named - {"nobody"} == {"Ada", "Grace", "2"}
-    assert "warning: speaker 2 has no name: the voice is like " in ended.err
+    assert named - {"nobody"} == {"Ada", "Grace", "1"}
+    assert "warning: speaker 1 has no name: the voice is like " in ended.err
     assert [one["name"] for one in json.loads(kept.read_text())] == ["Ada", "Grace"]
     again = run(voices.main, "--endpoint", endpoint, kept, halves[1])
     assert again.out == ended.out
