@@ -111,7 +111,7 @@ def test_the_readmes_calls_print_a_transcript_with_speakers(address: str) -> Non
     code = block("python", "OpenAI(").replace(SHOWN, address)
     text, *segments, streamed = run([sys.executable, "-c", code]).splitlines()
     assert text == streamed
-    assert text.startswith("What now? Again and again")
+    assert text.startswith("Can I ask you something about")
     assert {line.split()[0] for line in segments} == {"1", "2", "3"}
     assert " ".join(line.split(" ", 1)[1] for line in segments) == text
 
@@ -121,7 +121,7 @@ def test_the_guides_commands_answer(address: str) -> None:
     (page,) = [one for one in blocks("OPENAI") if "curl" in one.text]
     printed = [run(["bash", "-c", line.replace(SHOWN, address)]) for line in page.text.splitlines()]
     whole, subtitles, events, speakers, models, health, figures = printed
-    assert json.loads(whole)["text"].startswith("What now?")
+    assert json.loads(whole)["text"].startswith("Can I ask you something")
     assert subtitles.startswith("1\n00:00:00,")
     lines = [json.loads(line[6:]) for line in events.split("\n\n") if line.startswith("data: ")]
     kinds = [line["type"].rpartition(".")[2] for line in lines]
@@ -149,7 +149,7 @@ def test_the_clients_own_types_read_the_answers(client: openai.OpenAI) -> None:
     TranscriptionVerbose.model_validate(verbose.model_dump())
     assert verbose.duration == 12.0
     assert verbose.words
-    assert verbose.words[0].word == "What"
+    assert verbose.words[0].word == "Can"
     spoken = client.audio.transcriptions.create(
         model="whisper-1",
         file=DIALOGUE,
