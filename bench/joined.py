@@ -88,7 +88,9 @@ def cut(samples: Samples, start_s: float = 0.0) -> list[cutting.Utterance]:
 
 def levelled(samples: Samples) -> Samples:
     """Return the samples at the common loudness."""
-    return (samples * (LOUDNESS / np.sqrt(np.mean(samples**2)))).astype(np.float32)
+    loudness = float(np.sqrt(np.mean(samples**2)))
+    equal: Samples = (samples * (LOUDNESS / loudness)).astype(np.float32)
+    return equal
 
 
 def report(name: str, spoken: Sequence[SpokenWord], found: Sequence[Word]) -> None:
