@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from unittest.mock import patch
+from typing import Any
 
 _BUILDERS = (
     "nemo.collections.asr.models.rnnt_bpe_models",
@@ -38,11 +38,15 @@ def as_texts() -> Iterator[None]:
 
     A text is one value, and never copied.
     """
-    with contextlib.ExitStack() as stack:
-        for name in _BUILDERS:
-            if name in sys.modules:
-                stack.enter_context(patch.object(sys.modules[name], "ListConfig", _text))
+    builders: list[Any] = [sys.modules[name] for name in _BUILDERS if name in sys.modules]
+    lists = [builder.ListConfig for builder in builders]
+    for builder in builders:
+        builder.ListConfig = _text
+    try:
         yield
+    finally:
+        for builder, own in zip(builders, lists, strict=True):
+            builder.ListConfig = own
 
 
 def _text(tokens: Sequence[str]) -> str:
