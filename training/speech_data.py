@@ -7,7 +7,7 @@ Written in shards that a training can read while later ones are still being made
 holds the features of all its utterances one after the other, float16 of shape (frames, 80), not
 normalised; `shard_0000.json` says which frames belong to which utterance, and its words.
 With `--natural 0.6`, six in ten lines come from the conversations of `training.conversations`, in
-their order.
+their order; with `--answers 0.1`, one in ten is a short answer such as "I see.".
 `dev_short.npz` and `dev_long.npz` are audio that training never sees.
 """
 
@@ -26,6 +26,7 @@ import numpy as np
 import scipy.signal
 
 from training.conversations import Conversations, conversation_words
+from training.dialogues import BACKCHANNELS, SHORT_ANSWERS
 from training.sentences import Deck, Sentences
 from training.voices import SAMPLE_RATE, TimedWord, Utterance, Voice, random_voice, synthesise
 
@@ -165,29 +166,44 @@ def random_lines(sentences: Sentences, words: Deck, rng: np.random.Generator) ->
         yield random_line(sentences, rng)
 
 
-def lines(seed: int, natural_share: float, held_out: bool) -> Iterator[Line]:
-    """An endless stream of lines, of which about `natural_share` are from conversations."""
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What the lines are, as shares of 0 to 1; the rest is of the grammar."""
+
+    natural: float = 0.0
+    """From conversations, in their order."""
+    answers: float = 0.0
+    """What people say while somebody else speaks."""
+
+
+def lines(seed: int, shares: Shares, held_out: bool) -> Iterator[Line]:
+    """An endless stream of lines."""
     rng, chance = np.random.default_rng(seed), random.Random(seed)
     sentences, conversations = Sentences(chance), Conversations(chance, held_out)
     words = Deck(sorted(conversation_words()), chance)
     natural, total = 0, 0
     while True:
-        due = natural_share and natural <= natural_share * total
-        source = natural_lines(conversations, rng) if due else random_lines(sentences, words, rng)
+        due = shares.natural and natural <= shares.natural * total
+        if rng.random() < shares.answers:
+            source = iter([Line(str(rng.choice(SHORT_ANSWERS + BACKCHANNELS)), grammatical=True)])
+        elif due:
+            source = natural_lines(conversations, rng)
+        else:
+            source = random_lines(sentences, words, rng)
         for line in source:
             natural, total = natural + bool(due), total + 1
             yield line
 
 
 def utterances(
-    seed: int, natural_share: float = 0.0, held_out: bool = False
+    seed: int, shares: Shares = Shares(), held_out: bool = False
 ) -> Iterator[tuple[Line, Utterance]]:
     """An endless stream of lines, each spoken by another voice; texts that an engine splits
     differently are skipped. The conversations are the held-out ones or all others.
     """
     rng = np.random.default_rng(seed)
     broken = False
-    for line in lines(seed, natural_share, held_out):
+    for line in lines(seed, shares, held_out):
         try:
             utterance = synthesise(line.text, harder_voice(rng))
         except (ValueError, RuntimeError):
@@ -230,7 +246,7 @@ def distorted(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return samples
 
 
-def write_shard(out: Path, number: int, seed: int, natural_share: float) -> None:
+def write_shard(out: Path, number: int, seed: int, shares: Shares) -> None:
     """Make shard `number`; a shard that exists is kept.
 
     Its random numbers depend on `seed` and `number` alone.
@@ -240,7 +256,7 @@ def write_shard(out: Path, number: int, seed: int, natural_share: float) -> None
         return
     log_mel, rng = _log_mel(), np.random.default_rng([seed, number, 1])
     parts, rows, frames = [], [], 0
-    stream = utterances(int(np.random.default_rng([seed, number]).integers(2**31)), natural_share)
+    stream = utterances(int(np.random.default_rng([seed, number]).integers(2**31)), shares)
     for line, utterance in stream:
         features = log_mel(distorted(utterance.samples, rng))
         words = [(word.text, word.start, word.end) for word in utterance.words]
@@ -292,7 +308,7 @@ def write_dev_sets(out: Path, count: int = 100) -> None:
         out / "dev_short.npz", [(utterance.samples, line.text) for line, utterance in short]
     )
     _write_audio(out / "dev_long.npz", [_sequence(stream, rng) for _ in range(count // 4)])
-    natural = utterances(DEV_SEED, natural_share=1.0, held_out=True)
+    natural = utterances(DEV_SEED, Shares(natural=1.0), held_out=True)
     _write_audio(out / "dev_natural.npz", [_sequence(natural, rng) for _ in range(count // 4)])
 
 
@@ -339,11 +355,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--natural", type=float, default=0.0, help="share of lines, 0 to 1")
+    parser.add_argument("--answers", type=float, default=0.0, help="share of lines, 0 to 1")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_dev_sets(arguments.out)
     numbers = range(round(arguments.hours * 3600 / SHARD_S))
-    jobs = [(arguments.out, number, arguments.seed, arguments.natural) for number in numbers]
+    shares = Shares(arguments.natural, arguments.answers)
+    jobs = [(arguments.out, number, arguments.seed, shares) for number in numbers]
     with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
         pool.starmap(write_shard, jobs, chunksize=1)
 

@@ -27,6 +27,7 @@ import os
 import random
 import tarfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,8 @@ SUBSAMPLING = 8
 ENCODER_FRAME_S = FRAME_S * SUBSAMPLING
 BAND = 12
 AVERAGE_EVERY = 4
+SHORT_FRAMES = 120
+"""What is shorter than this, in mel frames, can be said while somebody else speaks."""
 ANSWER_SHARE = 0.5
 """How often a line of a conversation is followed by the line that follows it there."""
 SPEECH_LOUDNESS = -3.0
@@ -221,10 +224,33 @@ def unpack_tokenizer(path: Path, folder: Path) -> None:
 
 
 def load_weights(model: EncDecRNNTBPEModel, path: Path) -> None:
-    """Take the weights of a model of the same size from a `.nemo` file."""
+    """Take the weights of a model with as many layers or fewer from a `.nemo` file.
+
+    Further layers are added behind them, and change nothing at first: what they would add is zero.
+    """
     from nemo.collections.asr.models import ASRModel
 
-    model.load_state_dict(ASRModel.restore_from(str(path), map_location="cpu").state_dict())
+    start = ASRModel.restore_from(str(path), map_location="cpu")
+    known, layers = len(start.encoder.layers), model.encoder.layers
+    model.load_state_dict(start.state_dict(), strict=known == len(layers))
+    if known < len(layers):
+        _pass_through(layers[known - 1], layers[known:])
+
+
+@torch.no_grad()
+def _pass_through(last: torch.nn.Module, added: torch.nn.ModuleList) -> None:
+    added[-1].norm_out.load_state_dict(last.norm_out.state_dict())
+    for norm in (last.norm_out, *(layer.norm_out for layer in added[:-1])):
+        norm.reset_parameters()
+    for layer in added:
+        branches = (
+            layer.feed_forward1.linear2,
+            layer.self_attn.linear_out,
+            layer.conv.pointwise_conv2,
+            layer.feed_forward2.linear2,
+        )
+        for branch in branches:
+            branch.weight.zero_()
 
 
 # --- TDT over a band of alignments ---
@@ -417,7 +443,7 @@ class Trainee(torch.nn.Module):
         if weights.ctc:
             parts["ctc"] = self._ctc_loss(encoded, lengths, batch)
         if weights.tdt:
-            parts["tdt"] = self._tdt_loss(encoded, lengths, batch)
+            parts["tdt"] = self._tdt_loss(encoded, lengths, batch, autocast)
         loss = sum(getattr(weights, name) * part for name, part in parts.items())
         return loss, {name: float(part.detach()) for name, part in parts.items()}
 
@@ -443,7 +469,9 @@ class Trainee(torch.nn.Module):
         )
         return losses.sum() / batch.token_counts.sum()
 
-    def _tdt_loss(self, encoded: torch.Tensor, lengths: torch.Tensor, batch: Batch) -> torch.Tensor:
+    def _tdt_loss(
+        self, encoded: torch.Tensor, lengths: torch.Tensor, batch: Batch, autocast: bool
+    ) -> torch.Tensor:
         joint, rows = (
             self.model.joint,
             torch.arange(len(batch.tokens), device=encoded.device)[:, None, None],
@@ -452,11 +480,12 @@ class Trainee(torch.nn.Module):
         low = batch.low[:, : encoded.shape[1]]
         state = low[:, :, None] + torch.arange(BAND, device=encoded.device)
         inside = state.clamp(max=predicted.shape[1] - 1)
-        band = (
-            joint.project_encoder(encoded)[:, :, None]
-            + joint.project_prednet(predicted)[rows, inside]
-        )
-        scores = joint.joint_net(band)
+        with torch.autocast(encoded.device.type, torch.bfloat16, enabled=autocast):
+            band = (
+                joint.project_encoder(encoded)[:, :, None]
+                + joint.project_prednet(predicted)[rows, inside]
+            )
+            scores = joint.joint_net(band).float()
         token = scores[..., : self.blank + 1].log_softmax(-1) - self.sigma
         duration = scores[..., self.blank + 1 :].log_softmax(-1)
         following = torch.nn.functional.pad(batch.tokens, (0, 1), value=self.blank)[rows, inside]
@@ -504,8 +533,8 @@ class Corpus:
     batches.
     """
 
-    def __init__(self, folder: Path, pieces: SentencePieceProcessor, seed: int) -> None:
-        self._folder, self._pieces, self._blank = folder, pieces, pieces.get_piece_size()
+    def __init__(self, folders: Sequence[Path], pieces: SentencePieceProcessor, seed: int) -> None:
+        self._folders, self._pieces, self._blank = folders, pieces, pieces.get_piece_size()
         self._begins_word = np.array(
             [pieces.id_to_piece(i).startswith("▁") for i in range(self._blank)]
         )
@@ -514,6 +543,7 @@ class Corpus:
         self._utterances: list[
             tuple[np.ndarray, Recording, tuple[np.ndarray, np.ndarray, np.ndarray]]
         ] = []
+        self._short: list[int] = []
         self._deck: list[int] = []
         self._ready: list[list[Spoken]] = []
         self._noise = self._noise_pool()
@@ -523,10 +553,13 @@ class Corpus:
 
     def refresh(self) -> None:
         """Take in shards that were written since the last look; the newest are heard first."""
-        for path in sorted(set(self._folder.glob("shard_*.json")) - self._known):
+        found = {path for folder in self._folders for path in folder.glob("shard_*.json")}
+        for path in sorted(found - self._known):
             shard = read_shard(path)
             first = len(self._utterances)
             for recording in shard.recordings:
+                if recording.frames < SHORT_FRAMES:
+                    self._short.append(len(self._utterances))
                 self._utterances.append(
                     (shard.features, recording, timed_tokens(recording, self._pieces))
                 )
@@ -536,7 +569,7 @@ class Corpus:
             self.hours += sum(recording.frames for recording in shard.recordings) * FRAME_S / 3600
         if not self._utterances:
             raise FileNotFoundError(
-                f"no shard_*.json in {self._folder}: run training.speech_data first"
+                f"no shard_*.json in {self._folders[0]}: run training.speech_data first"
             )
 
     def batch(self, seconds: float, longest_share: float) -> Batch:
@@ -608,13 +641,13 @@ class Corpus:
         while True:
             utterance = self._spoken_at(drawn)
             placed.append((cursor, utterance))
-            if rng.random() < 0.12:
+            if rng.random() < 0.3:
                 placed += self._interjected(cursor, utterance)
             end = cursor + len(utterance.features)
             if end * FRAME_S >= aim_s:
                 break
             gap_s = (
-                -rng.uniform(0.05, 0.7) if rng.random() < 0.18 else min(rng.exponential(0.35), 2.5)
+                -rng.uniform(0.05, 0.8) if rng.random() < 0.35 else min(rng.exponential(0.35), 2.5)
             )
             cursor = max(cursor + 20, end + int(gap_s / FRAME_S))
             drawn = self._after(drawn)
@@ -634,13 +667,9 @@ class Corpus:
         """Somebody's short answer into an utterance that starts at frame `start`; none where none
         is short enough.
         """
-        answer = self._spoken_at(self._draw())
+        answer = self._spoken_at(self._short[self._rng.integers(len(self._short))])
         room = len(utterance.features) - len(answer.features)
-        return (
-            [(start + int(self._rng.integers(room)), answer)]
-            if room > 40 and len(answer.features) < 120
-            else []
-        )
+        return [(start + int(self._rng.integers(room)), answer)] if room > 40 else []
 
     def _by_time(
         self, placed: list[tuple[int, Spoken]]
@@ -763,7 +792,7 @@ class Training:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.size, self.plan, self.arguments = (
-            Size(),
+            Size(layers=arguments.layers),
             Plan(learnt=bool(arguments.start), peak_rate=arguments.peak_rate),
             arguments,
         )
@@ -775,7 +804,8 @@ class Training:
             load_weights(model, arguments.start)
         self.trainee = Trainee(model, self.size).to(self.device)
         self.averaged = {name: value.clone() for name, value in model.state_dict().items()}
-        self.corpus = Corpus(arguments.data, model.tokenizer.tokenizer, arguments.seed)
+        folders = (arguments.data, *arguments.more_data)
+        self.corpus = Corpus(folders, model.tokenizer.tokenizer, arguments.seed)
         self.optimizer = torch.optim.AdamW(
             self.trainee.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3, fused=True
         )
@@ -933,9 +963,15 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="folder made by training.speech_data"
     )
+    parser.add_argument(
+        "--more-data", type=Path, nargs="*", default=[], help="further folders made by it"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the .nemo file to write")
     parser.add_argument(
         "--start", type=Path, help="a .nemo file of this script to go on from, with new heads"
+    )
+    parser.add_argument(
+        "--layers", type=int, default=Size.layers, help="of the encoder; at least those of --start"
     )
     parser.add_argument("--budget-minutes", type=float, default=80.0)
     parser.add_argument("--peak-rate", type=float, default=2e-3)
@@ -948,6 +984,8 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
+    # Gradients of unlikely tokens are denormal numbers: a step takes 1.8 times as long with them.
+    torch.set_flush_denormal(True)
     Training(arguments).run()
 
 
