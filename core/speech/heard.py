@@ -17,6 +17,8 @@ from core.media.audio import Samples
 from core.speech.drafts import repeated
 from core.speech.engine import Recognition
 from core.speech.sound import FRAME_S, SILENCE_DBFS, Levels, frames, levels
+from core.transcript.sentences import ends_sentence
+from core.transcript.word_spans import spoken_end
 
 _UNHEARD_DB = 40.0
 """A word is in silence if all of it is so much quieter than the loud parts around."""
@@ -49,11 +51,24 @@ def heard_words(found: Recognition, samples: Samples) -> Recognition:
         for at, index in enumerate(once)
         if at not in unsaid and _loudest(found.words[index], sound) > floor
     ]
-    words = tuple(_trimmed(found.words[index], sound) for index in kept)
+    words = _late([_trimmed(found.words[index], sound) for index in kept])
     characters = tuple(
         _within(found.characters[index], word) for index, word in zip(kept, words, strict=True)
     )
     return replace(found, words=words, characters=characters)
+
+
+def _late(words: Sequence[Word]) -> tuple[Word, ...]:
+    """Begin the first words of sentences late if they last longer than they can be spoken.
+
+    In noise no sound tells the pause that such a word is stretched over.
+    """
+    late = []
+    for index, word in enumerate(words):
+        is_first = index == 0 or ends_sentence(words[index - 1], word)
+        surplus_s = word.end - spoken_end(word) if is_first else 0.0
+        late.append(replace(word, start=word.start + surplus_s) if surplus_s > 0 else word)
+    return tuple(late)
 
 
 def _unsaid(words: Sequence[Word]) -> set[int]:

@@ -46,6 +46,14 @@ def test_word_stretched_over_a_pause_is_trimmed():
     assert found.characters[0][1].end <= found.words[0].end
 
 
+def test_first_word_of_a_sentence_is_not_stretched_over_a_pause_in_noise():
+    """Nothing is quieter there; the end of such a word is right, its start is not."""
+    words = Word(0.5, 1.0, "clubs."), Word(1.1, 3.5, "Go"), Word(3.5, 6.0, "on.")
+    found = heard_words(Recognition(words, ((), (), ())), sound((6, -20)))
+    assert [word.start for word in found.words] == [0.5, pytest.approx(2.875), 3.5]
+    assert [word.end for word in found.words] == [1.0, 3.5, 6.0]
+
+
 def test_word_of_ordinary_length_keeps_its_times():
     """The sound of a word may begin softly."""
     samples = sound((1, -70), (1, -20))
