@@ -15,6 +15,8 @@ sox and ffmpeg, and kept in `build/held-out`. The rules of the measures:
   does not suffer from it.
 - DER (pyannote.metrics): collar 0, overlapped speech scored, from the start to the end of the
   recording.
+- Wrong words (substituted or deleted) among those that one says alone, and among those during which
+  somebody else says one.
 - cpWER and tcpWER with a collar of 5 s (meeteval): words under the best assignment of speakers. A
   word without a speaker counts as one of a speaker of its own.
 """
@@ -26,7 +28,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
@@ -68,9 +70,17 @@ class WordScore:
     substituted: int
     cp_errors: int
     tcp_errors: int
+    at_once: int
+    """Words during which somebody else says one."""
+    at_once_wrong: int
+    """Those of them that are substituted or deleted."""
 
-    def rates(self) -> tuple[float, float, float, float, float, float]:
-        """Return WER, deletions, insertions, substitutions, cpWER and tcpWER per word spoken."""
+    def rates(self) -> tuple[float, ...]:
+        """Return WER, deletions, insertions, substitutions, cpWER and tcpWER per word spoken.
+
+        Then the share of wrong words among those that one says alone, and those that two say at
+        once.
+        """
         errors = self.deleted + self.inserted + self.substituted
         counts = (
             errors,
@@ -80,7 +90,12 @@ class WordScore:
             self.cp_errors,
             self.tcp_errors,
         )
-        return tuple(count / self.spoken for count in counts)  # type: ignore[return-value]
+        wrong_alone = self.deleted + self.substituted - self.at_once_wrong
+        shares = (
+            wrong_alone / (self.spoken - self.at_once),
+            self.at_once_wrong / max(1, self.at_once),
+        )
+        return (*(count / self.spoken for count in counts), *shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +173,29 @@ def score_words(spoken: Sequence[SpokenWord], found: Sequence[FoundWord]) -> Wor
         plain.substitutions,
         cp.errors,
         tcp.errors,
+        *_at_once(reference, plain.alignments[0]),
     )
+
+
+def _at_once(reference: SegLST, alignment: Sequence[jiwer.AlignmentChunk]) -> tuple[int, int]:
+    """Return how many words of the reference two say at once, and how many of these are wrong."""
+    wrong = {
+        index
+        for chunk in alignment
+        if chunk.type in ("substitute", "delete")
+        for index in range(chunk.ref_start_idx, chunk.ref_end_idx)
+    }
+    at_once = {
+        index
+        for index, one in enumerate(reference)
+        if any(
+            other["speaker"] != one["speaker"]
+            and other["start_time"] < one["end_time"]
+            and one["start_time"] < other["end_time"]
+            for other in reference
+        )
+    }
+    return len(at_once), len(at_once & wrong)
 
 
 def _segments(words: Sequence[SpokenWord | FoundWord]) -> SegLST:
@@ -205,12 +242,7 @@ def total(rows: Sequence[Row]) -> Row:
     """Return the last line of the table: errors and words summed over all dialogues."""
     diarization = total_diarization([row.diarization for row in rows])
     scores = [row.words for row in rows if row.words is not None]
-    names = ("spoken", "deleted", "inserted", "substituted", "cp_errors", "tcp_errors")
-    words = (
-        WordScore(*(sum(getattr(part, name) for part in scores) for name in names))
-        if scores
-        else None
-    )
+    words = WordScore(*map(sum, zip(*map(astuple, scores), strict=True))) if scores else None
     return Row(
         "all", f"{diarization.right_counts}/{diarization.dialogues} right", diarization, words
     )
@@ -219,7 +251,9 @@ def total(rows: Sequence[Row]) -> Row:
 # --- the table ---
 
 _DIARIZATION_HEAD = f"{'dialogue':<15}{'speakers':>12}{'DER':>7}{'miss':>7}{'f.a.':>7}{'conf':>7}"
-_WORDS_HEAD = f"{'WER':>9}{'del':>7}{'ins':>7}{'sub':>7}{'cpWER':>8}{'tcpWER':>8}"
+_WORDS_HEAD = (
+    f"{'WER':>9}{'del':>7}{'ins':>7}{'sub':>7}{'cpWER':>8}{'tcpWER':>8}{'alone':>8}{'at once':>9}"
+)
 
 
 def head(with_words: bool) -> str:
@@ -232,7 +266,7 @@ def line(row: Row) -> str:
     shares = (row.diarization.error_rate, *row.diarization.shares())
     text = f"{row.name:<15}{row.speakers:>12}" + "".join(f"{100 * share:7.1f}" for share in shares)
     if row.words is not None:
-        widths = (9, 7, 7, 7, 8, 8)
+        widths = (9, 7, 7, 7, 8, 8, 8, 9)
         text += "".join(
             f"{100 * rate:{width}.1f}"
             for rate, width in zip(row.words.rates(), widths, strict=True)
