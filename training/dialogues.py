@@ -493,13 +493,13 @@ def write_wav(samples: np.ndarray, path: Path) -> None:
 
 
 def write_dialogue(dialogue: Dialogue, stem: Path, audio_format: str = "mp3") -> Path:
-    """Write `stem.mp3` (or `.wav`), `stem.json` (words and turns) and `stem.rttm`; the recording's
-    path is returned.
+    """Write `stem.mp3` (or `.wav`, `.flac`), `stem.json` (words and turns) and `stem.rttm`; the
+    recording's path is returned.
     """
     recording = stem.with_suffix(".wav")
     write_wav(dialogue.samples, recording)
-    if audio_format == "mp3":
-        recording = _to_mp3(recording)
+    if audio_format != "wav":
+        recording = _coded(recording, audio_format)
     reference = {
         "duration": round(dialogue.duration_s, 3),
         "num_speakers": len(dialogue.speakers),
@@ -511,8 +511,8 @@ def write_dialogue(dialogue: Dialogue, stem: Path, audio_format: str = "mp3") ->
     return recording
 
 
-def _to_mp3(source: Path) -> Path:
-    target = source.with_suffix(".mp3")
+def _coded(source: Path, audio_format: str) -> Path:
+    target = source.with_suffix(f".{audio_format}")
     command = [
         imageio_ffmpeg.get_ffmpeg_exe(),
         "-nostdin",

@@ -109,6 +109,16 @@ class Speech(Span):
 
 
 @dataclass(frozen=True, slots=True)
+class LanguageSpan(Span):
+    """A stretch whose words are in one language, as the speech model hears it."""
+
+    language: str
+    """ISO 639-1 code."""
+    speaker: str | None = None
+    """Whose channel it is on, if channels are speakers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Segment(Span):
     """Words of one speaker that read as one piece: a sentence, or the words between two pauses."""
 
@@ -157,6 +167,8 @@ class Transcription:
     """What sounds like speech by its level; sorted by start, disjoint but for channels."""
     found_again: tuple[Span, ...] = ()
     """Where words were found at a second look only; sorted by start."""
+    languages: tuple[LanguageSpan, ...] = ()
+    """Sorted by start, disjoint but for channels; empty if the model did not detect a language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +223,8 @@ class Transcript:
     """What sounds like speech by its level; see `Transcription`."""
     found_again: tuple[Span, ...] = ()
     """Where words were found at a second look only; sorted and disjoint."""
+    languages: tuple[LanguageSpan, ...] = ()
+    """Which language is heard where; see `Transcription`."""
     repaired: int = 0
     """How many such places there are."""
     coverage: float | None = None

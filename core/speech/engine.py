@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.domain.request import Decoding
-from core.domain.timeline import Character, Word
+from core.domain.timeline import Character, LanguageSpan, Word
 from core.media.audio import Samples
 
 
@@ -32,6 +32,15 @@ class Recognition:
     """The language of these words, if the model was left to detect it."""
     is_mixed: bool = False
     """They are in several languages, and each stretch was heard in its own."""
+    stretches: tuple[LanguageSpan, ...] = ()
+    """Those stretches, from their first words to their last."""
+
+    @property
+    def languages(self) -> tuple[LanguageSpan, ...]:
+        """Which language is heard where; empty if the model did not detect it."""
+        if self.stretches or self.guess is None or not self.words:
+            return self.stretches
+        return (LanguageSpan(self.words[0].start, self.words[-1].end, self.guess.language),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from core.domain.timeline import Character, Span, Speech, Transcription, Word
+from core.domain.timeline import Character, LanguageSpan, Span, Speech, Transcription, Word
 from core.media.audio import Samples
 from core.media.cutting import Utterance
 from core.speech.second_look import Found
 from core.speech.sound import FRAME_S, levels
 from core.transcript.coverage import GAP_S, gaps, united
+from core.transcript.language import joined_languages
 from core.transcript.seams import UtteranceWords, join_words
 
 SOUND_DBFS = -40.0
@@ -24,7 +25,7 @@ SOUND_S = 1.0
 Speech in a recording of usual level has -30..-15 dBFS.
 """
 
-_Timed = TypeVar("_Timed", Word, Character, Span)
+_Timed = TypeVar("_Timed", Word, Character, Span, LanguageSpan)
 
 
 class Everything:
@@ -35,6 +36,7 @@ class Everything:
         self._speech: list[Span] = []
         self._found_again: list[Span] = []
         self._missed: list[Span] = []
+        self._languages: list[LanguageSpan] = []
 
     def add(self, found: Iterable[Found]) -> list[UtteranceWords]:
         """Add utterances, and return their words in order."""
@@ -43,6 +45,7 @@ class Everything:
             words.append(_in_the_recording(one))
             self._speech += _placed(one.speech, one.utterance)
             self._found_again += _placed(one.found_again, one.utterance)
+            self._languages += _placed(one.recognition.languages, one.utterance)
             if _is_missed(one):
                 self._missed.append(one.utterance.span)
         self._words += words
@@ -60,6 +63,7 @@ class Everything:
             (*warnings, *missed),
             speech=tuple(Speech(one.start, one.end) for one in united(self._speech)),
             found_again=tuple(united(self._found_again)),
+            languages=joined_languages(self._languages),
         )
 
 

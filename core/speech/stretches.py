@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TypeVar
 
-from core.domain.timeline import Character, Span, Word
+from core.domain.timeline import Character, LanguageSpan, Span, Word
 from core.media.audio import SAMPLE_RATE, Samples
 from core.speech.engine import Guess, Recognition
 from core.speech.sound import speech
@@ -111,6 +111,11 @@ def divided(
         tuple(letters for one in placed for letters in one.characters),
         longest.guess,
         is_mixed=True,
+        stretches=tuple(
+            LanguageSpan(one.words[0].start, one.words[-1].end, part.guess.language)
+            for part, one in zip(parts, placed, strict=True)
+            if one.words
+        ),
     )
 
 

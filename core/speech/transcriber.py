@@ -187,8 +187,9 @@ class BatchTranscriber:
         outvoted = vote.outvoted(decoded)
         if outvoted:
             sure = replace(decoding, language=vote.leader)
+            guess = Guess(str(vote.leader), vote.confidence or 0.0)
             again = {
-                id(utterance): (utterance, found)
+                id(utterance): (utterance, replace(found, guess=guess))
                 for together in self._batcher.decode(outvoted, sure, cancelled)
                 for utterance, found in together
                 if found.words  # else it was no mistake

@@ -84,6 +84,7 @@ def assemble(
         voices=None if spoken is None else spoken.voices,
         speech=said.speech,
         found_again=again,
+        languages=said.languages,
         repaired=len(again),
         coverage=held.share,
         gaps=held.gaps,
@@ -134,6 +135,10 @@ def shown(transcription: Transcription) -> Transcription:
         ),
         found_again=tuple(
             Span(seconds(one.start), seconds(one.end)) for one in transcription.found_again
+        ),
+        languages=tuple(
+            replace(one, start=seconds(one.start), end=seconds(one.end))
+            for one in transcription.languages
         ),
     )
 

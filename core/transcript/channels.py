@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Protocol, TypeVar
 
-from core.domain.timeline import Character, Segment, Span, Speech, Transcription, Word
+from core.domain.timeline import Character, LanguageSpan, Segment, Span, Speech, Transcription, Word
 from core.transcript.coverage import covered, united, without
 from core.transcript.language import language_of
 from core.transcript.segments import split_segments
@@ -29,7 +29,7 @@ _ABOVE_LEAK = 1.6
 """Whoever speaks into a leak is louder than it by more than 4 dB."""
 
 
-_Timed = TypeVar("_Timed", Word, Character, Speech, Span)
+_Timed = TypeVar("_Timed", Word, Character, Speech, LanguageSpan, Span)
 
 
 class Loudness(Protocol):
@@ -84,6 +84,7 @@ def joined(heard: dict[int, Transcription], loudness: Loudness) -> Transcription
         is_split=True,
         speech=_in_order(speech for one in said for speech in one.speech),
         found_again=_in_order(span for one in said for span in one.found_again),
+        languages=_in_order(span for one in said for span in one.languages),
     )
 
 
@@ -103,6 +104,7 @@ def _said(
             for one in without(united(heard.speech), covered((*overheard, *leaking)))
         ),
         found_again=heard.found_again,
+        languages=tuple(replace(one, speaker=speaker) for one in heard.languages),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from core.domain.timeline import Transcription
+from core.domain.timeline import LanguageSpan, Transcription
 
 
 def language_of(heard: Sequence[Transcription]) -> tuple[str | None, float | None]:
@@ -27,3 +28,19 @@ def language_of(heard: Sequence[Transcription]) -> tuple[str | None, float | Non
         return language, None
     count = sum(len(one.words) for one in told)
     return language, weights[language] / count if count else told[0].language_confidence
+
+
+def joined_languages(found: Iterable[LanguageSpan]) -> tuple[LanguageSpan, ...]:
+    """Return the stretches of one channel in order: those of one language in a row as one.
+
+    Where two overlap, because utterances do, the later one begins where the other ends.
+    """
+    joined: list[LanguageSpan] = []
+    for one in sorted(found, key=lambda one: one.start):
+        last = joined[-1] if joined else None
+        if last is not None and last.language == one.language:
+            joined[-1] = replace(last, end=max(last.end, one.end))
+        elif last is None or one.end > last.end:
+            start = one.start if last is None else max(one.start, last.end)
+            joined.append(replace(one, start=start))
+    return tuple(joined)

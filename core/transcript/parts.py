@@ -15,10 +15,11 @@ from itertools import islice
 from typing import TypeVar
 
 from core.domain.request import Part
-from core.domain.timeline import Span, Speech, Transcription, Word
-from core.transcript.language import language_of
+from core.domain.timeline import LanguageSpan, Span, Speech, Transcription, Word
+from core.transcript.language import joined_languages, language_of
 
 _Utterance = TypeVar("_Utterance")
+_Stretch = TypeVar("_Stretch", Speech, LanguageSpan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,14 @@ class Assignment:
             characters=tuple(filter(self._is_own, transcription.characters)),
             speech=tuple(self._clipped(transcription.speech)),
             found_again=tuple(filter(self._is_own, transcription.found_again)),
+            languages=tuple(self._clipped(transcription.languages)),
         )
 
     def _is_own(self, span: Span) -> bool:
         return self.own.start <= span.midpoint < self.own.end
 
-    def _clipped(self, speech: Iterable[Speech]) -> Iterator[Speech]:
-        for one in speech:
+    def _clipped(self, spans: Iterable[_Stretch]) -> Iterator[_Stretch]:
+        for one in spans:
             start, end = max(one.start, self.own.start), min(one.end, self.own.end)
             if start < end:
                 yield replace(one, start=start, end=end)
@@ -119,6 +121,7 @@ def _joined(left: Transcription, right: Transcription) -> Transcription:
         warnings=(*left.warnings, *right.warnings),
         speech=left.speech + right.speech,
         found_again=left.found_again + right.found_again,
+        languages=joined_languages(left.languages + right.languages),
     )
 
 

@@ -2,7 +2,8 @@
 
 Each word comes once, as `[start, end, text, confidence]`, with its speaker as a fifth element if
 channels are speakers; characters, if asked for, as `[start, end, text]`; speech, which tells where
-words are missing, as `[start, end]`, with its channel's speaker. Times are seconds with three
+words are missing, as `[start, end]`, and languages as `[start, end, code]`, each with its channel's
+speaker. Times are seconds with three
 decimals. Nothing is lost by that, because `core.transcript.assembly` derives everything from
 rounded times.
 """
@@ -14,7 +15,15 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.domain.rounding import confidence, seconds
-from core.domain.timeline import Character, Span, Speech, Transcript, Transcription, Word
+from core.domain.timeline import (
+    Character,
+    LanguageSpan,
+    Span,
+    Speech,
+    Transcript,
+    Transcription,
+    Word,
+)
 from core.wire.fields import Answer
 from core.wire.form import WorkerFormat
 from core.wire.limits import MAX_ANSWERED, MAX_ANSWERED_CHARACTERS, MAX_WARNINGS
@@ -27,6 +36,8 @@ _SpokenWord = tuple[_Seconds, _Seconds, str, _Confidence | None, str]
 _Character = tuple[_Seconds, _Seconds, str]
 _Stretch = tuple[_Seconds, _Seconds]
 _SpokenStretch = tuple[_Seconds, _Seconds, str]
+_Language = tuple[_Seconds, _Seconds, str]
+_SpokenLanguage = tuple[_Seconds, _Seconds, str, str]
 
 
 def is_compact(output: object) -> bool:
@@ -46,6 +57,10 @@ def write(transcript: Transcript, *, characters: bool) -> Answer:
         "words": [_row(word) for word in transcript.words],
         "speech": [_stretch(speech) for speech in transcript.speech],
         "found_again": [[seconds(one.start), seconds(one.end)] for one in transcript.found_again],
+        "languages": [
+            [seconds(one.start), seconds(one.end), one.language, *_speaker(one)]
+            for one in transcript.languages
+        ],
     }
     if transcript.diarized:
         answer["is_split"] = True
@@ -55,8 +70,7 @@ def write(transcript: Transcript, *, characters: bool) -> Answer:
 
 
 def _row(word: Word) -> list[object]:
-    speaker = [] if word.speaker is None else [word.speaker]
-    return [*_timed(word), confidence(word.confidence), *speaker]
+    return [*_timed(word), confidence(word.confidence), *_speaker(word)]
 
 
 def _timed(text: Word | Character) -> list[object]:
@@ -64,8 +78,11 @@ def _timed(text: Word | Character) -> list[object]:
 
 
 def _stretch(speech: Speech) -> list[object]:
-    speaker = [] if speech.speaker is None else [speech.speaker]
-    return [seconds(speech.start), seconds(speech.end), *speaker]
+    return [seconds(speech.start), seconds(speech.end), *_speaker(speech)]
+
+
+def _speaker(one: Word | Speech | LanguageSpan) -> list[str]:
+    return [] if one.speaker is None else [one.speaker]
 
 
 class Compact(BaseModel):
@@ -89,6 +106,9 @@ class Compact(BaseModel):
     found_again: Annotated[
         tuple[_Stretch, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)
     ] = ()
+    languages: Annotated[
+        tuple[_Language | _SpokenLanguage, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)
+    ] = ()
     is_split: bool = False
     usage: UsageField | None = None
 
@@ -104,4 +124,5 @@ class Compact(BaseModel):
             is_split=self.is_split,
             speech=tuple(Speech(*one) for one in self.speech),
             found_again=tuple(Span(*one) for one in self.found_again),
+            languages=tuple(LanguageSpan(*one) for one in self.languages),
         )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from core.domain.rounding import confidence, seconds
-from core.domain.timeline import Paragraph, Segment, Speech, Transcript, Word
+from core.domain.timeline import LanguageSpan, Paragraph, Segment, Speech, Transcript, Word
 from core.wire import usage
 from core.wire.fields import Answer
 
@@ -26,7 +26,7 @@ def verbose_json(transcript: Transcript) -> Answer:
 
     Segments also name their speaker, and words their speaker, confidence and overlap. Paragraphs
     are ours, and so are gaps, stretches of speech without words; `repaired` counts those that a
-    second look filled.
+    second look filled. So are languages, which say which one is heard where.
     """
     return {
         "language": transcript.language or UNKNOWN_LANGUAGE,
@@ -36,7 +36,8 @@ def verbose_json(transcript: Transcript) -> Answer:
         ],
         "words": [_verbose_word(word, transcript.diarized) for word in transcript.words],
         "paragraphs": [_paragraph(one, transcript.diarized) for one in transcript.paragraphs],
-        "gaps": list(map(_gap, transcript.gaps)),
+        "gaps": [_stretch(gap) for gap in transcript.gaps],
+        "languages": [{"language": one.language} | _stretch(one) for one in transcript.languages],
         "repaired": transcript.repaired,
         "usage": _usage(transcript),
     }
@@ -53,9 +54,9 @@ def _paragraph(paragraph: Paragraph, diarized: bool) -> Answer:
     return answer | ({"speaker": paragraph.speaker} if diarized else {})
 
 
-def _gap(gap: Speech) -> Answer:
-    whose: Answer = {} if gap.speaker is None else {"speaker": gap.speaker}
-    return {"start": seconds(gap.start), "end": seconds(gap.end)} | whose
+def _stretch(one: Speech | LanguageSpan) -> Answer:
+    whose: Answer = {} if one.speaker is None else {"speaker": one.speaker}
+    return {"start": seconds(one.start), "end": seconds(one.end)} | whose
 
 
 def _verbose_segment(index: int, segment: Segment, diarized: bool) -> Answer:

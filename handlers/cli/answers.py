@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.domain.rounding import confidence, seconds
-from core.domain.timeline import Speech, Transcript, Turn, Word, gap_warnings
+from core.domain.timeline import LanguageSpan, Speech, Transcript, Turn, Word, gap_warnings
 from core.errors import EndpointRefused
 from core.transcript.paragraphs import split_paragraphs
 from core.transcript.segments import split_segments
@@ -41,10 +41,14 @@ class _Word(_Answer):
     nearest: bool = False
 
 
-class _Gap(_Answer):
+class _Stretch(_Answer):
     start: _Seconds
     end: _Seconds
     speaker: str | None = None
+
+
+class _Language(_Stretch):
+    language: str
 
 
 class _VerboseJson(_Answer):
@@ -55,7 +59,8 @@ class _VerboseJson(_Answer):
     warnings: Annotated[tuple[str, ...], Field(max_length=MAX_WARNINGS)] = ()
     words: Annotated[tuple[_Word, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)]
     coverage: _Share = None
-    gaps: Annotated[tuple[_Gap, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)] = ()
+    gaps: Annotated[tuple[_Stretch, ...], Field(max_length=MAX_ANSWERED, fail_fast=True)] = ()
+    languages: Annotated[tuple[_Language, ...], Field(max_length=MAX_ANSWERED)] = ()
     repaired: int = 0
     usage: object = None
 
@@ -88,6 +93,9 @@ def read(answer: object, *, name: str) -> Transcript:
         repaired=said.repaired,
         coverage=said.coverage,
         gaps=gaps,
+        languages=tuple(
+            LanguageSpan(one.start, one.end, one.language, one.speaker) for one in said.languages
+        ),
         usage=usage.from_openai(said.usage),
     )
 

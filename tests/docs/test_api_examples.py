@@ -24,6 +24,7 @@ from core.domain.stored import Stored
 from core.domain.timeline import (
     Character,
     Diarization,
+    LanguageSpan,
     Span,
     Speech,
     Transcript,
@@ -107,6 +108,18 @@ def _spoken(words: tuple[Word, ...]) -> Transcript:
     )
 
 
+def _detected() -> Transcript:
+    """What a model says that hears which language is spoken; a part of it has no words."""
+    return replace(
+        _spoken(WORDS[2:4]),
+        language_confidence=0.98,
+        languages=(LanguageSpan(0.72, 1.68, "en"),),
+        usage=_usage("openai/whisper-large-v3", speech=0.187, speakers=0.242, merge=0.001),
+        coverage=0.57,
+        gaps=(Speech(2.02, 3.05),),
+    )
+
+
 def _plain() -> Transcript:
     letters = tuple(
         Character(1.28 + 0.08 * i, 1.36 + 0.08 * i, letter) for i, letter in enumerate("Yes.")
@@ -160,10 +173,7 @@ def _abridged(answer: dict[str, Any]) -> dict[str, object]:
 ANSWERS: dict[str, dict[str, object]] = {
     "json": render(_spoken(WORDS), Form(TranscriptFormat.JSON, timestamps=False)),
     "timestamps": render(_plain(), Form(TranscriptFormat.JSON, timestamps=True)),
-    "verbose_json": render(
-        replace(_spoken(WORDS[2:4]), coverage=0.57, gaps=(Speech(2.02, 3.05),)),
-        Form(TranscriptFormat.VERBOSE_JSON, timestamps=False),
-    ),
+    "verbose_json": render(_detected(), Form(TranscriptFormat.VERBOSE_JSON, timestamps=False)),
     "diarized_json": render(
         _spoken(WORDS[2:4]), Form(TranscriptFormat.DIARIZED_JSON, timestamps=False)
     ),

@@ -61,6 +61,7 @@ def test_two_languages_in_one_recording_are_both_written(
     ffmpeg("-i", parts[0], "-i", parts[1], "-filter_complex", pause, both)
     answer = single.output(both, response_format="verbose_json")
     assert answer["language"] in MORE
+    assert [one["language"] for one in answer["languages"]] == list(MORE)
     for language in MORE:
         assert len(words(answer["text"]) & WORDS[language]) >= 2, (language, answer["text"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.domain.timeline import Character, Span, Word
+from core.domain.timeline import Character, LanguageSpan, Span, Word
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import Utterance
 from core.speech.engine import Guess, Recognition
@@ -80,6 +80,7 @@ def test_words_of_stretches_take_the_place_of_the_whole():
     ]  # fmt: skip
     assert [letters[0].start for letters in found.characters] == [1.0, 2.0, 11.0, 12.0]
     assert found.guess == Guess("de", 0.8)
+    assert found.languages == (LanguageSpan(1.0, 2.5, "en"), LanguageSpan(11.0, 12.5, "de"))
 
 
 @pytest.mark.parametrize("other", [said("hamba kahle", 0.4), Recognition()])

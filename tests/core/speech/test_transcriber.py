@@ -559,11 +559,11 @@ def test_european_model_has_25_languages():
 
 
 def test_language_of_the_recording_decides_where_a_stretch_is_doubtful():
-    """It is decoded once more, in that language, which the answer names."""
+    """It is decoded once more, in that language, which the answer names for all of it."""
     model = Polyglot()
     answer = transcribe(around(model, batch_s=60), pieces([3.0, 20.0, 20.0]))
     assert [word.text for word in answer.words] == ["de", "de", "de"]
-    assert answer.language == "de"
+    assert [answer.language, *(one.language for one in answer.languages)] == ["de", "de"]
     assert model.asked[-1] == (3 * SAMPLE_RATE, "de")
     assert len(model.asked) == 4
 
@@ -577,6 +577,7 @@ def test_words_that_are_none_in_the_language_of_the_recording_stay():
 
     answer = transcribe(around(Strict(), batch_s=60), pieces([3.0, 20.0, 20.0]))
     assert [word.text for word in answer.words] == ["nl", "de", "de"]
+    assert [one.language for one in answer.languages] == ["nl", "de"]
 
 
 def test_given_language_is_not_put_to_the_vote():
@@ -584,4 +585,4 @@ def test_given_language_is_not_put_to_the_vote():
     model = Polyglot()
     answer = transcribe(around(model, batch_s=60), pieces([3.0, 20.0]), language="nl")
     assert [word.text for word in answer.words] == ["nl", "nl"]
-    assert (answer.language, len(model.asked)) == ("nl", 2)
+    assert (answer.language, answer.languages, len(model.asked)) == ("nl", (), 2)

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from core.domain.timeline import Character, Diarization, Span, Speech, Transcription, Turn, Word
+from core.domain.timeline import (
+    Character,
+    Diarization,
+    LanguageSpan,
+    Span,
+    Speech,
+    Transcription,
+    Turn,
+    Word,
+)
 from core.errors import Cancelled
 from core.transcript.assembly import assemble
 from core.transcript.parts import join_parts
@@ -60,6 +69,10 @@ def transcriptions(draw: st.DrawFn) -> Transcription:
         draw(_WARNINGS),
         speech=tuple(Speech(one.start, one.end) for one in draw(_stretches())),
         found_again=draw(_stretches()),
+        languages=tuple(
+            LanguageSpan(one.start, one.end, draw(st.sampled_from(["en", "de"])))
+            for one in draw(_stretches())
+        ),
     )
 
 
@@ -112,10 +125,10 @@ def test_what_came_over_the_wire_makes_the_same_answer(
     """In every format, to the last byte: times, speakers, confidences, language and warnings.
 
     Over the compact form of our workers, and over the one that version 0.1 spoke, which knows of no
-    speech without words.
+    speech without words, and of one language.
     """
     if over is TranscriptFormat.VERBOSE_JSON:
-        said = replace(said, speech=(), found_again=())
+        said = replace(said, speech=(), found_again=(), languages=())
     here = assemble(said, spoken, duration_s=duration, warnings=warnings)
     words = json.dumps(
         render(

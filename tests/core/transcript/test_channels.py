@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.timeline import Character, Span, Speech, Transcription, Word
+from core.domain.timeline import Character, LanguageSpan, Span, Speech, Transcription, Word
 from core.transcript.channels import joined, mark_overlaps, name, segments_by_speaker
 
 
@@ -57,10 +57,12 @@ def test_each_channel_keeps_its_own_speech_and_no_leak_of_the_other() -> None:
         (Word(4.0, 4.4, "yes"),),
         speech=(Speech(0.9, 2.1), Speech(4.0, 4.4)),
         found_again=(Span(4.0, 4.4),),
+        languages=(LanguageSpan(4.0, 4.4, "en"),),
     )
     found = joined({0: loud, 1: quiet}, Loudness((0.4, 0.02), leak=0.05))
     assert found.speech == (Speech(1.0, 2.0, "Channel 1"), Speech(4.0, 4.4, "Channel 2"))
     assert found.found_again == (Span(4.0, 4.4),)
+    assert found.languages == (LanguageSpan(4.0, 4.4, "en", "Channel 2"),)
 
 
 def test_both_keep_their_words_if_they_are_equally_loud() -> None:
