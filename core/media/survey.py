@@ -80,7 +80,14 @@ class Survey:
         the noise that is always here; 0 if nothing leaks.
         """
         leak = self._leaks[channel, other]
-        return math.hypot(leak.gain * self.level(other, span), leak.noise) if leak.gain else 0.0
+        if not leak.gain:
+            return 0.0
+        return math.hypot(leak.gain * self.source(channel, other, span), leak.noise)
+
+    def source(self, channel: int, other: int, span: Span) -> float:
+        """Return another channel's level when it made what is heard here in a stretch."""
+        lag_s = self._leaks[channel, other].lag_frames / _FRAMES_PER_S
+        return self.level(other, Span(span.start - lag_s, span.end - lag_s))
 
     def _frames(self, span: Span) -> slice:
         begin = max(0, math.floor((span.start - self.start_s) * _FRAMES_PER_S))

@@ -43,6 +43,10 @@ class Loudness(Protocol):
         """Return how far the loudness of two channels goes together around a stretch, -1..1."""
         ...
 
+    def source(self, channel: int, other: int, span: Span) -> float:
+        """Return another channel's level when it made what is heard here in a stretch."""
+        ...
+
     def leaked(self, channel: int, other: int, span: Span) -> float:
         """Return the level that another channel brings with it on this one in a stretch, 0..1, with
         the noise that is always here; 0 if nothing leaks.
@@ -119,7 +123,8 @@ def _leaking(channel: int, words: Mapping[int, Sequence[Word]], loudness: Loudne
         for other, heard in words.items()
         if other != channel
         for word in heard
-        if loudness.level(other, word) >= _LOUDER * (level := loudness.level(channel, word))
+        if loudness.source(channel, other, word)
+        >= _LOUDER * (level := loudness.level(channel, word))
         and level <= _ABOVE_LEAK * loudness.leaked(channel, other, word)
     ]
 
@@ -155,7 +160,7 @@ def _is_overheard(
     level = loudness.level(channel, word)
     near = Span(word.start - _NEAR_S, word.end + _NEAR_S)
     for other, heard in words.items():
-        if other == channel or loudness.level(other, word) < _LOUDER * level:
+        if other == channel or loudness.source(channel, other, word) < _LOUDER * level:
             continue
         if there := _during(near, heard):
             is_same = word.letters in {one.letters for one in there}

@@ -28,6 +28,10 @@ class Loudness:
         """The same for all."""
         return self.alike
 
+    def source(self, channel: int, other: int, span: Span) -> float:
+        """Nothing is late."""
+        return self.levels[other]
+
     def leaked(self, channel: int, other: int, span: Span) -> float:
         """A share of the other's level."""
         return self.leak * self.levels[other]
