@@ -19,7 +19,7 @@ _FOLLOWS = 0.2
 windows in which the other speaks alone: in each by itself a steady noise would hide it.
 
 On 22 calls of `bench.channels` (40 s, seeds 500 to 521) two people without a leak came to 0.11 at
-most, and with one of -20 dB to 0.29 or more; in 2 of 44 channels too little was heard alone to tell.
+most, and with one of -20 dB to 0.29 or more; in 2 of 44 channels too little was heard alone.
 """
 _FLOOR_PERCENT = 20
 """Of a channel's frames so many are no louder than its noise: people pause."""
