@@ -144,7 +144,7 @@ def _listen(page: Page) -> None:
     page.locator("#file").set_input_files(ROOT / "examples" / RECORDING.name)
     wait_until(page, "audio.readyState > 0")
     page.evaluate("document.querySelector('details').open = false; seek(7.9)")
-    page.locator("#query").fill("line")
+    page.locator("#query").fill("door")
 
 
 def _name(page: Page) -> None:
