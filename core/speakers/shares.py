@@ -46,8 +46,8 @@ class Share:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether there is no other part."""
-        return self.count == 1
+        """Tell whether it is all of the recording."""
+        return self.count == 1 and not self.index
 
     def speakers(self, asked: SpeakerCount) -> SpeakerCount:
         """Return the number of speakers in the part, given that of the whole recording."""

@@ -19,6 +19,7 @@ from core.flows.diarization import DiarizationFlow
 from core.flows.recording import Reader
 from core.flows.single import SingleFlow
 from core.flows.transcription import TranscriptionFlow
+from core.media.audio import Samples
 from core.settings import Settings
 from core.wire.answers import read_part
 from core.wire.form import DiarizationFormat, Form
@@ -59,6 +60,9 @@ class Speakers(ThreeVoices):
 
     linking = 0.5
 
+    def __init__(self) -> None:
+        self.heard: list[Samples] = []
+
     def check(self, voice: Voice) -> None:
         """Take vectors of its own alone."""
         if voice.model != MODEL:
@@ -74,6 +78,7 @@ class Speakers(ThreeVoices):
         voices: bool = False,
     ) -> Diarization:
         """Turns of 2.5 s, one every 2.7 s; the last speaker comes late."""
+        self.heard.append(waveform.samples)
         numbers: dict[int, str] = {}
         turns = []
         for index in range(40):
@@ -139,9 +144,15 @@ def test_speakers_of_parts_are_those_of_the_whole(settings: Settings, url: str) 
 
 
 def test_a_recording_too_short_for_parts_is_one(settings: Settings, url: str) -> None:
-    """It keeps the number of speakers that was asked for, which a part would not."""
+    """It keeps the number of speakers that was asked for, which a part would not; the model hears
+    it once, for the first part.
+    """
     asked = {"audio": url, "num_speakers": 4, "part": {"index": 0, "of": 2}}
-    answer = ask(diarization(settings, least_s=60.0), asked)
+    flow = diarization(settings, least_s=60.0)
+    answer = ask(flow, asked)
+    empty = ask(flow, {**asked, "part": {"index": 1, "of": 2}})
+    assert [len(samples) for samples in flow.diarizer.heard] == [SECONDS * 16_000, 0]  # type: ignore[attr-defined]
+    assert (empty["part"]["start"], empty["segments"]) == (SECONDS, [])
     assert answer["part"]["end"] == answer["duration"] == SECONDS
     (warning,) = answer["warnings"]
     assert warning.startswith("asked for SpeakerCount(exact=4")
