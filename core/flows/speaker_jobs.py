@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -92,5 +91,5 @@ class SpeakerJobs:
 
         asking = zip(self._parts, reports, strict=True)
         await all_or_none([partial(ask, *one) for one in asking], cancelled)
-        whole = join_parts(found, self._request.speakers or SpeakerCount())
-        return whole if self._request.return_embeddings else replace(whole, voices=None)
+        count = self._request.speakers or SpeakerCount()
+        return join_parts(found, count, voices=self._request.return_embeddings)

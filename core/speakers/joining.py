@@ -22,33 +22,42 @@ _SEAM_S = 0.05
 """Two parts may differ by this about when somebody speaks: by less than three frames."""
 
 
-def join_parts(parts: Sequence[DiarizedPart], count: SpeakerCount) -> Diarization:
+def join_parts(
+    parts: Sequence[DiarizedPart], count: SpeakerCount, *, voices: bool = True
+) -> Diarization:
     """Join the parts of one recording, in any order.
 
     `count` is what the caller knows of the number of people in the whole. The voices of known
-    speakers may come with any of the parts, and their names are given over the whole.
+    speakers may come with any of the parts, and their names are given over the whole. Without
+    `voices` the answer has none.
 
-    Raise EndpointRefused if the parts do not follow each other, or are of several models.
+    Raise EndpointRefused if the parts do not follow each other to the end of the recording, or are
+    of several models.
     """
+    duration_s = max((part.duration for part in parts), default=0.0)
     parts = sorted((part for part in parts if part.own.duration), key=lambda part: part.own.start)
-    _check(parts)
+    _check(parts, duration_s)
     if not parts:
-        return Diarization((), (), voices=())
+        return Diarization((), (), voices=() if voices else None)
     whole = _joined(parts, count)
     known = [KnownVoice(str(one.speaker), one) for part in parts for one in part.known]
+    if known or voices:
+        whole = replace(whole, warnings=(*whole.warnings, *voiceless(whole)))
     likeness = parts[0].likeness
-    return identify(whole, known, Matching(likeness.threshold, likeness.margin))
+    named = identify(whole, known, Matching(likeness.threshold, likeness.margin))
+    return named if voices else replace(named, voices=None)
 
 
-def _check(parts: Sequence[DiarizedPart]) -> None:
-    meet = all(abs(one.own.end - other.own.start) < _SEAM_S for one, other in pairwise(parts))
-    if parts and (parts[0].own.start or not meet):
+def _check(parts: Sequence[DiarizedPart], duration_s: float) -> None:
+    ends = (0.0, *(part.own.end for part in parts))
+    starts = (*(part.own.start for part in parts), duration_s)
+    if any(abs(end - start) >= _SEAM_S for end, start in zip(ends, starts, strict=True)):
         raise EndpointRefused(
             "the parts that the diarization endpoint answered do not follow each other; give all "
             "its workers one version"
         )
-    models = {voice.model for part in parts for voice in (*(part.voices or ()), *part.known)}
-    if len(models) > 1:
+    voices = [voice for part in parts for voice in (*(part.voices or ()), *part.known)]
+    if len({(voice.model, len(voice.vector)) for voice in voices}) > 1:
         raise EndpointRefused(
             "the workers of the diarization endpoint have several models; give all of them one"
         )
@@ -59,7 +68,8 @@ def _joined(parts: Sequence[DiarizedPart], count: SpeakerCount) -> Diarization:
     found = linked(locals_, _heard(parts), least_alike=parts[0].likeness.linking, count=count)
     names = _numbered(parts, found.people)
     turns = _along(parts, names, [part.turns for part in parts])
-    exclusive = _along(parts, names, [part.exclusive_turns for part in parts])
+    alone = [part.exclusive_turns for part in parts]
+    exclusive = _along(parts, names, alone, is_exclusive=True)
     whole = Diarization(
         turns,
         exclusive,
@@ -69,7 +79,7 @@ def _joined(parts: Sequence[DiarizedPart], count: SpeakerCount) -> Diarization:
     )
     counted = () if len(parts) == 1 else count_warnings(count, whole.num_speakers, found.overruled)
     told = dict.fromkeys(warning for part in parts for warning in part.warnings)
-    return replace(whole, warnings=(*told, *counted, *voiceless(whole)))
+    return replace(whole, warnings=(*told, *counted))
 
 
 def _speakers(number: int, part: DiarizedPart) -> Iterator[Local]:
@@ -136,7 +146,11 @@ def _numbered(parts: Sequence[DiarizedPart], people: Iterable[Sequence[Local]]) 
 
 
 def _along(
-    parts: Sequence[DiarizedPart], names: _Names, turns: Sequence[Sequence[Turn]]
+    parts: Sequence[DiarizedPart],
+    names: _Names,
+    turns: Sequence[Sequence[Turn]],
+    *,
+    is_exclusive: bool = False,
 ) -> tuple[Turn, ...]:
     """Return the turns of all parts; one that goes on across a seam is one turn."""
     along: list[Turn] = []
@@ -146,17 +160,20 @@ def _along(
             for turn in own
             if (number, turn.speaker) in names
         ]
-        along = _glued(along, renamed, parts[number].own.start)
-    return tuple(sorted(along, key=lambda turn: (turn.start, turn.end)))
+        along = _glued(along, renamed, parts[number].own.start, is_exclusive=is_exclusive)
+    return tuple(along)
 
 
-def _glued(before: list[Turn], after: list[Turn], seam: float) -> list[Turn]:
-    ending = {turn.speaker: turn for turn in before if turn.end > seam - _SEAM_S}
-    beginning = {turn.speaker: turn for turn in reversed(after) if turn.start < seam + _SEAM_S}
+def _glued(before: list[Turn], after: list[Turn], seam: float, *, is_exclusive: bool) -> list[Turn]:
+    """Return sorted turns; of exclusive ones only the last and the first may be one turn."""
+    lasts, firsts = (before[-1:], after[:1]) if is_exclusive else (before, after)
+    ending = {turn.speaker: turn for turn in lasts if turn.end > seam - _SEAM_S}
+    beginning = {turn.speaker: turn for turn in reversed(firsts) if turn.start < seam + _SEAM_S}
     both = ending.keys() & beginning.keys()
     cut = {*(ending[name] for name in both), *(beginning[name] for name in both)}
     whole = [replace(ending[name], end=beginning[name].end) for name in both]
-    return [turn for turn in (*before, *after) if turn not in cut] + whole
+    apart = (turn for turn in (*before, *after) if turn not in cut)
+    return sorted((*apart, *whole), key=lambda turn: (turn.start, turn.end))
 
 
 def _voices(parts: Sequence[DiarizedPart], names: _Names) -> Iterator[Voice]:

@@ -170,6 +170,18 @@ def test_what_several_parts_say_is_told_once_and_who_has_no_voice_is_named_by_th
         "the recording is cut short",
         "speaker 2 is never heard alone for long enough to know the voice",
     )
+    unasked = join_parts([first, replace(second, voices=())], ANYBODY, voices=False)
+    assert (unasked.warnings, unasked.voices) == (("the recording is cut short",), None)
+
+
+def test_an_exclusive_turn_does_not_go_on_over_somebody_elses_at_a_seam() -> None:
+    """Parts may differ by a few hundredths of a second about when somebody speaks."""
+    halves = shares(2, 60.0, least_s=20.0)
+    people = {"A": ADA, "G": GRACE}
+    said = [Turn(1, 39.96, "A"), Turn(39.97, 40.0, "G"), Turn(40.02, 55, "A"), Turn(56, 60, "G")]
+    whole = join_parts([heard(half, said, people) for half in halves], ANYBODY)
+    exclusive = [(turn.start, turn.end) for turn in whole.exclusive_turns]
+    assert exclusive == [(turn.start, turn.end) for turn in said]
 
 
 def test_who_never_speaks_alone_is_left_out_as_the_whole_would() -> None:
@@ -192,9 +204,14 @@ def test_what_the_parts_took_is_added_up() -> None:
     ("parts", "sentence"),
     [
         (two()[1:], "do not follow each other"),
+        ([two()[0], replace(two()[1], own=Span(60.0, 60.0))], "do not follow each other"),
         ([two()[0], replace(two()[1], own=Span(41.0, 60.0))], "do not follow each other"),
         (
             [two()[0], replace(two()[1], voices=(Voice("n", (1.0, 0.0), "1", 9.0),))],
+            "have several models",
+        ),
+        (
+            [two()[0], replace(two()[1], voices=(Voice("m", (1.0, 0.0), "1", 9.0),))],
             "have several models",
         ),
     ],
@@ -202,7 +219,9 @@ def test_what_the_parts_took_is_added_up() -> None:
 def test_parts_that_are_not_of_one_whole_are_refused(
     parts: list[DiarizedPart], sentence: str
 ) -> None:
-    """One is missing, workers divide the recording differently, or have different models."""
+    """One is missing at either end, workers divide the recording differently, or their models
+    differ.
+    """
     with pytest.raises(EndpointRefused, match=sentence):
         join_parts(parts, ANYBODY)
 
