@@ -25,7 +25,8 @@ SOUND_S = 1.0
 Speech in a recording of usual level has -30..-15 dBFS.
 """
 
-_Timed = TypeVar("_Timed", Word, Character, Span, LanguageSpan)
+_Timed = TypeVar("_Timed", Span, LanguageSpan)
+_Said = TypeVar("_Said", Word, Character)
 
 
 class Everything:
@@ -68,9 +69,26 @@ class Everything:
 
 
 def _in_the_recording(found: Found) -> UtteranceWords:
-    words = _placed(found.recognition.words, found.utterance)
-    characters = tuple(_placed(one, found.utterance) for one in found.recognition.characters)
-    return UtteranceWords(found.utterance.span, words, characters)
+    here, utterance = found.recognition, found.utterance
+    later_s = [_later_s(word, utterance) for word in here.words]
+    words = tuple(map(_moved, here.words, later_s))
+    characters = tuple(
+        tuple(_moved(one, by_s) for one in letters)
+        for letters, by_s in zip(here.characters, later_s, strict=False)
+    )
+    return UtteranceWords(utterance.span, words, characters)
+
+
+def _later_s(word: Word, utterance: Utterance) -> float:
+    """Return how much later a word is in the recording.
+
+    Its middle decides: so no word lasts over silence that was left out.
+    """
+    return utterance.at(word.midpoint) - word.midpoint
+
+
+def _moved(one: _Said, by_s: float) -> _Said:
+    return replace(one, start=one.start + by_s, end=one.end + by_s)
 
 
 def _placed(timed: Iterable[_Timed], utterance: Utterance) -> tuple[_Timed, ...]:

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from core.domain.request import Decoding
-from core.domain.timeline import Word
+from core.domain.timeline import Character, Word
 from core.media.audio import SAMPLE_RATE, Samples
-from core.media.cutting import OVERLAP_S, Utterance
+from core.media.cutting import OVERLAP_S, Skip, Utterance
 from core.speech.engine import Abilities, Recognition
+from core.speech.everything import Everything
+from core.speech.second_look import Found
 from core.speech.sound import FRAME_S, frames, levels
 from core.speech.transcriber import BatchTranscriber
 from core.speech.windows import windows
@@ -132,3 +134,15 @@ def test_words_have_the_times_of_the_file() -> None:
     )
     assert told[0] == pytest.approx(1.0, abs=0.01)
     assert isinstance(next(transcriber.cut([samples])), Utterance)
+
+
+def test_no_word_lasts_over_silence_that_was_left_out() -> None:
+    """One that begins too soon keeps its length, and its characters stay in it."""
+    word = Word(0.98, 1.36, "So")
+    letters = (Character(0.98, 1.1, "S"), Character(1.1, 1.36, "o"))
+    utterance = Utterance(sound(3.0), 5.0, (Skip(1.0, 60.0),))
+    everything = Everything()
+    everything.add([Found(utterance, Recognition((word,), (letters,)), ())])
+    found = everything.joined("en")
+    times = [(one.start, one.end) for one in (*found.words, *found.characters)]
+    assert times == [pytest.approx(pair) for pair in [(65.98, 66.36), (65.98, 66.1), (66.1, 66.36)]]
