@@ -11,10 +11,11 @@ This runs in the orchestrator, which has no arrays: there are some ten speakers 
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from heapq import heapify, heappop, heappush
 from operator import mul
 
 from core.domain.request import SpeakerCount
@@ -104,6 +105,10 @@ class _Group:
         self.vector = [number / length for number in sums] if length else None
 
 
+_Pair = tuple[float, int, _Group, _Group]
+"""How alike two groups are, negated, so that the most alike two are the first of a heap."""
+
+
 class _Links:
     """The groups of one run, and how alike they are."""
 
@@ -126,22 +131,29 @@ class _Links:
 
     def _joined(self, groups: list[_Group], least: int, least_alike: float) -> list[_Group]:
         """Join the most alike groups until there are `least`, or none are alike enough."""
-        alike = self._pairs(combinations(groups, 2), least_alike)
-        while alike and len(groups) > least:
-            pair = max(alike, key=lambda pair: alike[pair])
-            whole = _Group(pair[0].members + pair[1].members)
-            groups = [group for group in groups if group not in pair]
-            alike = {others: one for others, one in alike.items() if not {*others} & {*pair}}
-            alike |= self._pairs(((group, whole) for group in groups), least_alike)
-            groups.append(whole)
-        return groups
+        order = itertools.count()  # of pairs that are equally alike the first is joined
+        left = dict.fromkeys(groups)
+        alike = list(self._pairs(itertools.combinations(groups, 2), least_alike, order))
+        heapify(alike)
+        while alike and len(left) > least:
+            *_, one, other = heappop(alike)
+            if one not in left or other not in left:
+                continue
+            del left[one], left[other]
+            whole = _Group(one.members + other.members)
+            for pair in self._pairs(((group, whole) for group in left), least_alike, order):
+                heappush(alike, pair)
+            left[whole] = None
+        return list(left)
 
     def _pairs(
-        self, pairs: Iterable[tuple[_Group, _Group]], least_alike: float
-    ) -> dict[tuple[_Group, _Group], float]:
-        """Return how alike the groups of each pair are that may be joined."""
-        alike = {pair: self._alike(*pair) for pair in pairs}
-        return {pair: one for pair, one in alike.items() if one >= least_alike and one > _NEVER}
+        self, pairs: Iterable[tuple[_Group, _Group]], least_alike: float, order: Iterator[int]
+    ) -> Iterator[_Pair]:
+        """Yield the pairs of groups that may be joined."""
+        for one, other in pairs:
+            alike = self._alike(one, other)
+            if alike >= least_alike and alike > _NEVER:
+                yield -alike, next(order), one, other
 
     def _attach(self, groups: list[_Group], single: _Group, *, may_join: bool) -> None:
         """Put somebody of whom little is known to the most alike group that may have them."""
@@ -167,7 +179,8 @@ class _Links:
             found
             for a in one.members
             for b in other.members
-            if (found := self._heard.get((min(a.key, b.key), max(a.key, b.key))))
+            if abs(a.part - b.part) == 1
+            and (found := self._heard.get((min(a.key, b.key), max(a.key, b.key))))
         ]
         possible_s = sum(found.possible_s for found in common)
         if possible_s < RELIABLE_S:
