@@ -17,6 +17,7 @@ from typing import TypeVar
 from core.domain.request import Part
 from core.domain.timeline import LanguageSpan, Span, Speech, Transcription, Word
 from core.transcript.language import joined_languages, language_of
+from core.transcript.seams import TOUCH_S
 
 _Utterance = TypeVar("_Utterance")
 _Stretch = TypeVar("_Stretch", Speech, LanguageSpan)
@@ -94,7 +95,7 @@ def _seam(spans: Sequence[Span], index: int) -> _Seam:
     if index + 1 == len(spans):
         return _Seam(math.inf, False)
     before, after = spans[index], spans[index + 1]
-    return _Seam((before.end + after.start) / 2, before.overlap(after) > 0)
+    return _Seam((before.end + after.start) / 2, before.overlap(after) > TOUCH_S)
 
 
 def join_parts(parts: Sequence[Transcription]) -> Transcription:

@@ -22,7 +22,7 @@ _UNPAIRED_AT_EDGE = 0.1
 _RENAMED = 1.5
 """Cost of a pair of different words, besides its distance: less than that of two unpaired words."""
 _EDGE_S = 0.2
-_TOUCH_S = 0.01
+TOUCH_S = 0.01
 """Spans that overlap by no more than a frame of the cutter only touch."""
 
 
@@ -58,7 +58,7 @@ def _kept(heard: Sequence[UtteranceWords]) -> list[slice]:
     first = [0] * len(heard)
     end = [len(piece.words) for piece in heard]
     for index, (left, right) in enumerate(pairwise(heard)):
-        if left.span.overlap(right.span) > _TOUCH_S:
+        if left.span.overlap(right.span) > TOUCH_S:
             end[index], first[index + 1] = _seam(left, right)
     return [slice(*bounds) for bounds in zip(first, end, strict=True)]
 
@@ -122,7 +122,7 @@ class JoinedSoFar:
         """
         if self._last is None:
             return (), 0
-        if self._last.span.overlap(piece.span) <= _TOUCH_S:
+        if self._last.span.overlap(piece.span) <= TOUCH_S:
             return self.rest(), 0
         end, first = _seam(self._last, piece)
         return self._last.words[self._begin : end], first

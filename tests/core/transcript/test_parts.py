@@ -67,3 +67,12 @@ def test_a_part_hears_all_of_its_own_time(spans: list[Span], of: int) -> None:
             assert spans[part.heard.stop - 1].end >= min(spans[-1].end, part.own.end)
             heard_s = sum(spans[index].duration for index in part.heard)
             assert part.duration_s == heard_s
+
+
+def test_times_that_meet_but_for_their_last_bits_do_not_overlap() -> None:
+    """Nobody hears an utterance of another part for the sake of a rounding error."""
+    middle = 0.1 + 0.2
+    assert middle > 0.3
+    spans = [Span(0.0, middle), Span(0.3, 0.6)]
+    heard = [Assignment.of(Part(index, 2), spans).heard for index in range(2)]
+    assert heard == [range(1), range(1, 2)]
