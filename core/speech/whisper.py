@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from core.domain.request import Decoding
+from core.domain.request import Decoding, Task
 from core.media.audio import SAMPLE_RATE, Samples
 from core.speech.drafts import Draft, better, with_terms
 from core.speech.engine import Abilities, Guess, Recognition
@@ -118,7 +118,7 @@ class WhisperModel:
 
     def _write(self, windows: Windows, decoding: Decoding) -> list[Draft]:
         """Write the text of windows of one language; try loops again."""
-        drafts = self._network.write(windows, decoding)
+        drafts = self._searched(windows, decoding)
         alone = replace(decoding, keyterms=())
         if decoding.keyterms:
             drafts = self._checked(drafts, windows, alone)
@@ -134,6 +134,20 @@ class WhisperModel:
             pairs = zip(loops, others, strict=True)
             drafts = _placed(drafts, loops, [better(drafts[index], new) for index, new in pairs])
         return drafts
+
+    def _searched(self, windows: Windows, decoding: Decoding) -> list[Draft]:
+        """Search for the likeliest texts; take a quick one if nothing speaks against it.
+
+        A translation is never likely enough, and on a GPU neither takes long.
+        """
+        if self.device != "cpu" or decoding.task is Task.TRANSLATE:
+            return self._network.write(windows, decoding)
+        drafts = self._network.sketch(windows, decoding)
+        doubtful = [index for index, draft in enumerate(drafts) if draft.is_doubtful]
+        if not doubtful:
+            return drafts
+        searched = self._network.write(windows.pick(doubtful), decoding)
+        return _placed(drafts, doubtful, searched)
 
     def _checked(self, drafts: list[Draft], windows: Windows, alone: Decoding) -> list[Draft]:
         """Return texts with key terms if there is speech without them too, else those without.

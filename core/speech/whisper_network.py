@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from core.domain.request import Decoding
 from core.domain.timeline import Span
 from core.domain.writing import meet
+from core.engine import processor
 from core.engine.accelerator import is_device_fault, is_out_of_memory
 from core.engine.cuda_libraries import load_cublas
 from core.errors import ModelNotFound
@@ -66,6 +67,11 @@ class Windows:
         first, last = int(span.start / _STEP_S), int(span.end / _STEP_S)
         return _view(self._rows()[:, first : max(first + 1, last)])
 
+    def halved(self) -> Any:
+        """Return the mean of every two steps: a ctranslate2.StorageView."""
+        rows = self._rows()
+        return _view((rows[:, 0::2] + rows[:, 1::2]) / 2)
+
     def _rows(self) -> NDArray[Any]:
         import ctranslate2
 
@@ -102,12 +108,21 @@ class Network:
 
     def encode(self, arrays: Sequence[Samples]) -> Windows:
         """Hear arrays, float32, shape (samples,), 16 kHz mono, of at most 30 s each."""
-        extract = self._model.feature_extractor
-        padded = (np.pad(one, (0, max(0, _WINDOW_SAMPLES - len(one)))) for one in arrays)
-        features = np.stack([extract(one[:_WINDOW_SAMPLES], padding=0) for one in padded])
         durations_s = tuple(min(WINDOW_S, len(one) / SAMPLE_RATE) for one in arrays)
-        encoded = self._model.encode(features.astype(np.float32))
+        encoded = self._encode(np.stack([self._features(one) for one in arrays]))
         return Windows(encoded, durations_s, tuple(self._detect(encoded, len(durations_s))))
+
+    def _features(self, samples: Samples) -> NDArray[np.float32]:
+        padded = np.pad(samples, (0, max(0, _WINDOW_SAMPLES - len(samples))))
+        found = self._model.feature_extractor(padded[:_WINDOW_SAMPLES], padding=0)
+        return np.asarray(found, np.float32)
+
+    def _encode(self, features: NDArray[np.float32]) -> Any:
+        """A processor hears one window after the other: its arrays are large enough as they are."""
+        if self.device != "cpu":
+            return self._model.encode(features)
+        alone = [np.asarray(self._model.encode(one[np.newaxis])) for one in features]
+        return _view(np.concatenate(alone))
 
     def _detect(self, encoded: Any, count: int) -> list[Guess | None]:
         if not self.is_multilingual:
@@ -125,6 +140,14 @@ class Network:
             for one in ranked
         ]
 
+    def sketch(self, windows: Windows, decoding: Decoding) -> list[Draft]:
+        """Write the text of each window, whose language is known, in a third of `write`'s time.
+
+        The decoder attends to half as many steps and takes the likeliest token each time. The
+        probabilities of the tokens are those of all steps.
+        """
+        return self._written(windows, windows.halved(), decoding, {"beam_size": 1})
+
     def write(
         self, windows: Windows, decoding: Decoding, *, temperature: float = 0.0
     ) -> list[Draft]:
@@ -132,8 +155,16 @@ class Network:
 
         At temperature 0 search for the likeliest text, above it draw texts at random.
         """
+        drawn = {"beam_size": 1, "num_hypotheses": _SAMPLED, "sampling_topk": 0}
+        how = drawn | {"sampling_temperature": temperature} if temperature else {"beam_size": _BEAM}
+        return self._written(windows, windows.encoded, decoding, how)
+
+    def _written(
+        self, windows: Windows, encoded: Any, decoding: Decoding, how: Mapping[str, Any]
+    ) -> list[Draft]:
         tokenizer = self._tokenizer(decoding)
-        results = self._generate(windows, self._prompt(tokenizer, decoding), temperature)
+        prompt = self._prompt(tokenizer, decoding)
+        results = self._generate(encoded, windows.durations_s, prompt, how)
         texts = [
             [token for token in result.sequences_ids[0] if token < tokenizer.eot]
             for result in results
@@ -171,17 +202,16 @@ class Network:
         )
         return prompt
 
-    def _generate(self, windows: Windows, prompt: list[int], temperature: float) -> list[Any]:
-        longest_s = max(windows.durations_s)
-        most = len(prompt) + _FIRST_TOKENS + int(_TOKENS_PER_S * longest_s)
-        drawn = {"beam_size": 1, "num_hypotheses": _SAMPLED, "sampling_topk": 0}
+    def _generate(
+        self, encoded: Any, durations_s: Sequence[float], prompt: list[int], how: Mapping[str, Any]
+    ) -> list[Any]:
+        most = len(prompt) + _FIRST_TOKENS + int(_TOKENS_PER_S * max(durations_s))
         results: list[Any] = self._model.model.generate(
-            windows.encoded,
-            [prompt] * len(windows.durations_s),
+            encoded,
+            [prompt] * len(durations_s),
             max_length=min(_CONTEXT_TOKENS, most),
             return_no_speech_prob=True,
-            sampling_temperature=temperature or 1.0,
-            **(drawn if temperature else {"beam_size": _BEAM}),
+            **how,
         )
         return results
 
@@ -228,8 +258,7 @@ def _load(path: Path, device: str) -> Any:
     from faster_whisper import WhisperModel
     from faster_whisper.feature_extractor import FeatureExtractor
 
-    if device == "cuda":
-        load_cublas()
+    load_cublas() if device == "cuda" else processor.make_ready()
     ctranslate2.set_random_seed(0)
     try:
         # int8 is twice as fast as float32 on a CPU; a GPU computes in the type of the files.
