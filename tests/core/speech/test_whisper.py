@@ -111,6 +111,40 @@ def test_text_that_is_unlikely_is_dropped(tmp_path):
     assert says(tmp_path / "unsure", " Hello", " there", certainty=0.2) == ""
 
 
+@pytest.mark.parametrize(
+    ("certainty", "task", "searched"),
+    [(0.9, Task.TRANSCRIBE, 0), (0.29, Task.TRANSCRIBE, 2), (0.9, Task.TRANSLATE, 2)],
+)
+def test_likeliest_text_is_searched_for_if_the_quick_one_is_doubtful(
+    tmp_path, monkeypatch, certainty, task, searched
+):
+    """Translations are always searched for."""
+    model = WhisperModel(scripted(tmp_path, [" Hallo"], certainty=certainty), device="cpu")
+    write, counted = model._network.write, [0]
+
+    def watched(windows, decoding):
+        counted.append(len(windows.durations_s))
+        return write(windows, decoding)
+
+    monkeypatch.setattr(model._network, "write", watched)
+    found = model.recognise([noise(2), noise(3)], Decoding("de", task))
+    assert sum(counted) == searched
+    assert [word.text for one in found for word in one.words] == ["Hallo", "Hallo"]
+
+
+def test_quick_text_is_written_of_half_of_the_steps(whisper):
+    """Each is the mean of two; the network sees its positions alone, so the text is the same."""
+    windows = whisper._network.encode([noise(2), noise(3)])
+    halved, whole = (np.asarray(one) for one in (windows.halved(), windows.encoded))
+    assert halved.shape == (2, 750, whole.shape[2])
+    assert np.allclose(halved[1, 7], (whole[1, 14] + whole[1, 15]) / 2)
+    quick, searched = (
+        whisper._network.sketch(windows, FRENCH),
+        whisper._network.write(windows, FRENCH),
+    )
+    assert [one.text for one in quick] == [one.text for one in searched]
+
+
 def test_loop_that_no_temperature_ends_is_said_once(tmp_path):
     """The text of all further attempts is the same; the repetitions go."""
     loop = [" I", " am", " here"] * 8
