@@ -1,15 +1,15 @@
 """Whisper: what speaks for a text of speech and of noise, and our batches beside faster-whisper.
 
-python -m bench.whisper MODEL RECORDINGS [--sounds]
+python -m bench.whisper MODEL RECORDINGS [--sounds] [--length-s 300] [--only ours]
 
 MODEL is a folder of a Whisper model for CTranslate2, RECORDINGS one of recordings with their words,
 as `make people` and `python -m tests.people.conversations` leave them. With --sounds print the
 evidence of each recording's text, and of each sound of `tests/people/sounds.py`. Else make five
-minutes of the recordings, the same again and again, and print the word error rate and the seconds
-of the processor, each system in a process of its own: what ours sets for its process makes the
-others faster too. So one row is of theirs with these settings. Loading is not counted. Text is
-spelled by Whisper's own English normaliser. Give it one thread (`OMP_NUM_THREADS=1`): threads that
-wait for each other count too.
+minutes of the recordings, the same again and again if there are too few, and print the word error
+rate and the seconds of the processor, each system in a process of its own: what ours sets for its
+process makes the others faster too. So one row is of theirs with these settings. Loading is not
+counted. Text is spelled by Whisper's own English normaliser. Give it one thread
+(`OMP_NUM_THREADS=1`): threads that wait for each other count too.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from core.domain.request import Decoding
 from core.engine import processor
 from core.media.audio import SAMPLE_RATE, Samples
+from core.speech.drafts import Draft
 from core.speech.transcriber import BatchTranscriber
 from core.speech.whisper import WhisperModel
-from core.speech.whisper_network import Network
+from core.speech.whisper_network import Network, Windows
 from tests.people import sounds
 
 LENGTH_S = 300.0
@@ -47,12 +48,13 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("recordings", type=Path)
     parser.add_argument("--sounds", action="store_true")
-    parser.add_argument("--only", choices=SYSTEMS, help=argparse.SUPPRESS)
+    parser.add_argument("--length-s", type=float, default=LENGTH_S, help="at least so much sound")
+    parser.add_argument("--only", choices=SYSTEMS, help="one of the systems")
     options = parser.parse_args()
     if options.sounds:
         _evidence(options.model, options.recordings)
     elif options.only:
-        _measure(options.only, options.model, options.recordings)
+        _measure(options.only, options.model, *_joined(options.recordings, options.length_s))
     else:
         print("| | *WER* | left out | added | seconds |\n|---|---|---|---|---|", flush=True)
         for name in SYSTEMS:
@@ -62,7 +64,7 @@ def main() -> None:
 
 def _evidence(model: Path, recordings: Path) -> None:
     network = Network(model, "cpu")
-    known = [(path.stem, samples) for path, samples, _ in _recordings(recordings)]
+    known = [(path.stem, sounds.samples(sound)) for path, sound, _ in _recordings(recordings)]
     noise = [(sound.__name__, sounds.samples(sound())) for sound in sounds.WORDLESS]
     for name, samples in known + noise:
         windows = network.encode([samples])
@@ -72,8 +74,7 @@ def _evidence(model: Path, recordings: Path) -> None:
         print(f"{name:24} {draft.evidence:6.2f} {loop:5}{draft.text[:60]!r}")
 
 
-def _measure(name: str, model: Path, recordings: Path) -> None:
-    samples, text = _five_minutes(recordings)
+def _measure(name: str, model: Path, samples: Samples, text: str) -> None:
     transcribe = SYSTEMS[name](model)
     started = time.process_time()
     heard = transcribe(samples)
@@ -89,8 +90,15 @@ def _measure(name: str, model: Path, recordings: Path) -> None:
 Transcribe = Callable[[Samples], str]
 
 
-def _ours(model: Path) -> Transcribe:
-    engine = BatchTranscriber(lambda: WhisperModel(model, device="cpu"), name=model.name)
+class _Searching(WhisperModel):
+    """Ours without quick texts."""
+
+    def _searched(self, windows: Windows, decoding: Decoding) -> list[Draft]:
+        return self._network.write(windows, decoding)
+
+
+def _ours(model: Path, kind: type[WhisperModel] = WhisperModel) -> Transcribe:
+    engine = BatchTranscriber(lambda: kind(model, device="cpu"), name=model.name)
     return lambda samples: _words(engine, samples)
 
 
@@ -125,6 +133,7 @@ def _batched(model: Path) -> Transcribe:
 
 SYSTEMS: dict[str, Callable[[Path], Transcribe]] = {
     "ours": _ours,
+    "… every text searched for": partial(_ours, kind=_Searching),
     "faster-whisper": _sequential,
     "… with our memory and instructions": partial(_sequential, ready=True),
     "… without the text before": partial(_sequential, told=False),
@@ -142,19 +151,19 @@ def _words(transcriber: BatchTranscriber, samples: Samples) -> str:
     return " ".join(word.text for word in found.words)
 
 
-def _recordings(folder: Path) -> Iterator[tuple[Path, Samples, str]]:
+def _recordings(folder: Path) -> Iterator[tuple[Path, sounds.Sound, str]]:
     for path in sorted(folder.glob("*.wav")):
         words = json.loads(path.with_suffix(".json").read_text())["words"]
-        yield path, sounds.samples(sounds.read(path)), " ".join(word["text"] for word in words)
+        yield path, sounds.read(path), " ".join(word["text"] for word in words)
 
 
-def _five_minutes(folder: Path) -> tuple[Samples, str]:
+def _joined(folder: Path, length_s: float) -> tuple[Samples, str]:
     pieces: list[Samples] = []
     texts: list[str] = []
-    for _, samples, text in itertools.cycle(list(_recordings(folder))):
-        pieces += [samples, np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32)]
+    for _, sound, text in itertools.cycle(list(_recordings(folder))):
+        pieces += [sound.astype(np.float32), np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32)]
         texts.append(text)
-        if sum(map(len, pieces)) > LENGTH_S * SAMPLE_RATE:
+        if sum(map(len, pieces)) >= length_s * SAMPLE_RATE:
             return np.concatenate(pieces), " ".join(texts)
     raise SystemExit(f"{folder.name}: there are no recordings")
 
