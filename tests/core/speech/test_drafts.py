@@ -67,11 +67,12 @@ def test_no_loop_is_better_than_a_likelier_one():
     assert better(plain, likely) is better(likely, plain) is likely
 
 
-def test_quick_text_is_doubtful_if_more_than_one_token_in_fifty_is_unlikely():
+def test_quick_text_is_doubtful_if_one_token_is_very_unlikely_or_more_than_one_in_fifty():
     """A loop is too, and so is a text that nobody said."""
     text = "Had he married a more amiable woman"
     assert not Draft(text, probabilities=(0.2, *[0.9] * 49)).is_doubtful
     assert Draft(text, probabilities=(0.2, 0.2, *[0.9] * 48)).is_doubtful
+    assert Draft(text, probabilities=(0.1, *[0.9] * 99)).is_doubtful
     assert Draft("la " * 20, probabilities=(0.9,) * 20).is_doubtful
     assert Draft("Thank you.", probabilities=(0.6, 0.5), no_speech=0.8, clarity=0.5).is_doubtful
     assert Draft().is_doubtful
