@@ -33,8 +33,7 @@ MOST_UNLIKELY = 0.02
 LEAST_LIKELY = 0.15
 """And none may be less likely than this.
 
-With these two, base and tiny.en make no more errors if they search only for the others: decision
-13.
+With these two, base makes hardly more errors if it searches only for the others: decision 13.
 """
 _REPEATS = {1: 8, 2: 5, 3: 4, 4: 4, 5: 3, 6: 3, 7: 3, 8: 3}
 """How often in a row so many words make a loop: people do say "no, no, no, no"."""

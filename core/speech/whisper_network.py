@@ -141,7 +141,7 @@ class Network:
         ]
 
     def sketch(self, windows: Windows, decoding: Decoding) -> list[Draft]:
-        """Write the text of each window, whose language is known, in a third of `write`'s time.
+        """Write the text of each window, whose language is known, more quickly than `write`.
 
         The decoder attends to half as many steps and takes the likeliest token each time. The
         probabilities of the tokens are those of all steps.
