@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from core.domain.request import Decoding
 from core.domain.timeline import Span
 from core.domain.writing import meet
+from core.engine import processor
 from core.engine.accelerator import is_device_fault, is_out_of_memory
 from core.engine.cuda_libraries import load_cublas
 from core.errors import ModelNotFound
@@ -102,12 +103,21 @@ class Network:
 
     def encode(self, arrays: Sequence[Samples]) -> Windows:
         """Hear arrays, float32, shape (samples,), 16 kHz mono, of at most 30 s each."""
-        extract = self._model.feature_extractor
-        padded = (np.pad(one, (0, max(0, _WINDOW_SAMPLES - len(one)))) for one in arrays)
-        features = np.stack([extract(one[:_WINDOW_SAMPLES], padding=0) for one in padded])
         durations_s = tuple(min(WINDOW_S, len(one) / SAMPLE_RATE) for one in arrays)
-        encoded = self._model.encode(features.astype(np.float32))
+        encoded = self._encode(np.stack([self._features(one) for one in arrays]))
         return Windows(encoded, durations_s, tuple(self._detect(encoded, len(durations_s))))
+
+    def _features(self, samples: Samples) -> NDArray[np.float32]:
+        padded = np.pad(samples, (0, max(0, _WINDOW_SAMPLES - len(samples))))
+        found = self._model.feature_extractor(padded[:_WINDOW_SAMPLES], padding=0)
+        return np.asarray(found, np.float32)
+
+    def _encode(self, features: NDArray[np.float32]) -> Any:
+        """A processor hears one window after the other: its arrays are large enough as they are."""
+        if self.device != "cpu":
+            return self._model.encode(features)
+        alone = [np.asarray(self._model.encode(one[np.newaxis])) for one in features]
+        return _view(np.concatenate(alone))
 
     def _detect(self, encoded: Any, count: int) -> list[Guess | None]:
         if not self.is_multilingual:
@@ -230,6 +240,8 @@ def _load(path: Path, device: str) -> Any:
 
     if device == "cuda":
         load_cublas()
+    else:
+        processor.make_ready()
     ctranslate2.set_random_seed(0)
     try:
         # int8 is twice as fast as float32 on a CPU; a GPU computes in the type of the files.
