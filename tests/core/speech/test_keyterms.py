@@ -24,7 +24,7 @@ from core.speech.terms_heard import with_terms
 from core.speech.transcriber import BatchTranscriber
 from tests import golden, models
 
-POOL = ((), ("Michael turns",), ("Michael town", "Frankson"), ("Zanzibar", "Dr. Osei"))
+POOL = ((), ("met at",), ("We mades", "Frankson"), ("Zanzibar", "Dr. Osei"))
 COUNT = 3
 
 
@@ -38,7 +38,7 @@ def parakeet() -> ParakeetModel:
 def pieces() -> list[Samples]:
     """Some seconds of the dialogue, thrice: the model is not sure of a word."""
     samples = golden.load("dialogue").waveform.samples
-    cuts = ((13.0, 17.1), (13.25, 17.1), (14.5, 17.1))
+    cuts = ((6.0, 11.6), (6.25, 11.6), (7.5, 11.6))
     return [samples[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)] for start, end in cuts]
 
 
@@ -52,16 +52,16 @@ def test_a_term_is_written_where_the_model_was_unsure(
 ) -> None:
     """In the time and with the confidence of what it heard; no other word changes."""
     (plain,) = parakeet.recognise(pieces[:1], Decoding())
-    (found,) = parakeet.recognise(pieces[:1], Decoding(keyterms=("Michael turns",)))
-    assert text(plain).endswith("Michael turn the sheep.")
-    assert text(found) == text(plain).replace("Michael turn the", "Michael turns the")
-    (at,) = (index for index, word in enumerate(found.words) if word.text == "turns")
+    (found,) = parakeet.recognise(pieces[:1], Decoding(keyterms=("met at",)))
+    assert "We made at the library" in text(plain)
+    assert text(found) == text(plain).replace("We made at", "We met at")
+    (at,) = (index for index, word in enumerate(found.words) if word.text == "met")
     said, heard = found.words[at], plain.words[at]
-    assert plain.words[at - 1].start <= said.start <= said.end <= heard.end
-    assert said.confidence == min(word.confidence for word in plain.words[at - 1 : at + 1])
-    assert "".join(one.text for one in found.characters[at]) == "turns"
-    assert found.words[: at - 1] == plain.words[: at - 1]
-    assert found.words[at + 1 :] == plain.words[at + 1 :]
+    assert heard.start <= said.start <= said.end <= plain.words[at + 1].end
+    assert said.confidence == min(word.confidence for word in plain.words[at : at + 2])
+    assert "".join(one.text for one in found.characters[at]) == "met"
+    assert found.words[:at] == plain.words[:at]
+    assert found.words[at + 2 :] == plain.words[at + 2 :]
 
 
 @pytest.fixture(scope="module")
