@@ -247,17 +247,28 @@ MEASURES = ("WER", "deleted", "DER", "cpWER", "tcpWER", "wall_s", "processor_s",
 
 
 def show(rows: dict[str, dict[str, Scores]], names: Sequence[str]) -> None:
-    """Print all over the recordings, then the cpWER of each recording."""
+    """Print all over the recordings, then the WER and the cpWER of each recording."""
     print("| |" + "".join(f" {measure} |" for measure in MEASURES))
     print("|---|" + "---|" * len(MEASURES))
     for system, by_name in rows.items():
         cells = [_total(by_name, measure, [*names, "cost"]) for measure in MEASURES]
         print(f"| {system} |" + "".join(f" {cell} |" for cell in cells))
-    print("\n| cpWER |" + "".join(f" {name} |" for name in names))
+    runs = [run for run in rivals.RUNS if "WER" in rows[run][names[0]]]
+    _show_each("WER", runs, rows, names)
+    rules = [rule + which for rule, which in product(LABELS, ("", ON_TRUTH))]
+    _show_each("cpWER", rules, rows, names)
+
+
+def _show_each(
+    measure: str,
+    systems: Sequence[str],
+    rows: dict[str, dict[str, Scores]],
+    names: Sequence[str],
+) -> None:
+    print(f"\n| {measure} |" + "".join(f" {name} |" for name in names))
     print("|---|" + "---|" * len(names))
-    for rule, which in product(LABELS, ("", ON_TRUTH)):
-        cells = [str(rows[rule + which][name]["cpWER"]) for name in names]
-        print(f"| {rule}{which} |" + "".join(f" {cell} |" for cell in cells))
+    for system in systems:
+        print(f"| {system} |" + "".join(f" {rows[system][name][measure]} |" for name in names))
 
 
 def _total(by_name: dict[str, Scores], measure: str, names: Sequence[str]) -> str:
