@@ -3,9 +3,8 @@
 Each word comes once, as `[start, end, text, confidence]`, with its speaker as a fifth element if
 channels are speakers; characters, if asked for, as `[start, end, text]`; speech, which tells where
 words are missing, as `[start, end]`, and languages as `[start, end, code]`, each with its channel's
-speaker. Times are seconds with three
-decimals. Nothing is lost by that, because `core.transcript.assembly` derives everything from
-rounded times.
+speaker. Times are seconds with three decimals. Nothing is lost by that, because
+`core.transcript.assembly` derives everything from rounded times.
 """
 
 from __future__ import annotations

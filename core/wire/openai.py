@@ -26,7 +26,7 @@ def verbose_json(transcript: Transcript) -> Answer:
 
     Segments also name their speaker, and words their speaker, confidence and overlap. Paragraphs
     are ours, and so are gaps, stretches of speech without words; `repaired` counts those that a
-    second look filled. So are languages, which say which one is heard where.
+    second look filled. So are languages, each with where it is heard.
     """
     return {
         "language": transcript.language or UNKNOWN_LANGUAGE,
