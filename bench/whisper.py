@@ -31,6 +31,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from core.domain.request import Decoding
 from core.engine import processor
 from core.media.audio import SAMPLE_RATE, Samples
+from core.settings import BEAM_SIZE
 from core.speech.transcriber import BatchTranscriber
 from core.speech.whisper import WhisperModel
 from core.speech.whisper_network import Network
@@ -89,8 +90,10 @@ def _measure(name: str, model: Path, samples: Samples, text: str) -> None:
 Transcribe = Callable[[Samples], str]
 
 
-def _ours(model: Path) -> Transcribe:
-    engine = BatchTranscriber(lambda: WhisperModel(model, device="cpu"), name=model.name)
+def _ours(model: Path, *, beam_size: int = BEAM_SIZE) -> Transcribe:
+    engine = BatchTranscriber(
+        lambda: WhisperModel(model, device="cpu", beam_size=beam_size), name=model.name
+    )
     return lambda samples: _words(engine, samples)
 
 
@@ -125,6 +128,8 @@ def _batched(model: Path) -> Transcribe:
 
 SYSTEMS: dict[str, Callable[[Path], Transcribe]] = {
     "ours": _ours,
+    "… with BEAM_SIZE=2": partial(_ours, beam_size=2),
+    "… with BEAM_SIZE=1": partial(_ours, beam_size=1),
     "faster-whisper": _sequential,
     "… with our memory and instructions": partial(_sequential, ready=True),
     "… without the text before": partial(_sequential, told=False),

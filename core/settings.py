@@ -25,6 +25,9 @@ from core.errors import SettingsError
 MAX_CONCURRENCY = 64
 """The most jobs that one worker may take at a time."""
 
+BEAM_SIZE = 5
+"""That of openai/whisper and faster-whisper."""
+
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 """AWS's naming rules for general purpose buckets."""
 USUAL_PORTS = (80, 443)
@@ -137,6 +140,8 @@ class Settings(Environment):
     """The precision of Parakeet's weights."""
     cuda_graphs: Annotated[CudaGraphs, BeforeValidator(_lower)] = "off"
     """`on` decodes faster on a GPU, and can end the process on some recordings."""
+    beam_size: int = Field(default=BEAM_SIZE, ge=1, le=20)
+    """Texts that Whisper's search keeps at a time; fewer are faster and make more errors."""
     diarization_speed: Annotated[DiarizationSpeed, BeforeValidator(_lower)] = "exact"
     """`fast` finds speakers several times faster, and nearly as well."""
     known_speaker_threshold: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)

@@ -77,6 +77,8 @@ class _SpeechModel:
                 "precision": settings.speech_precision,
                 "weights": WeightsAhead(self._location.path),
             }
+        else:
+            self._options["beam_size"] = settings.beam_size
 
     def load(self) -> Transcriber:
         with modelstore.verified(self._location):

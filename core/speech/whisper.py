@@ -19,6 +19,7 @@ import numpy as np
 
 from core.domain.request import Decoding
 from core.media.audio import SAMPLE_RATE, Samples
+from core.settings import BEAM_SIZE
 from core.speech.drafts import Draft, better, with_terms
 from core.speech.engine import Abilities, Guess, Recognition
 from core.speech.heard import heard_words
@@ -50,13 +51,15 @@ class WhisperModel:
         path: Path,
         *,
         device: str | None = None,
+        beam_size: int = BEAM_SIZE,
         eager_imports: bool = False,  # noqa: ARG002  it imports nothing that it does not call
     ) -> None:
         """Load a folder and decode two seconds of faint noise with the model.
 
+        `beam_size`: texts that the search keeps at a time; fewer are faster and make more errors.
         Raises ModelNotFound if the folder does not hold such a model.
         """
-        self._network = Network(path, device)
+        self._network = Network(path, device, beam_size=beam_size)
         self.device = self._network.device
         self.abilities = Abilities(
             languages=self._network.languages,

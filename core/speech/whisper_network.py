@@ -19,6 +19,7 @@ from core.engine.accelerator import is_device_fault, is_out_of_memory
 from core.engine.cuda_libraries import load_cublas
 from core.errors import ModelNotFound
 from core.media.audio import SAMPLE_RATE, Samples
+from core.settings import BEAM_SIZE
 from core.speech.drafts import Draft
 from core.speech.engine import Guess
 from core.speech.spelling import Token
@@ -29,7 +30,6 @@ _WINDOW_SAMPLES = int(WINDOW_S * SAMPLE_RATE)
 _FRAMES_PER_S = 100
 _STEP_S = 0.02
 """Two frames of features make one step of the encoder's output."""
-_BEAM = 5
 _SAMPLED = 5
 """Texts to draw at temperatures above 0; the likeliest is taken (openai/whisper's `best_of`)."""
 _CONTEXT_TOKENS = 448
@@ -82,12 +82,13 @@ def _view(rows: NDArray[Any]) -> Any:
 class Network:
     """A Whisper model of any size. Only one thread may call it."""
 
-    def __init__(self, path: Path, device: str | None) -> None:
+    def __init__(self, path: Path, device: str | None, *, beam_size: int = BEAM_SIZE) -> None:
         """Load a folder. Raises ModelNotFound if it holds no such model."""
         import ctranslate2
 
         self.device = device or ("cuda" if ctranslate2.get_cuda_device_count() else "cpu")
         self._model = _load(path, self.device)
+        self._beam_size = beam_size
 
     @property
     def is_multilingual(self) -> bool:
@@ -191,7 +192,7 @@ class Network:
             max_length=min(_CONTEXT_TOKENS, most),
             return_no_speech_prob=True,
             sampling_temperature=temperature or 1.0,
-            **(drawn if temperature else {"beam_size": _BEAM}),
+            **(drawn if temperature else {"beam_size": self._beam_size}),
         )
         return results
 

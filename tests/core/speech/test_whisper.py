@@ -11,14 +11,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import ctranslate2
 import numpy as np
 import pytest
 
 from core.domain.request import Decoding, Task
 from core.domain.writing import joined
 from core.errors import InvalidRequest, ModelNotFound, UnsupportedLanguage
+from core.flows.load import load_transcription
 from core.media.audio import SAMPLE_RATE, Samples
 from core.media.cutting import Utterance
+from core.settings import Settings
 from core.speech.engine import Recognition
 from core.speech.transcriber import BatchTranscriber
 from core.speech.whisper import WhisperModel
@@ -103,6 +106,22 @@ def test_batch_finds_what_each_alone_has(whisper):
     arrays = [noise(seconds) for seconds in (1.0, 7.0, 2.5)]
     alone = [whisper.recognise([array], Decoding())[0] for array in arrays]
     assert whisper.recognise(arrays, Decoding()) == alone
+
+
+@pytest.mark.parametrize(("variables", "beams"), [({}, 5), ({"BEAM_SIZE": "2"}, 2)])
+def test_search_keeps_as_many_texts_as_the_setting_says(folder, monkeypatch, variables, beams):
+    """Five, as faster-whisper does, unless the operator wants otherwise."""
+    search, kept = ctranslate2.models.Whisper.generate, set()
+
+    def watched(*arguments, **options):
+        kept.add(options["beam_size"])
+        return search(*arguments, **options)
+
+    monkeypatch.setattr(ctranslate2.models.Whisper, "generate", watched)
+    for name, value in {"MODEL_ID": str(folder), **variables}.items():
+        monkeypatch.setenv(name, value)
+    load_transcription(Settings.from_environment())
+    assert kept == {beams}
 
 
 def test_text_that_is_unlikely_is_dropped(tmp_path):
