@@ -16,6 +16,9 @@ losses are summed, with weights that follow the share of the budget that is used
 
 The learning rate follows the clock and ends at zero with the budget. The exported weights are a
 running average.
+
+A second thread gains nothing for a model as small as this. With `--processes 2` two processes have
+batches of their own, and each step is that of their mean gradient.
 """
 
 from __future__ import annotations
@@ -23,11 +26,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import multiprocessing
 import os
 import random
 import tarfile
+import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +41,8 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 import torch
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
 
 from training.precision import bfloat16_is_fast
 from training.sentences import Sentences, words_of
@@ -805,7 +813,10 @@ class Training:
         self.trainee = Trainee(model, self.size).to(self.device)
         self.averaged = {name: value.clone() for name, value in model.state_dict().items()}
         folders = (arguments.data, *arguments.more_data)
-        self.corpus = Corpus(folders, model.tokenizer.tokenizer, arguments.seed)
+        self.together = distributed.is_initialized()
+        self.leads = not self.together or distributed.get_rank() == 0
+        seed = arguments.seed + (distributed.get_rank() if self.together else 0)
+        self.corpus = Corpus(folders, model.tokenizer.tokenizer, seed)
         self.optimizer = torch.optim.AdamW(
             self.trainee.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3, fused=True
         )
@@ -813,6 +824,13 @@ class Training:
         self.checkpoint = arguments.data / "checkpoint.pt"
         if arguments.resume and self.checkpoint.exists():
             self._load()
+        self.learner: torch.nn.Module = self.trainee
+        if self.together:
+            self.learner = DistributedDataParallel(
+                self.trainee,
+                broadcast_buffers=False,
+                find_unused_parameters=not self.plan.learnt,
+            )
 
     def run(self) -> None:
         """Train until the budget is used up; checkpoint, measure and export on the way."""
@@ -823,7 +841,7 @@ class Training:
             self.done_s + 150,
         )
         sums: dict[str, list[float]] = {}
-        while (elapsed := time.monotonic() - began) < budget_s:
+        while (elapsed := self._agreed(time.monotonic() - began)) < budget_s:
             self.done_s = elapsed
             for name, value in self._step(elapsed / budget_s).items():
                 sums.setdefault(name, []).append(value)
@@ -831,11 +849,22 @@ class Training:
                 self._report(elapsed, sums)
                 sums, next_report = {}, elapsed + 60
             if elapsed > next_dev:
-                self._save()
-                self.measure()
+                self._keep()
                 next_dev = elapsed + 360
-        self._save()
-        self.measure()
+        self._keep()
+
+    def _agreed(self, elapsed_s: float) -> float:
+        """The time of the process that leads: all of them have to end with the same step."""
+        if not self.together:
+            return elapsed_s
+        clock = torch.tensor(elapsed_s, dtype=torch.float64)
+        distributed.broadcast(clock, src=0)
+        return float(clock)
+
+    def _keep(self) -> None:
+        if self.leads:
+            self._save()
+            self.measure()
 
     def _step(self, done: float) -> dict[str, float]:
         self.corpus.list_share = self.plan.list_share(done)
@@ -843,7 +872,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.learning_rate(done)
         self.trainee.train()
-        loss, parts = self.trainee(batch, self.plan.weights(done), autocast=self.arguments.bfloat16)
+        loss, parts = self.learner(batch, self.plan.weights(done), autocast=self.arguments.bfloat16)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = float(torch.nn.utils.clip_grad_norm_(self.trainee.parameters(), 2.0))
@@ -865,8 +894,9 @@ class Training:
                 value.copy_(theirs[name])
 
     def _report(self, elapsed: float, sums: dict[str, list[float]]) -> None:
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
         self.corpus.refresh()
+        if not self.leads:
+            return
         means = {name: float(np.mean(values)) for name, values in sums.items()}
         means["audio_s"] = float(np.sum(sums["audio_s"]))
         figures = " ".join(f"{name} {value:.3f}" for name, value in means.items())
@@ -900,28 +930,29 @@ class Training:
 
     def measure(self) -> None:
         """Export, then print the error rates of what was exported."""
-        export(self.trainee.model, self.averaged, self.arguments.out)
-        print(json.dumps(dev_error_rates(self.arguments.out, self.arguments.data)), flush=True)
+        # Apart: NeMo waits for the other processes of a training when it is in one of them.
+        arguments = (self.size, self.arguments.data, self.averaged, self.arguments.out)
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            rates = pool.submit(export, *arguments).result()
+        print(json.dumps(rates), flush=True)
 
 
-def export(model: EncDecRNNTBPEModel, state: dict[str, torch.Tensor], path: Path) -> None:
-    """Write `state` as a `.nemo` file, weights in float16 (NeMo's loading copies them into
-    float32); `model` keeps its own.
+def export(size: Size, data: Path, state: dict[str, torch.Tensor], path: Path) -> dict[str, float]:
+    """Write weights as a `.nemo` file, in float16 (NeMo's loading copies them into float32).
+
+    Return the error rates of what was written: see `dev_error_rates`.
     """
-    own = {name: value.clone() for name, value in model.state_dict().items()}
+    model = new_model(size, data / "tokenizer", seed=0)
     model.load_state_dict(state)
-    model.cfg.tokenizer.dir = (
-        "tokenizer"  # where it was made is nobody's business; the file brings it along
-    )
+    # Where the tokenizer was made is nobody's business; the file brings it along.
+    model.cfg.tokenizer.dir = "tokenizer"
     for parameter in model.parameters():
         parameter.data = parameter.data.half()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"partial-{path.name}")
     model.save_to(str(partial))
     partial.rename(path)
-    for parameter in model.parameters():
-        parameter.data = parameter.data.float()
-    model.load_state_dict(own)
+    return dev_error_rates(path, data)
 
 
 def dev_error_rates(path: Path, data: Path) -> dict[str, float]:
@@ -982,8 +1013,30 @@ def main() -> None:
     parser.add_argument(
         "--bfloat16", action=argparse.BooleanOptionalAction, default=bfloat16_is_fast()
     )
+    parser.add_argument(
+        "--processes", type=int, default=1, help="that train together, each on its own core"
+    )
     arguments = parser.parse_args()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    if arguments.processes == 1:
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        train(arguments)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = f"file://{folder}/meeting"
+        torch.multiprocessing.spawn(_train_together, (arguments, meeting), arguments.processes)
+
+
+def _train_together(rank: int, arguments: argparse.Namespace, meeting: str) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group(
+        "gloo", init_method=meeting, rank=rank, world_size=arguments.processes
+    )
+    train(arguments)
+    distributed.destroy_process_group()
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train in this process."""
     # Gradients of unlikely tokens are denormal numbers: a step takes 1.8 times as long with them.
     torch.set_flush_denormal(True)
     Training(arguments).run()
