@@ -1,5 +1,5 @@
 """Put the embedded diarization pipeline together and tune its clustering on dialogues of seeds 500
-to 599, natural and random, short and long.
+to 599, natural and random, short and long, every other one coded as mp3.
 
     python -m training.build_diarization --segmentation build/segmentation/pytorch_model.bin \\
         --embedding build/embedding/pytorch_model.bin --plda build/plda \
@@ -18,7 +18,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ import yaml
 from pyannote.audio import Pipeline
 from pyannote.core import Annotation
 
+from training.coding import through_mp3
 from training.dialogues import FIRST_TUNING_SEED, KINDS, Dialogue, make_dialogue
 from training.diarization_scores import DiarizationScore, annotation, score, total
 from training.voices import SAMPLE_RATE
@@ -182,7 +183,9 @@ def _diarization(pipeline: Pipeline, file: dict[str, Any]) -> Annotation:
 
 
 def tuning_dialogues(count: int) -> list[Dialogue]:
-    """`count` dialogues of each kind, and a quarter as many of ten minutes."""
+    """`count` dialogues of each kind, and a quarter as many of ten minutes; every other one is
+    coded.
+    """
     seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + count)
     short = [make_dialogue(seed, kind=kind) for seed in seeds for kind in KINDS]
     long = [
@@ -190,7 +193,10 @@ def tuning_dialogues(count: int) -> list[Dialogue]:
         for number in range(count // 4)
         for kind in KINDS
     ]
-    return short + long
+    return [
+        replace(dialogue, samples=through_mp3(dialogue.samples)) if number % 4 >= 2 else dialogue
+        for number, dialogue in enumerate(short + long)
+    ]
 
 
 def tune(trial: Trial, clustering: str | None) -> Setting:

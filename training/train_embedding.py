@@ -34,6 +34,7 @@ from scipy.signal import fftconvolve
 from torch.nn import functional
 
 from training import checkpoints, voicebank
+from training.coding import COARSEST, FINEST, through_mp3
 from training.dialogues import coloured_noise, room_response, speech_spans, tell_apart
 from training.voicebank import VoiceBank
 from training.voices import SAMPLE_RATE, TimedWord
@@ -45,6 +46,8 @@ CROP_SAMPLES = int(CROP_S * SAMPLE_RATE)
 MASK_STEP = SAMPLE_RATE // 100
 SCALE = 24.0
 MARGIN = 0.15
+CODED = 0.6
+"""The share of the crops that have been mp3."""
 MFCC = {
     "n_mfcc": 40,
     "log_mels": True,
@@ -72,7 +75,6 @@ class Crops:
     def __init__(self, bank: VoiceBank, seed: int) -> None:
         self._bank = bank
         self._rng = np.random.default_rng([seed, 40])
-        self._noises = [coloured_noise(1 << 17, self._rng) for _ in range(64)]
 
     def crop(self, speaker: int) -> Crop:
         """A crop of one speaker; two in five share it with somebody else or with silence."""
@@ -92,7 +94,10 @@ class Crops:
         if rng.random() < 0.5:
             samples = np.roll(samples, shift := int(rng.integers(len(mask))) * MASK_STEP)
             mask = np.roll(mask, shift // MASK_STEP)
-        return Crop(self._noisy(samples), mask, speaker)
+        heard = self._noisy(samples)
+        if rng.random() < CODED:
+            heard = through_mp3(heard, rng.uniform(FINEST, COARSEST))
+        return Crop(heard, mask, speaker)
 
     def _speech(self, speaker: int, length: int) -> np.ndarray:
         utterances, parts, total = self._bank.utterances[speaker], [], 0
@@ -112,14 +117,23 @@ class Crops:
         if rng.random() < 0.4:
             response = room_response(rng.uniform(0.1, 0.4), rng.uniform(0.02, 0.3), rng)
             samples = fftconvolve(samples, response)[: len(samples)]
-        noise = self._noises[rng.integers(len(self._noises))]
-        start = int(rng.integers(len(noise) - len(samples)))
+        samples = _tinted(samples, rng)
         rms = float(np.sqrt(np.mean(samples**2))) + 1e-6
-        noisy = samples + noise[start : start + len(samples)] * (
-            rms * 10 ** (-rng.uniform(8, 40) / 20)
+        noisy = samples + coloured_noise(len(samples), rng) * (
+            rms * 10 ** (-rng.uniform(4, 45) / 20)
         )
         peak = float(np.abs(noisy).max()) + 1e-6
         return (noisy * (0.9 * 10 ** (rng.uniform(-24, 0) / 20) / peak)).astype(np.float32)
+
+
+def _tinted(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Speech through some microphone: a smooth curve of up to 6 dB either way over the octaves."""
+    octaves = np.arange(8)
+    gains_db = rng.uniform(-6, 6, len(octaves)) * rng.random()
+    spectrum = np.fft.rfft(samples)
+    hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    places = np.log2(np.maximum(hertz, 62.5) / 62.5)
+    return np.fft.irfft(spectrum * 10 ** (np.interp(places, octaves, gains_db) / 20), len(samples))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +201,14 @@ class Standardised(torch.nn.Module):
                 self.network.stats_pool(features.float() + noise, weights=masks)
             )
 
+    def resume(self, path: Path) -> None:
+        """Take the weights of a model that `folded` made, and take its folding back."""
+        self.network.load_state_dict(Model.from_pretrained(path).state_dict())
+        convolution = self.network.tdnns[0]
+        with torch.no_grad():
+            convolution.bias += (convolution.weight * self.mean[None, :, None]).sum(dim=(1, 2))
+            convolution.weight *= self.deviation[None, :, None]
+
     def folded(self) -> XVectorMFCC:
         """The same function as a plain pyannote model that takes MFCC as they are."""
         network = copy.deepcopy(self.network).cpu().eval()
@@ -249,12 +271,15 @@ def train(
     batch_size: int,
     peak_rate: float,
     seed: int,
+    start: Path | None = None,
 ) -> None:
     """Train for `minutes`, writing a checkpoint every two minutes and at the end."""
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stream = batches(bank, batch_size, seed)
     model = Standardised(next(stream).samples).to(device).train()
+    if start:
+        model.resume(start)
     centres = torch.nn.Parameter(torch.randn(len(bank.voices), DIMENSION, device=device))
     trained = [*model.parameters(), centres]
     optimiser = torch.optim.AdamW(trained, lr=peak_rate, weight_decay=1e-3)
@@ -363,6 +388,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=48)
     parser.add_argument("--peak-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="a model of this script to go on from")
     options = parser.parse_args()
     bank = VoiceBank.read(options.bank)
     if options.plda:
@@ -385,6 +411,7 @@ def main() -> None:
         options.batch_size,
         options.peak_rate,
         options.seed,
+        options.start,
     )
 
 
