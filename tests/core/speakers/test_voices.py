@@ -128,7 +128,7 @@ def test_two_voices_of_one_recording_are_recognised_in_another(
     assert first.voices
     names = [KnownVoice("Ada", first.voices[0]), KnownVoice("Grace", first.voices[1])]
     named = identify(second, names, diarizer.matching)
-    assert [one.speaker for one in named.voices or ()] == ["1", "Grace", "Ada"]
+    assert [one.speaker for one in named.voices or ()] == ["1", "Ada", "Grace"]
     (warning,) = named.warnings
     assert warning.startswith("speaker 1 has no name: ")
 
