@@ -302,6 +302,29 @@ def test_a_busy_server_is_asked_again(command: Command, openai: OpenAi, recordin
     assert [asked.file[1] for asked in openai.asked] == [SOUND] * 3
 
 
+@pytest.mark.parametrize(
+    ("answer", "uploads", "said"),
+    [
+        ((502, {}, error("endpoint_refused", "wrong key")), 1, "endpoint_refused: wrong key"),
+        ((503, {}, error("out_of_memory", "too long")), 3, "out_of_memory: too long"),
+        ((429, {}, error("of_another", "too many")), 3, "of_another: too many"),
+        (
+            (500, {}, error(None, "no room")),
+            3,
+            "endpoint_unavailable: the server is busy or down (HTTP status 500); it says: no room",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("no_pauses")
+def test_a_server_that_fails_is_told_in_its_own_words(
+    command: Command, openai: OpenAi, recording: Path, answer: Answer, uploads: int, said: str
+) -> None:
+    """A file is sent again if its code, or else the status, says that this may help."""
+    openai.answer = lambda: answer
+    assert f"call.wav: {said}\n" in command("transcribe", recording, "--server", openai.url).err
+    assert len(openai.asked) == uploads
+
+
 @pytest.mark.usefixtures("no_pauses")
 def test_a_server_that_is_not_there_is_told(command: Command, recording: Path) -> None:
     """Exit code 1."""
