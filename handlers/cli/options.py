@@ -42,7 +42,7 @@ class Options:
     question: Question
     jobs: int
     overwrite: bool = False
-    """Replace files that this command did not make, or that were changed since."""
+    """Replace files that this command did not make, or of another recording, or changed since."""
     as_json: bool = False
     endpoint: str | None = None
     server: str | None = None
