@@ -128,7 +128,9 @@ class EndpointJobs:
         Raise Cancelled once the caller cancels.
         """
         recording = replace(self._request.recording, range=within)
-        question = narrowed(replace(self._request, recording=recording), TranscriptionRequest)
+        question = narrowed(
+            replace(self._request, recording=recording), TranscriptionRequest, edits=Edits()
+        )
         found: list[TranscriptionAnswer] = []
 
         async def ask() -> None:

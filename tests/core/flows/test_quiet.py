@@ -32,6 +32,8 @@ QUIET = Span(24.0, 31.0)
 """What is missed, of 75 s."""
 SHORT_S = 15.0
 """In a shorter stretch the model misses nothing."""
+CHAIN = {"replace": {"dr.": "Mr.", "mr.": "Mrs.", "fine": "fine fine"}}
+"""What it makes of a text is not what it makes of that again."""
 
 
 class HardOfHearing(Speech):
@@ -114,17 +116,25 @@ def test_turns_that_the_caller_brings_do_the_same(
     assert not _missed(alone)
 
 
-@pytest.mark.parametrize("fanout", [1, 3])
+@pytest.mark.parametrize(("fanout", "edits"), [(1, CHAIN), (3, {})])
 def test_orchestrator_asks_for_one_more_range_and_answers_as_the_single_worker(
-    settings: Settings, reader: Reader, recording: bytes, question: dict[str, object], fanout: int
+    settings: Settings,
+    reader: Reader,
+    recording: bytes,
+    question: dict[str, object],
+    fanout: int,
+    edits: dict[str, object],
 ) -> None:
-    """To the last byte, also if the recording was parted before."""
+    """To the last byte, also if the recording was parted before, or if words are replaced, which
+    happens once.
+    """
     words = Endpoint(**works(TranscriptionFlow(reader, HardOfHearing())))
     turns = Endpoint(**works(DiarizationFlow(reader, Speakers())))
     with host() as files, orchestrator(settings, words, turns, transcription_fanout=fanout) as flow:
         asked = {"audio": files.url("/a.wav", gives(recording))} | {
             name: value for name, value in question.items() if name != "audio_base64"
         }
+        asked |= edits
         orchestrated = untimed(ask(flow, asked, Watch()))
         single = untimed(ask(SingleFlow(reader, HardOfHearing(), Speakers()), asked))
     assert json.dumps(orchestrated) == json.dumps(single)
@@ -132,7 +142,7 @@ def test_orchestrator_asks_for_one_more_range_and_answers_as_the_single_worker(
     *first, last = (one.body["input"] for one in words.of("run"))
     assert len(first) == fanout
     assert last["start"] < QUIET.start < QUIET.end < last["end"]
-    assert "part" not in last
+    assert not {"part", "replace"} & set(last)
 
 
 def test_second_question_that_fails_leaves_the_gap_in_the_answer(settings: Settings) -> None:
