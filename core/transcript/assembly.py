@@ -88,6 +88,7 @@ def assemble(
         repaired=len(again),
         coverage=held.share,
         gaps=held.gaps,
+        is_split=said.is_split,
     )
 
 

@@ -5,6 +5,7 @@ It is asked for once more, as one range of the recording: by itself it is loud e
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -51,10 +52,14 @@ class Quiet:
     def filled(self, answer: Transcription) -> Transcription:
         """Return what has been found with those words of the answer that lie in gaps."""
         answer = shown(answer)
-        found = self.transcription
+        words, places = self.transcription.words, []
         for span in self.gaps:
-            found = _filled(found, Gap.between(found.words, span), answer)
-        return found
+            gap = Gap.between(words, span)
+            if own := answer.words[gap.own(answer.words)]:
+                words = words[: gap.at] + own + words[gap.at :]
+                places.append(Span(own[0].start, spoken_end(own[-1])))
+        found = replace(self.transcription, words=words)
+        return _spelled(found, answer, places) if places else found
 
 
 def _unseen(found: Transcription, turns: Sequence[Span]) -> list[Span]:
@@ -83,16 +88,18 @@ def _together(unseen: Sequence[Span], most_s: float) -> tuple[Span, ...]:
     return tuple(unseen[best.start : best.stop])
 
 
-def _filled(found: Transcription, gap: Gap, answer: Transcription) -> Transcription:
-    own = answer.words[gap.own(answer.words)]
-    if not own:
-        return found
-    place = Span(own[0].start, spoken_end(own[-1]))
-    kept = [one for one in found.characters if not place.start <= one.midpoint <= place.end]
-    spelled = [one for one in answer.characters if place.start <= one.midpoint <= place.end]
+def _spelled(found: Transcription, answer: Transcription, places: Sequence[Span]) -> Transcription:
+    """Return what has been found with the answer's characters in those places."""
+    filled = united(places)
+    kept = [one for one in found.characters if not _is_in(filled, one.midpoint)]
+    spelled = [one for one in answer.characters if _is_in(filled, one.midpoint)]
     return replace(
         found,
-        words=found.words[: gap.at] + own + found.words[gap.at :],
         characters=tuple(sorted((*kept, *spelled), key=lambda one: one.start)),
-        found_again=tuple(sorted((*found.found_again, place), key=lambda one: one.start)),
+        found_again=tuple(sorted((*found.found_again, *places), key=lambda one: one.start)),
     )
+
+
+def _is_in(places: Sequence[Span], at: float) -> bool:
+    after = bisect_right(places, at, key=lambda place: place.start)
+    return after > 0 and at <= places[after - 1].end

@@ -31,6 +31,11 @@ class Question:
     keyterms: tuple[str, ...] = ()
     edits: Edits = field(default_factory=Edits)
 
+    @property
+    def is_split(self) -> bool:
+        """Whether channels are speakers."""
+        return self.channels is Channels.SPLIT
+
 
 @dataclass(frozen=True, slots=True)
 class Options:

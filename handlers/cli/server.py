@@ -61,7 +61,8 @@ class ServerWay:
         """See `Way`."""
         with self._file(source, watch) as path:
             watch.report(Stage.TRANSCRIBING, 0.0)
-            return answers.read(anyio.run(self._ask, path, question, watch), name="the server")
+            answer = anyio.run(self._ask, path, question, watch)
+        return answers.read(answer, name="the server", is_split=question.is_split)
 
     @contextlib.contextmanager
     def _file(self, source: Source | LocalFile, watch: Watch) -> Iterator[Path]:

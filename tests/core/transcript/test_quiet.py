@@ -92,6 +92,18 @@ def test_words_of_the_answer_are_taken_in_gaps_alone():
     assert found.found_again == (Span(4.0, 7.5),)
 
 
+def test_each_gap_takes_its_own_words():
+    """With their letters; a gap of which the answer has no word stays."""
+    heard = said((1.0, "here"), (9.0, "there"), (17.0, "where"), (25.0, "end"))
+    quiet = Quiet.of(heard, told((1.0, 25.5)))
+    assert quiet is not None
+    assert len(quiet.gaps) == 3
+    found = quiet.filled(said((4.0, "lost"), (9.0, "their"), (20.0, "words"), (25.0, "and")))
+    assert [word.text for word in found.words] == ["here", "lost", "there", "where", "words", "end"]
+    assert "".join(one.text for one in found.characters) == "herelosttherewherewordsend"
+    assert found.found_again == (Span(4.0, 4.5), Span(20.0, 20.5))
+
+
 def test_answer_without_words_for_a_gap_changes_nothing():
     """The gap stays, to be told."""
     quiet = Quiet.of(HEARD, told((1.0, 9.5)))

@@ -22,6 +22,7 @@ from core.domain.usage import Usage
 from core.wire.form import Form, TranscriptFormat
 from core.wire.job_input import SingleInput
 from core.wire.render import render
+from handlers.cli.written import write
 from handlers.openai.asking import read
 from handlers.openai.multipart import Upload
 from tests.examples.conftest import ROOT
@@ -205,6 +206,30 @@ def test_the_subtitles_are_those_that_the_server_would_write(
     for name in ("srt", "vtt"):
         wanted = render(transcripts.golden(), Form(TranscriptFormat(name)))[name]
         assert (recording.parent / f"call.{name}").read_text("utf-8") == wanted
+
+
+def test_of_channels_everything_is_what_the_server_would_write(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """Nobody's sentence is cut because somebody else speaks in its midst."""
+    made = transcripts.split()
+    openai.answer = lambda: (200, {}, json.dumps(render(made, VERBOSE)).encode())
+    asked = ("transcribe", recording, "--server", openai.url, "--channels", "split")
+    assert command(*asked, "--format", "vtt,txt,json,rttm").code == 0
+    written = {path.suffix: path.read_text("utf-8") for path in recording.parent.glob("call.*")}
+    assert written[".vtt"] == render(made, Form(TranscriptFormat.VTT))["vtt"]
+    assert json.loads(written[".json"])["segments"] == render(made, VERBOSE)["segments"]
+    assert written[".txt"].startswith("Channel 1: So I went to the office, and they told me")
+    assert written[".rttm"].splitlines()[:2] == [
+        "SPEAKER recording 1 0.000 8.400 <NA> <NA> Channel_1 <NA> <NA>",
+        "SPEAKER recording 1 4.100 0.400 <NA> <NA> Channel_2 <NA> <NA>",
+    ]
+
+
+def test_turns_of_channels_are_those_of_their_words(tmp_path: Path) -> None:
+    """On this machine too: no speaker model ran."""
+    write(transcripts.split(), ["rttm"], tmp_path / "call")
+    assert (tmp_path / "call.rttm").read_text().startswith("SPEAKER recording 1 0.000 8.400")
 
 
 def test_words_without_speakers_are_a_transcript_too(
