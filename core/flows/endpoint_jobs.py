@@ -17,7 +17,7 @@ from core.domain.request import (
     TranscriptionRequest,
     narrowed,
 )
-from core.domain.timeline import Diarization, Transcription
+from core.domain.timeline import Diarization, Span, Transcription
 from core.domain.usage import Stopwatch, Work
 from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, JobFailed, WorkerError
@@ -47,6 +47,11 @@ class Found:
     def words(self) -> Transcription:
         """What was said in all parts."""
         return join_parts([self.parts[index].transcription for index in sorted(self.parts)])
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the start of the file to the end of what was decoded."""
+        return max(part.duration for part in self.parts.values())
 
     @property
     def model(self) -> str | None:
@@ -119,6 +124,11 @@ class EndpointJobs:
             tasks.append(partial(self._diarize, self._speakers, run, own, watch))
         await all_or_none(tasks, watch.cancelled)
         return self._found
+
+    @property
+    def heard(self) -> Span:
+        """The stretch of the recording that was heard, once all jobs are done."""
+        return Span(self._request.recording.range.start, self._found.duration_s)
 
     async def hear(
         self, words: Endpoint, within: Range, *, deadline: float, watch: Watch

@@ -119,7 +119,7 @@ class OrchestratedFlow:
             speakers = Endpoint(self.diarization, client, self.pace)
             found = await jobs.run(words, speakers, deadline=deadline, watch=watch)
             heard = found.words
-            if quiet := Quiet.of(heard, found.speakers):
+            if quiet := Quiet.of(heard, found.speakers, jobs.heard):
                 more = await jobs.hear(words, quiet.range, deadline=deadline, watch=watch)
                 heard = quiet.filled(more) if more else heard
             return _Merging(heard, found)
@@ -136,7 +136,7 @@ def _merged(merging: _Merging, edits: Edits, cancelled: IsCancelled) -> Transcri
     return assemble(
         merging.words,
         found.speakers,
-        duration_s=max(part.duration for part in found.parts.values()),
+        duration_s=found.duration_s,
         warnings=(without_speakers(found.no_speakers),) if found.no_speakers else (),
         cancelled=cancelled,
         edits=edits,

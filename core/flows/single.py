@@ -16,7 +16,7 @@ from core.domain.request import (
     Recording,
     SingleRequest,
 )
-from core.domain.timeline import Diarization, Transcript, Transcription
+from core.domain.timeline import Diarization, Span, Transcript, Transcription
 from core.domain.usage import Work
 from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, WorkerError
@@ -80,7 +80,8 @@ class SingleFlow:
             words, speaking = self._both(waveform, request, decoding, watches)
             turns, missing = _turns_or_warning(speaking)
             ear = Ear(self.reader, self.transcriber, path, request.recording, decoding)
-            words = with_quiet(words, turns, ear.range, watch)
+            heard = Span(waveform.start, waveform.end)
+            words = with_quiet(words, turns, heard, ear.range, watch)
         return self._joined(request, watch, waveform, words, turns, missing)
 
     def _joined(

@@ -103,12 +103,19 @@ def test_missed_words_of_a_turn_are_found_by_the_second_question(
 def test_turns_that_the_caller_brings_do_the_same(
     reader: Reader, question: dict[str, object]
 ) -> None:
-    """The transcription worker asks itself; without turns it cannot know."""
+    """The transcription worker asks itself, for no more than the range if there is one; without
+    turns it cannot know.
+    """
     turns = ask(DiarizationFlow(reader, Speakers()), {"audio_base64": question["audio_base64"]})
     flow = TranscriptionFlow(reader, HardOfHearing())
     told = ask(flow, {**question, "diarization_segments": turns["segments"]})
     assert (told["repaired"], told["gaps"]) == (1, [])
     assert _missed(told)
+    far = {"start": 1e306, "end": 1.1e306, "speaker": "1"}
+    part = {"start": 25.0, "end": 60.0, "diarization_segments": [*turns["segments"], far]}
+    ranged = ask(flow, {**question, **part})
+    assert all(25 <= word["start"] < word["end"] <= 60 for word in ranged["words"])
+    assert (ranged["repaired"], ranged["gaps"]) == (1, [])
     alone = ask(flow, question)
     assert (alone["repaired"], alone["coverage"]) == (0, None)
     assert not _missed(alone)
