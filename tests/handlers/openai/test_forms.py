@@ -17,7 +17,7 @@ from core.errors import InvalidRequest
 from core.wire.job_input import SingleInput, TranscriptionInput
 from handlers.openai.asking import Question, read
 from handlers.openai.errors import NoSuchModel
-from handlers.openai.multipart import MAX_FIELD_BYTES, MAX_FIELDS, Upload, receive
+from handlers.openai.multipart import MAX_FIELD_BYTES, MAX_FIELDS, Limit, Upload, receive
 from tests.handlers.openai.served import Served, form, listed, served
 
 FILE = Path("upload")
@@ -42,7 +42,7 @@ def received(sent: tuple[bytes, str], folder: Path, sizes: list[int] | None = No
             begin += size
         yield body[begin:]
 
-    return asyncio.run(receive(content_type, chunks(), folder, max_bytes=10_000))
+    return asyncio.run(receive(content_type, chunks(), folder, limit=Limit(10_000)))
 
 
 # --- pieces ---

@@ -406,9 +406,12 @@ def test_one_who_does_not_read_loses_the_place(
     connection.close()
 
 
-def test_a_body_that_says_how_large_it_is_need_not_be_sent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bounded", [{"max_audio_bytes": 100_000}, {"role": "orchestrated"}])
+def test_a_body_that_says_how_large_it_is_need_not_be_sent(
+    tmp_path: Path, bounded: dict[str, object]
+) -> None:
     """It is refused before it, as `Expect: 100-continue` has it."""
-    with served(tmp_path, max_audio_bytes=100_000) as server:
+    with served(tmp_path, **bounded) as server:
         connection = server.connect()
         connection.putrequest("POST", TRANSCRIPTIONS)
         connection.putheader("Content-Length", "90000000")
