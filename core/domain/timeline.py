@@ -233,6 +233,8 @@ class Transcript:
     """Where at least a second of speech has no word; sorted by start."""
     start: float = 0.0
     """Seconds from the start of the file to the start of what was asked for."""
+    refresh_worker: bool = field(default=False, compare=False)
+    """True if the process that made it can no longer be trusted, as after a failed GPU."""
 
     @property
     def text(self) -> str:

@@ -172,6 +172,24 @@ def test_a_poisoned_process_answers_and_is_unhealthy(server: Served) -> None:
     assert server.ask("GET", "/health").json["status"] == "broken"
 
 
+def test_so_is_one_that_was_poisoned_on_the_way_to_an_answer(server: Served) -> None:
+    """The caller gets the words, and nobody else is sent."""
+    reply = server.transcribe("spoil")
+    assert (reply.status, reply.json["text"]) == (200, "One two. Three four. Five six.")
+    assert server.ask("GET", "/health").json["status"] == "broken"
+
+
+def test_so_is_one_whose_caller_has_hung_up(server: Served) -> None:
+    """Nobody is left to be told of the error but those who would come next."""
+    body, content_type = form([("file", "lose")])
+    connection = server.connect()
+    connection.request("POST", TRANSCRIPTIONS, body, {"Content-Type": content_type})
+    assert server.flow.began.acquire(timeout=60)
+    connection.close()
+    server.until("parakeet_disconnects_total", 1)
+    assert server.ask("GET", "/health").json["status"] == "broken"
+
+
 # --- who is answered ---
 
 
