@@ -235,6 +235,8 @@ class Transcript:
     """Seconds from the start of the file to the start of what was asked for."""
     is_split: bool = False
     """Channels are speakers: one's segments may lie in the midst of another's."""
+    refresh_worker: bool = field(default=False, compare=False)
+    """True if the process that made it can no longer be trusted, as after a failed GPU."""
 
     @property
     def text(self) -> str:

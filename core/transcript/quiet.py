@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from core.domain.request import Range
+from core.domain.rounding import seconds
 from core.domain.timeline import Diarization, Span, Transcription
 from core.transcript.assembly import shown, shown_diarization
-from core.transcript.coverage import gaps, united, without
+from core.transcript.coverage import clipped, gaps, united, without
 from core.transcript.filling import Gap
 from core.transcript.word_spans import spoken_end
 
@@ -29,25 +30,34 @@ class Quiet:
     """Gaps inside of turns, near enough to each other for one range."""
 
     gaps: tuple[Span, ...]
+    heard: Span
+    """The stretch of the recording that was heard."""
     transcription: Transcription
     """What has been found; as answers show it, so that it does not matter where this is done."""
 
     @classmethod
-    def of(cls, transcription: Transcription, diarization: Diarization | None) -> Quiet | None:
-        """Find the gaps that are worth asking for; None if there are none."""
+    def of(
+        cls, transcription: Transcription, diarization: Diarization | None, heard: Span
+    ) -> Quiet | None:
+        """Find the gaps that are worth asking for; None if there are none.
+
+        The turns may be of more than what was heard.
+        """
         if diarization is None or transcription.is_split:
             return None
-        found, turns = shown(transcription), united(shown_diarization(diarization).turns)
-        unseen = _unseen(found, turns)
-        most_s = max(MOST_OF_SHORT_S, MOST_SHARE * max((turn.end for turn in turns), default=0.0))
-        chosen = _together(unseen, most_s)
-        return cls(chosen, found) if chosen else None
+        heard = Span(seconds(heard.start), seconds(heard.end))
+        found = shown(transcription)
+        turns = united(clipped(shown_diarization(diarization).turns, heard))
+        most_s = max(MOST_OF_SHORT_S, MOST_SHARE * heard.duration)
+        chosen = _together(_unseen(found, turns), most_s)
+        return cls(chosen, heard, found) if chosen else None
 
     @property
     def range(self) -> Range:
-        """The range to ask for."""
+        """The range to ask for, within what was heard."""
         start, end = self.gaps[0].start - _AROUND_S, self.gaps[-1].end + _AROUND_S
-        return Range(max(0.0, round(start, 3)), round(end, 3))
+        heard = self.heard
+        return Range(max(heard.start, seconds(start)), min(seconds(end), heard.end))
 
     def filled(self, answer: Transcription) -> Transcription:
         """Return what has been found with those words of the answer that lie in gaps."""

@@ -5,7 +5,7 @@ The file's name is never looked at: a caller chooses it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +13,7 @@ from typing import BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from core.errors import EmptyAudio, InvalidRequest
+from core.errors import EmptyAudio, InvalidRequest, SourceTooLarge
 from core.media.job_folder import disk_errors
 from core.media.origin import too_large
 from handlers.openai.brackets import Texts, gather
@@ -42,18 +42,30 @@ class Upload:
     """What the brackets of names such as `replace[a]` spell."""
 
 
-def check_length(length: int, max_bytes: int) -> None:
-    """Raise SourceTooLarge if a body of this length cannot be a form with a file of `max_bytes`."""
-    if length > max_bytes + MAX_FIELD_BYTES + _ENVELOPE_BYTES:
-        raise too_large(max_bytes)
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How large a recording may be."""
+
+    max_bytes: int
+    refusal: Callable[[int], SourceTooLarge] = too_large
+    """Makes the error for a larger one, of `max_bytes`."""
+
+    def check_file(self, length: int) -> None:
+        """Raise SourceTooLarge for a file that is larger."""
+        if length > self.max_bytes:
+            raise self.refusal(self.max_bytes)
+
+    def check_body(self, length: int) -> None:
+        """Raise SourceTooLarge for a body that cannot be a form with such a file."""
+        self.check_file(length - MAX_FIELD_BYTES - _ENVELOPE_BYTES)
 
 
 async def receive(
-    content_type: str, chunks: AsyncIterator[bytes], folder: Path, *, max_bytes: int
+    content_type: str, chunks: AsyncIterator[bytes], folder: Path, *, limit: Limit
 ) -> Upload:
     """Read a form; its file goes into `folder`.
 
-    Raise InvalidRequest, SourceTooLarge as soon as the file has more than `max_bytes`, EmptyAudio,
+    Raise InvalidRequest, SourceTooLarge as soon as the file is larger than the limit, EmptyAudio,
     DiskFailed, and whatever `chunks` raises.
     """
     kind, options = parse_options_header(content_type)
@@ -63,7 +75,7 @@ async def receive(
             "the body must be multipart/form-data with the recording in the field file"
         )
     with disk_errors():
-        reader = _Reader(folder / "upload", max_bytes)
+        reader = _Reader(folder / "upload", limit)
     try:
         parser = MultipartParser(boundary, reader.callbacks())  # type: ignore[arg-type]
         async for chunk in chunks:
@@ -80,8 +92,8 @@ async def receive(
 class _Reader:
     """Takes what the parser finds."""
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
-        self._path, self._max_bytes = path, max_bytes
+    def __init__(self, path: Path, limit: Limit) -> None:
+        self._path, self._limit = path, limit
         self._sent: list[tuple[str, str]] = []
         self._file: BinaryIO | None = None
         self._received = self._file_bytes = self._field_bytes = self._count = 0
@@ -106,7 +118,7 @@ class _Reader:
     def count(self, received: int) -> None:
         """Count what came, whatever it is."""
         self._received += received
-        check_length(self._received, self._max_bytes)
+        self._limit.check_body(self._received)
 
     def close(self) -> None:
         """Close the file, if there is one."""
@@ -164,8 +176,7 @@ class _Reader:
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file and self._file is not None:
             self._file_bytes += end - start
-            if self._file_bytes > self._max_bytes:
-                raise too_large(self._max_bytes)
+            self._limit.check_file(self._file_bytes)
             self._file.write(memoryview(data)[start:end])
             return
         self._field_bytes += end - start

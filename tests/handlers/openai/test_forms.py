@@ -18,7 +18,7 @@ from core.wire.job_input import SingleInput, TranscriptionInput
 from handlers.openai.asking import Question, read
 from handlers.openai.brackets import gather
 from handlers.openai.errors import NoSuchModel
-from handlers.openai.multipart import MAX_FIELD_BYTES, MAX_FIELDS, Upload, receive
+from handlers.openai.multipart import MAX_FIELD_BYTES, MAX_FIELDS, Limit, Upload, receive
 from tests.handlers.openai.served import Served, form, listed, served
 
 FILE = Path("upload")
@@ -41,7 +41,7 @@ def received(sent: tuple[bytes, str], folder: Path, sizes: list[int] | None = No
             begin += size
         yield body[begin:]
 
-    return asyncio.run(receive(content_type, chunks(), folder, max_bytes=10_000))
+    return asyncio.run(receive(content_type, chunks(), folder, limit=Limit(10_000)))
 
 
 # --- pieces ---
