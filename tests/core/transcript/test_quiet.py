@@ -106,7 +106,7 @@ def test_words_of_the_answer_are_taken_in_gaps_alone():
 def test_each_gap_takes_its_own_words():
     """With their letters; a gap of which the answer has no word stays."""
     heard = said((1.0, "here"), (9.0, "there"), (17.0, "where"), (25.0, "end"))
-    quiet = Quiet.of(heard, told((1.0, 25.5)))
+    quiet = Quiet.of(heard, told((1.0, 25.5)), MINUTE)
     assert quiet is not None
     assert len(quiet.gaps) == 3
     found = quiet.filled(said((4.0, "lost"), (9.0, "their"), (20.0, "words"), (25.0, "and")))
