@@ -40,7 +40,7 @@ from handlers.openai.uploads import Uploads
 from handlers.openai.work import Worker
 
 _OPEN = ("/", "/health", "/ping")
-"""Paths that need no key: whoever asks them only learns whether the server is ready."""
+"""Paths that need no key: a page that asks for it, and whether the server is ready and how busy."""
 _MODEL = re.compile(r"/v1/models/(.{1,200})")
 
 Act = Callable[[Exchange], Awaitable[None]]

@@ -194,7 +194,7 @@ def test_so_is_one_whose_caller_has_hung_up(server: Served) -> None:
 
 
 def test_a_key_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
-    """Everywhere but at the two paths that balancers ask."""
+    """Everywhere but at the page that asks for it and the two paths that balancers ask."""
     with served(tmp_path, api_key="sk-right") as server:
         for headers in (
             {},
@@ -206,7 +206,9 @@ def test_a_key_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
             encoded = {name: value.encode("latin-1") for name, value in headers.items()}
             reply = server.post(form([("file", "answer")]), **encoded)  # type: ignore[arg-type]
             assert (reply.status, reply.error["code"]) == (401, "invalid_api_key")
-        assert server.ask("GET", "/metrics").status == 401
+        for closed in ("/metrics", "/v1/models", "/nothing"):
+            assert server.ask("GET", closed).status == 401
+        assert server.ask("GET", "/").status == 200
         assert server.ask("GET", "/ping").status == 200
         assert server.ask("GET", "/health").status == 200
         right = {"Authorization": "bearer sk-right", "Host": "pod.example.com"}
