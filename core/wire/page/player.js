@@ -5,12 +5,13 @@ const audio = element("audio");
 const CANNOT_PLAY = "This browser cannot play that recording.";
 const CHOOSE = "press “Recording…”, or drop the file onto this page.";
 let position = 0; // seconds, as they were last shown
+let isOpen = false; // the recording has begun to be read, and went to that position
 let isBeside = false; // the recording is the one that should lie beside this page
 let current = -1; // the word that is being said
 let cursor = -1; // the word that the keyboard is at
 
 const hasRecording = () => Boolean(audio.currentSrc) && !(isBeside && audio.error);
-const now = () => (audio.readyState > 0 ? audio.currentTime : position);
+const now = () => (isOpen ? audio.currentTime : position);
 
 function say(text) {
   element("status").textContent = text;
@@ -103,6 +104,7 @@ function openSource(source, name, beside = false) {
   if (audio.src.startsWith("blob:")) {
     URL.revokeObjectURL(audio.src);
   }
+  isOpen = false;
   isBeside = beside;
   audio.src = source;
   say(`Opened ${name}.`);
@@ -183,7 +185,10 @@ function startPlayer() {
   element("open-url").addEventListener("click", () => openUrl(element("url").value));
   audio.addEventListener("play", () => showPlaying(true));
   audio.addEventListener("pause", () => showPlaying(false));
-  audio.addEventListener("loadedmetadata", () => seek(position));
+  audio.addEventListener("loadedmetadata", () => {
+    isOpen = true;
+    seek(position);
+  });
   audio.addEventListener("seeked", () => showPosition(audio.currentTime));
   audio.addEventListener("error", onError);
   document.addEventListener("dragover", (event) => event.preventDefault());
