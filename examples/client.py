@@ -112,7 +112,8 @@ class Endpoint:
         try:
             yield await asyncio.shield(submitting)
         except asyncio.CancelledError:
-            await self._take_back(submitting)
+            async with _if_possible():
+                await self.cancel(await submitting)
             raise
 
     async def run_sync(self, job_input: Job) -> Job:
@@ -137,24 +138,31 @@ class Endpoint:
         return str((await self._ask("POST", "run", body))["id"])
 
     async def wait(self, job_id: str, on_progress: OnProgress = lambda *_: None) -> Job:
-        """Poll a job until it ends, ever more rarely, and return its output."""
-        pause_s = FIRST_POLL_S
-        while not _is_over(job := await self._ask("GET", f"status/{job_id}")):
-            on_progress(*_progress_of(job))
-            await asyncio.sleep(pause_s)
-            pause_s = min(LONGEST_POLL_S, 1.2 * pause_s)
+        """Wait for the end of a job and return its output.
+
+        If its status cannot be read, cancel it: else it goes on and costs, beside the next attempt.
+        """
+        try:
+            job = await self._end_of(job_id, on_progress)
+        except JobError as error:
+            if error.code != "job_expired":
+                async with _if_possible():
+                    await self.cancel(job_id)
+            raise
         return _output_of(job)
 
     async def cancel(self, job_id: str) -> None:
         """Cancel a job; if it has ended, nothing changes."""
         await self._ask("POST", f"cancel/{job_id}")
 
-    async def _take_back(self, submitting: asyncio.Task[str]) -> None:
-        try:
-            async with asyncio.timeout(CANCEL_S):
-                await self.cancel(await submitting)
-        except (JobError, TimeoutError) as error:
-            log.warning("a job may go on: it could not be cancelled (%s)", error or "no answer")
+    async def _end_of(self, job_id: str, on_progress: OnProgress) -> Job:
+        """Poll a job until it ends, ever more rarely, and return it."""
+        pause_s = FIRST_POLL_S
+        while not _is_over(job := await self._ask("GET", f"status/{job_id}")):
+            on_progress(*_progress_of(job))
+            await asyncio.sleep(pause_s)
+            pause_s = min(LONGEST_POLL_S, 1.2 * pause_s)
+        return job
 
     async def _ask(self, method: str, path: str, body: Job | None = None) -> Job:
         """Make a request, and repeat it while that may help."""
@@ -176,6 +184,16 @@ class Endpoint:
         if not response.is_success:
             raise _refusal(response, path)
         return _read(response.content)
+
+
+@contextlib.asynccontextmanager
+async def _if_possible() -> AsyncIterator[None]:
+    """Take a few seconds to cancel a job; if that fails, only say so."""
+    try:
+        async with asyncio.timeout(CANCEL_S):
+            yield
+    except (JobError, TimeoutError) as error:
+        log.warning("a job may go on: it could not be cancelled (%s)", str(error) or "no answer")
 
 
 def _may_help(error: Exception) -> bool | float:

@@ -19,6 +19,11 @@ def is_retryable(code: str) -> bool:
     )
 
 
+def is_known(code: str) -> bool:
+    """Return whether it is a code of `core.errors`, so that `is_retryable` can tell."""
+    return code in SECOND_CODES or any(kind.code == code for kind in _kinds(WorkerError))
+
+
 def _kinds(kind: type[WorkerError]) -> Iterator[type[WorkerError]]:
     yield kind
     for narrower in kind.__subclasses__():

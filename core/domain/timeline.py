@@ -233,6 +233,10 @@ class Transcript:
     """Where at least a second of speech has no word; sorted by start."""
     start: float = 0.0
     """Seconds from the start of the file to the start of what was asked for."""
+    is_split: bool = False
+    """Channels are speakers: one's segments may lie in the midst of another's."""
+    refresh_worker: bool = field(default=False, compare=False)
+    """True if the process that made it can no longer be trusted, as after a failed GPU."""
 
     @property
     def text(self) -> str:

@@ -6,12 +6,15 @@ import contextlib
 import gc
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-from core.errors import ModelFailed, OutOfMemory
+from core.domain.watch import IsCancelled
+from core.errors import Cancelled, ModelFailed, OutOfMemory
 
 _Result = TypeVar("_Result")
+_LOOK_S = 0.1
+"""Seconds between two looks whether a call that waits is still wanted."""
 
 # CUDA's libraries and torch's CPU allocator raise a plain RuntimeError with one of these texts when
 # memory runs out, not torch.OutOfMemoryError.
@@ -42,13 +45,29 @@ class ModelThread:
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
 
-    def call(self, function: Callable[[], _Result]) -> _Result:
+    def call(
+        self, function: Callable[[], _Result], cancelled: IsCancelled = lambda: False
+    ) -> _Result:
         """Run the function on the thread and return its result.
 
-        Raises what the function raises, and ModelFailed if the GPU failed.
+        Once it runs, the function itself must look whether it is cancelled.
+
+        Raises Cancelled if that happens while earlier calls run, what the function raises, and
+        ModelFailed if the GPU failed.
         """
+        functions = [function]
+
+        def run() -> _Result:
+            return functions.pop()()
+
         with device_faults_named():
-            return self._executor.submit(function).result()
+            running = self._executor.submit(run)
+            while not wait([running], _LOOK_S).done:
+                if cancelled() and running.cancel():
+                    # The executor keeps the call until its turn, but not the samples it holds.
+                    functions.clear()
+                    raise Cancelled("the job was cancelled while it waited for the model")
+            return running.result()
 
     def begin(self, function: Callable[[], None]) -> None:
         """Run the function on the thread without waiting. It must report its own failures."""

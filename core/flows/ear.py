@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.domain.request import Decoding, Part, Range, Recording
+from core.domain.rounding import seconds
 from core.domain.timeline import Span, Transcription
 from core.domain.usage import Work
 from core.domain.watch import Stage, Watch
@@ -15,7 +16,6 @@ from core.flows.recording import Reader
 from core.media.audio import Stream
 from core.media.cutting import Utterance
 from core.speech.transcriber import Transcriber
-from core.transcript.assembly import EVERYTHING
 from core.transcript.parts import Assignment
 
 
@@ -25,9 +25,9 @@ class Heard:
 
     transcription: Transcription
     duration: float
-    warnings: tuple[str, ...]
-    own: Span = EVERYTHING
+    own: Span
     """The stretch of the recording that the words are of."""
+    warnings: tuple[str, ...] = ()
     audio_s: float | None = None
     """Seconds of sound that were heard of a part."""
 
@@ -46,7 +46,7 @@ class Ear:
         """Find the words of the recording."""
         stream = self._open(self.recording, watch)
         words = self._transcribe(self._cut(stream, watch), stream.expected_s, watch)
-        return Heard(words, stream.end, stream.warnings)
+        return Heard(words, stream.end, _heard(stream), stream.warnings)
 
     def part(self, part: Part, watch: Watch) -> Heard:
         """Find the words of a part.
@@ -56,12 +56,14 @@ class Ear:
         first = self._open(self.recording, watch)
         assignment = Assignment.of(part, [utterance.span for utterance in self._cut(first, watch)])
         second = self._cut(self._open(self.recording, watch), watch)
-        with contextlib.closing(second) as everything:
-            mine = assignment.pick(everything)
+        with contextlib.closing(second) as utterances:
+            mine = assignment.pick(utterances)
             alone = replace(watch, heard=None)  # some of these words are another part's
             words = self._transcribe(mine, assignment.duration_s, alone)
-        audio_s = assignment.duration_s
-        return Heard(assignment.trim(words), first.end, first.warnings, assignment.own, audio_s)
+        own, everything = assignment.own, _heard(first)
+        own = Span(max(own.start, everything.start), min(own.end, everything.end))
+        words = assignment.trim(words)
+        return Heard(words, first.end, own, first.warnings, assignment.duration_s)
 
     def range(self, within: Range, watch: Watch) -> Transcription:
         """Find the words of a range of the file."""
@@ -88,3 +90,8 @@ class Ear:
                 duration_s=duration_s,
                 heard=watch.heard,
             )
+
+
+def _heard(stream: Stream) -> Span:
+    """Return the stretch of a stream that was read, as answers show it."""
+    return Span(seconds(stream.start), seconds(stream.end))

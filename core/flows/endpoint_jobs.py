@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import anyio
+
 from core.domain.request import (
     DiarizationRequest,
     Edits,
@@ -17,7 +19,7 @@ from core.domain.request import (
     TranscriptionRequest,
     narrowed,
 )
-from core.domain.timeline import Diarization, Transcription
+from core.domain.timeline import Diarization, Span, Transcription
 from core.domain.usage import Stopwatch, Work
 from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, JobFailed, WorkerError
@@ -29,6 +31,9 @@ from core.transcript.parts import join_parts
 from core.wire.answers import TranscriptionAnswer, read_transcription
 from core.wire.form import TranscriptFormat, WorkerFormat
 from core.wire.forwarding import job_input
+
+PATIENCE_S = 30.0
+"""So long the second question may wait for its answer in any case."""
 
 log = logging.getLogger("parakeet.orchestrator")
 
@@ -47,6 +52,11 @@ class Found:
     def words(self) -> Transcription:
         """What was said in all parts."""
         return join_parts([self.parts[index].transcription for index in sorted(self.parts)])
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the start of the file to the end of what was decoded."""
+        return max(part.duration for part in self.parts.values())
 
     @property
     def model(self) -> str | None:
@@ -88,16 +98,20 @@ class EndpointJobs:
             else SpeakerJobs(request, parts=speaker_parts, body=self._body)
         )
         self._found = Found()
+        self._took_s = 0.0
+        """Seconds from the submission of a transcription job to its answer, of the slowest."""
 
     def _body(
         self,
         question: TranscriptionRequest | DiarizationRequest,
         response_format: TranscriptFormat | WorkerFormat | None = None,
+        *,
+        timeout_s: float | None = None,
     ) -> bytes:
         asked = job_input(question)
         if response_format is not None:
             asked["response_format"] = response_format
-        return request_body(asked, timeout_s=self._timeout_s)
+        return request_body(asked, timeout_s=self._timeout_s if timeout_s is None else timeout_s)
 
     async def run(
         self, words: Endpoint, speakers: Endpoint, *, deadline: float, watch: Watch
@@ -120,20 +134,34 @@ class EndpointJobs:
         await all_or_none(tasks, watch.cancelled)
         return self._found
 
+    @property
+    def heard(self) -> Span:
+        """The stretch of the recording that was heard, once all jobs are done."""
+        return Span(self._request.recording.range.start, self._found.duration_s)
+
     async def hear(
-        self, words: Endpoint, within: Range, *, deadline: float, watch: Watch
+        self,
+        words: Endpoint,
+        within: Range,
+        *,
+        deadline: float,
+        watch: Watch,
+        patience_s: float = PATIENCE_S,
     ) -> Transcription | None:
-        """Ask for the words of a range; None if they could not be found.
+        """Ask for the words of a range; None if they could not be found in time.
+
+        They may take as long as the words of the recording did, or `patience_s` if these were
+        quick, but no more than half of the time that is left: an answer is there already.
 
         Raise Cancelled once the caller cancels.
         """
-        recording = replace(self._request.recording, range=within)
-        question = narrowed(replace(self._request, recording=recording), TranscriptionRequest)
         found: list[TranscriptionAnswer] = []
+        now = anyio.current_time()
+        timeout_s = min(max(patience_s, self._took_s), (deadline - now) / 2)
 
         async def ask() -> None:
-            body = self._body(question, WorkerFormat.COMPACT)
-            output = await words.run(body, deadline=deadline, report=Watch().report)
+            body = self._body_of(within, timeout_s)
+            output = await words.run(body, deadline=now + timeout_s, report=Watch().report)
             language = self._request.decoding.language
             found.append(read_transcription(output, language=language))
 
@@ -146,14 +174,23 @@ class EndpointJobs:
             return None
         return found[0].transcription
 
+    def _body_of(self, within: Range, timeout_s: float) -> bytes:
+        recording = replace(self._request.recording, range=within)
+        question = narrowed(
+            replace(self._request, recording=recording), TranscriptionRequest, edits=Edits()
+        )
+        return self._body(question, WorkerFormat.COMPACT, timeout_s=timeout_s)
+
     async def _transcribe(
         self, endpoint: Endpoint, deadline: float, watch: Watch, index: int, branch: _Branch
     ) -> None:
         run = partial(endpoint.run, deadline=deadline, report=branch.report)
+        began = anyio.current_time()
         with watch.clock.at(Work.TRANSCRIPTION):
             output = await self._words(index, run)
             language = self._request.decoding.language
             self._found.parts[index] = read_transcription(output, language=language)
+        self._took_s = max(self._took_s, anyio.current_time() - began)
         branch.end()
 
     async def _words(self, index: int, run: Callable[[bytes], Awaitable[object]]) -> object:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -20,7 +21,7 @@ from core.domain.timeline import Transcript, Transcription
 from core.domain.usage import Work
 from core.domain.watch import IsCancelled, Stage, Watch
 from core.errors import SettingsError, WorkerError
-from core.flows.endpoint_jobs import EndpointJobs, Found
+from core.flows.endpoint_jobs import PATIENCE_S, EndpointJobs, Found
 from core.flows.known_speakers import about
 from core.flows.usage import told
 from core.media import fetch
@@ -45,6 +46,8 @@ class OrchestratedFlow:
     settings: Settings
     tls: ssl.SSLContext
     pace: Pace = field(default_factory=Pace)
+    patience_s: float = PATIENCE_S
+    """How long the second question may wait; see `EndpointJobs.hear`."""
 
     def run(self, request: OrchestratedRequest, watch: Watch) -> Transcript:
         """See `Flow`."""
@@ -119,8 +122,9 @@ class OrchestratedFlow:
             speakers = Endpoint(self.diarization, client, self.pace)
             found = await jobs.run(words, speakers, deadline=deadline, watch=watch)
             heard = found.words
-            if quiet := Quiet.of(heard, found.speakers):
-                more = await jobs.hear(words, quiet.range, deadline=deadline, watch=watch)
+            if quiet := Quiet.of(heard, found.speakers, jobs.heard):
+                hear = partial(jobs.hear, deadline=deadline, patience_s=self.patience_s)
+                more = await hear(words, quiet.range, watch=watch)
                 heard = quiet.filled(more) if more else heard
             return _Merging(heard, found)
 
@@ -136,7 +140,7 @@ def _merged(merging: _Merging, edits: Edits, cancelled: IsCancelled) -> Transcri
     return assemble(
         merging.words,
         found.speakers,
-        duration_s=max(part.duration for part in found.parts.values()),
+        duration_s=found.duration_s,
         warnings=(without_speakers(found.no_speakers),) if found.no_speakers else (),
         cancelled=cancelled,
         edits=edits,

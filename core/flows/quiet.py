@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from core.domain.request import Range
-from core.domain.timeline import Diarization, Transcription
+from core.domain.timeline import Diarization, Span, Transcription
 from core.domain.watch import Watch
 from core.transcript.quiet import Quiet
 
@@ -14,13 +14,13 @@ Hear = Callable[[Range, Watch], Transcription]
 
 
 def with_quiet(
-    found: Transcription, diarization: Diarization | None, hear: Hear, watch: Watch
+    found: Transcription, diarization: Diarization | None, heard: Span, hear: Hear, watch: Watch
 ) -> Transcription:
-    """Return what has been found, with the words of gaps inside of turns.
+    """Return what has been found in what was heard, with the words of gaps inside of turns.
 
     Whoever listens was told all words already, so nothing is added then. Raise what `hear` raises.
     """
-    quiet = None if watch.heard else Quiet.of(found, diarization)
+    quiet = None if watch.heard else Quiet.of(found, diarization, heard)
     if quiet is None:
         return found
     return quiet.filled(hear(quiet.range, Watch(cancelled=watch.cancelled, clock=watch.clock)))

@@ -16,11 +16,11 @@ from core.domain.request import (
     Recording,
     SingleRequest,
 )
-from core.domain.timeline import Diarization, Transcript, Transcription
+from core.domain.timeline import Diarization, Span, Transcript, Transcription
 from core.domain.usage import Work
 from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, WorkerError
-from core.flows.branches import raise_cause
+from core.flows.branches import breaks_process, raise_cause
 from core.flows.by_channel import by_channel
 from core.flows.ear import Ear
 from core.flows.progress import JobProgress
@@ -68,7 +68,7 @@ class SingleFlow:
         together = JobProgress(watch).together
         waveform = self.reader.waveform(request.recording, together)
         words = transcribe(self.transcriber, waveform, decoding, together)
-        return self._joined(request, watch, waveform, words)
+        return self._joined(request, watch, waveform, words, _Speakers())
 
     def _words_and_speakers(
         self, request: SingleRequest, decoding: Decoding, watch: Watch
@@ -78,10 +78,11 @@ class SingleFlow:
             waveform = self.reader.decoded(path, request.recording, progress.together)
             watches = tuple(replace(watch, report=progress.branch(index)) for index in range(2))
             words, speaking = self._both(waveform, request, decoding, watches)
-            turns, missing = _turns_or_warning(speaking)
+            speakers = _Speakers.of(speaking)
             ear = Ear(self.reader, self.transcriber, path, request.recording, decoding)
-            words = with_quiet(words, turns, ear.range, watch)
-        return self._joined(request, watch, waveform, words, turns, missing)
+            heard = Span(waveform.start, waveform.end)
+            words = with_quiet(words, speakers.turns, heard, ear.range, watch)
+        return self._joined(request, watch, waveform, words, speakers)
 
     def _joined(
         self,
@@ -89,18 +90,18 @@ class SingleFlow:
         watch: Watch,
         waveform: Waveform,
         words: Transcription,
-        turns: Diarization | None = None,
-        missing: tuple[str, ...] = (),
+        speakers: _Speakers,
     ) -> Transcript:
         with watch.clock.at(Work.MERGE):
             transcript = assemble(
                 words,
-                turns,
+                speakers.turns,
                 duration_s=waveform.end,
-                warnings=(*missing, *waveform.warnings),
+                warnings=(*speakers.missing, *waveform.warnings),
                 cancelled=watch.cancelled,
                 edits=request.edits,
             )
+        transcript = replace(transcript, refresh_worker=speakers.refresh_worker)
         return told(transcript, request.recording, watch, model=self.reader.speech_model)
 
     def _both(
@@ -128,13 +129,26 @@ class SingleFlow:
                 turns.add_done_callback(lambda _: of_turns.report(Stage.DIARIZING, 1.0))
             for branch in needed:
                 branch.add_done_callback(lambda done: failed.set() if done.exception() else None)
+        if words.exception() and breaks_process(turns.exception()):
+            needed = (words, turns)
         raise_cause(*needed)
         return words.result(), turns
 
 
-def _turns_or_warning(speaking: Future[Diarization]) -> tuple[Diarization | None, tuple[str, ...]]:
-    """Return the turns; if they could not be found, the warning that says so."""
-    error = speaking.exception()
-    if isinstance(error, WorkerError) and not isinstance(error, Cancelled):
-        return None, (without_speakers(error.code),)
-    return speaking.result(), ()
+@dataclass(frozen=True, slots=True)
+class _Speakers:
+    """What is known of the speakers."""
+
+    turns: Diarization | None = None
+    missing: tuple[str, ...] = ()
+    """The warning that there are no turns, if they were asked for."""
+    refresh_worker: bool = False
+    """See `Transcript`."""
+
+    @classmethod
+    def of(cls, speaking: Future[Diarization]) -> _Speakers:
+        """Return the turns, or why there are none. Raise Cancelled, and what has no code."""
+        error = speaking.exception()
+        if isinstance(error, WorkerError) and not isinstance(error, Cancelled):
+            return cls(None, (without_speakers(error.code),), breaks_process(error))
+        return cls(speaking.result())

@@ -58,7 +58,7 @@ class TranscriptionFlow:
             ear = Ear(self.reader, self.transcriber, path, request.recording, decoding)
             if request.part is None:
                 heard = ear.whole(watch)
-                words = with_quiet(heard.transcription, diarization, ear.range, watch)
+                words = with_quiet(heard.transcription, diarization, heard.own, ear.range, watch)
             else:
                 heard = ear.part(request.part, watch)
                 words = heard.transcription

@@ -30,6 +30,8 @@ Samples = NDArray[np.float32]
 SAMPLE_RATE = OUTPUT_RATE
 """Samples per second: what Parakeet and pyannote were trained on."""
 
+_LATEST_S = 1e9
+"""No recording lasts for 30 years; containers count microseconds in 64 bits, up to 9.2e12 s."""
 _SURELY_S = 1.0
 """So much more than the limit in a header is no rounding."""
 
@@ -151,7 +153,8 @@ class Stream:
         self._judge()
 
     def _open(self, track: int | None) -> TrackSound:
-        asked = asked_of(self._path, self.start, self.start + self._wanted_s, track)
+        start_s = min(self.start, _LATEST_S)
+        asked = asked_of(self._path, start_s, start_s + self._wanted_s, track)
         decoder = Decoder(self._path, asked, self._limits)
         self._decoders.callback(decoder.close)
         return TrackSound(decoder, asked, None if self._channel is None else Picked(self._channel))

@@ -16,8 +16,14 @@ from core.modelstore.tending import tend
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Do what the command line says; on a failure print one line and exit with code 1."""
-    options = _parser().parse_args(arguments)
+    """Do what the command line says.
+
+    On a failure print one line and exit with code 1; exit with 2 if the command line is wrong.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not (options.prefetch or options.check):
+        parser.error("give --prefetch, --check or both")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         tend(options.ids, options.to, prefetch=options.prefetch, check=options.check)

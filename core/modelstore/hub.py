@@ -28,6 +28,14 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """A whole file that lies beside the place where it belongs."""
+
+    part: Path
+    place: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
     """The hub as one account sees it."""
 
@@ -63,34 +71,35 @@ class Hub:
             )
         return Path(folder)
 
-    def into_folder(
+    def beside(
         self, model_id: str, names: tuple[str, ...], folder: Path, revision: str
-    ) -> None:
-        """Download files into a folder and resume inside a file that an earlier run began.
+    ) -> tuple[Download, ...]:
+        """Download what a folder does not hold yet, each file beside its place.
 
-        The Hugging Face library's own downloads begin a file anew in a new process. Raises Absent,
+        No file that is there changes. A file that an earlier run began is resumed inside; the
+        Hugging Face library's own downloads begin it anew in a new process. Raises Absent,
         ModelAccessDenied, ModelNotFound.
         """
         with self._explained(model_id):
-            for name in names:
-                if not (folder / name).resolve().is_relative_to(folder.resolve()):
-                    raise ModelNotFound(f"{model_id} names a file outside of its folder")
-                self._file_into_folder(model_id, name, folder, revision)
+            if not all(_is_inside(folder, name) for name in names):
+                raise ModelNotFound(f"{model_id} names a file outside of its folder")
+            found = [self._beside(model_id, name, folder / name, revision) for name in names]
+        return tuple(download for download in found if download)
 
-    def _file_into_folder(self, model_id: str, name: str, folder: Path, revision: str) -> None:
+    def _beside(self, model_id: str, name: str, place: Path, revision: str) -> Download | None:
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
         url = hf_hub_url(model_id, name, revision=revision, endpoint=self.url)
         about = get_hf_file_metadata(url, token=self._token, endpoint=self.url)
-        if is_file(folder / name, about.etag):
-            return
-        part = folder / f".{about.etag}.part"
+        if is_file(place, about.etag):
+            return None
+        part = place.with_name(f".{place.name}.{about.etag}.part")
+        part.parent.mkdir(parents=True, exist_ok=True)
         self._append(url, part, about.size)
         if len(about.etag or "") == SUM_LENGTH and not is_file(part, about.etag):
             part.unlink()
             raise ModelNotFound(f"{model_id}: {name} was damaged on its way; try again")
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        part.replace(folder / name)
+        return Download(part, place)
 
     def _append(self, url: str, part: Path, size: int | None) -> None:
         """Download what a file does not hold yet."""
@@ -156,6 +165,10 @@ class Hub:
         if status == 404:
             return Absent("the hub, which does not know the id or hides it from this token")
         return Absent(f"the hub, which answered {status}")
+
+
+def _is_inside(folder: Path, name: str) -> bool:
+    return (folder / name).resolve().is_relative_to(folder.resolve())
 
 
 def _silence() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import ModelNotFound
 from core.modelstore.converted import converted
-from core.modelstore.hub import Absent, Hub
+from core.modelstore.hub import Absent, Download, Hub
 from core.modelstore.ids import check_hub_id, is_path, split_revision
 from core.modelstore.kinds import Kind, claimant, registered
 from core.modelstore.lease import lease
@@ -75,14 +75,14 @@ class Shelf:
         return self.folder / folder_name(model_id)
 
     def _fetch(self, model_id: str, revision: str | None, target: Path) -> Marker:
-        (target / MARKER).unlink(missing_ok=True)  # a folder that is being changed does not count
         try:
             about = self.hub.ask(model_id, revision)
             kind = _kind(model_id, about.names)
             names = kind.needed(about.names)
-            self.hub.into_folder(model_id, names, target, about.revision)
+            downloads = self.hub.beside(model_id, names, target, about.revision)
         except Absent as reason:
             raise ModelNotFound(f"{model_id} cannot be fetched from {reason}") from None
+        _place(downloads, target)
         _remove_others(target, kind, names)
         return write_marker(target, model_id, revision, about.revision, names)
 
@@ -100,6 +100,13 @@ def _kind(model_id: str, names: tuple[str, ...]) -> Kind:
         nouns = " or ".join(kind.noun for kind in registered())
         raise ModelNotFound(f"{model_id} on the Hugging Face hub does not hold {nouns}")
     return kind
+
+
+def _place(downloads: tuple[Download, ...], target: Path) -> None:
+    """Put files in their places; meanwhile no marker vouches for a mix of old and new ones."""
+    (target / MARKER).unlink(missing_ok=True)
+    for download in downloads:
+        download.part.replace(download.place)
 
 
 def _remove_others(target: Path, kind: Kind, names: tuple[str, ...]) -> None:

@@ -19,7 +19,8 @@ from pydantic import (
 
 from core.domain.codes import is_retryable
 from core.domain.watch import Stage
-from core.errors import DeadlineExceeded, JobFailed, SourceTooLarge, WorkerError
+from core.errors import DeadlineExceeded, JobFailed, WorkerError
+from core.wire.forwarding import not_carried
 from core.wire.limits import MAX_RUN_BYTES
 
 # The platform's bounds for the policy of a job, in milliseconds.
@@ -91,11 +92,7 @@ def request_body(job_input: Mapping[str, object], *, timeout_s: float) -> bytes:
     content = {"input": dict(job_input), "policy": _policy(round(1000 * timeout_s))}
     body = json.dumps(content, allow_nan=False).encode()
     if len(body) > MAX_RUN_BYTES:
-        raise SourceTooLarge(
-            f"the request has {len(body) / 1e6:.1f} MB and the platform carries "
-            f"{MAX_RUN_BYTES / 1e6:.0f} MB from the orchestrator "
-            "to its endpoints; put the recording where a URL leads to it and give that"
-        )
+        raise not_carried(f"{len(body) / 1e6:.1f} MB")
     return body
 
 

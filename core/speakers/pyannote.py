@@ -41,7 +41,8 @@ _T = TypeVar("_T")
 class PyannoteDiarizer:
     """A pipeline of pyannote 4: community-1, 3.1 and others built like them.
 
-    Any number of threads may call it. Their jobs take turns.
+    Any number of threads may call it. Their jobs take turns; one that is cancelled meanwhile
+    waits no longer.
     """
 
     def __init__(
@@ -99,14 +100,16 @@ class PyannoteDiarizer:
         if not len(waveform.samples):
             return Diarization((), (), voices=() if voices else None)
         watch = _Watch(self._shares, progress, cancelled)
-        diarization = self._within_memory(lambda: self._run(waveform, speakers, watch, voices))
+        diarization = self._within_memory(
+            lambda: self._run(waveform, speakers, watch, voices), cancelled
+        )
         progress(1.0)
         return diarization
 
     def voice(self, waveform: Waveform, *, cancelled: IsCancelled) -> tuple[Voice, tuple[str, ...]]:
         """See `Diarizer`."""
         watch = _Watch(self._shares, lambda _: None, cancelled)
-        return self._within_memory(lambda: self._sample(waveform, watch))
+        return self._within_memory(lambda: self._sample(waveform, watch), cancelled)
 
     def check(self, voice: Voice) -> None:
         """See `Diarizer`."""
@@ -122,11 +125,11 @@ class PyannoteDiarizer:
                 "give it as the worker returned it"
             )
 
-    def _within_memory(self, run: Callable[[], _T]) -> _T:
+    def _within_memory(self, run: Callable[[], _T], cancelled: IsCancelled) -> _T:
         """Run on the model's thread, again with smaller batches as long as memory runs out."""
         while True:
             try:
-                return self._thread.call(run)
+                return self._thread.call(run, cancelled)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise

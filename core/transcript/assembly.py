@@ -7,7 +7,6 @@ transcript is the same whether the models ran here or in other endpoints.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import inf
 
@@ -26,7 +25,7 @@ from core.domain.timeline import (
 from core.domain.watch import IsCancelled
 from core.errors import Cancelled
 from core.transcript.channels import mark_overlaps, segments_by_speaker
-from core.transcript.coverage import coverage, found_again
+from core.transcript.coverage import clipped, coverage, found_again
 from core.transcript.edits import edit_warnings, edited, respelled
 from core.transcript.labelling import label_words
 from core.transcript.paragraphs import split_paragraphs
@@ -58,7 +57,7 @@ def assemble(
         raise Cancelled("the job was cancelled before its transcript was made")
     said = shown(transcription)
     spoken = None if diarization is None or said.is_split else shown_diarization(diarization)
-    held = coverage(said, _within(() if spoken is None else spoken.turns, own))
+    held = coverage(said, clipped(() if spoken is None else spoken.turns, own))
     again = tuple(found_again(said))
     words, num_speakers = _labelled(said, spoken, cancelled)
     told = (*warnings, *said.warnings, *(() if spoken is None else spoken.warnings))
@@ -88,6 +87,7 @@ def assemble(
         repaired=len(again),
         coverage=held.share,
         gaps=held.gaps,
+        is_split=said.is_split,
     )
 
 
@@ -100,12 +100,6 @@ def _labelled(
     if spoken is None:
         return said.words, 0
     return label_words(said.words, spoken, cancelled=cancelled), spoken.num_speakers
-
-
-def _within(turns: Iterable[Turn], own: Span) -> Iterator[Span]:
-    for turn in turns:
-        if turn.overlap(own) > 0:
-            yield Span(max(turn.start, own.start), min(turn.end, own.end))
 
 
 def without_speakers(code: str) -> str:

@@ -86,6 +86,13 @@ def united(spans: Iterable[Span]) -> list[Span]:
     return found
 
 
+def clipped(spans: Iterable[Span], within: Span) -> Iterator[Span]:
+    """Yield what of the spans lies within one, in their order."""
+    for span in spans:
+        if span.overlap(within) > 0:
+            yield Span(max(span.start, within.start), min(span.end, within.end))
+
+
 def without(spans: Sequence[Span], others: Sequence[Span]) -> Iterator[Span]:
     """Yield what the others leave of spans; both are sorted and disjoint."""
     first = 0

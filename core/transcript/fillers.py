@@ -2,7 +2,8 @@
 pause is a word elsewhere.
 
 No word that answers or asks, such as mhm, uh-huh or eh, is among them. Sounds are written longer
-the longer they are.
+the longer they are. What is a word or a unit at its shortest, such as mm, or öö in Estonian, is a
+filler only if it is longer.
 """
 
 from __future__ import annotations
@@ -16,31 +17,31 @@ from core.transcript.marks import folded, parted
 
 _HM = "h+m+"
 _SOUNDS = {
-    "bg": "ъ{2,}м*|ъ+м+|м{2,}|хм+",
+    "bg": "ъ{2,}м*|ъ+м+|м{3,}|хм+",
     "cs": f"e{{2,}}|é{{2,}}|e+h+m+|{_HM}",
     "da": f"[øæ]+h+m*|e+h+m*|{_HM}",
     "de": f"[äö]+h+m*|e+h+m+|{_HM}",
-    "el": "ε{2,}|ε+μ+|μ{2,}|χμ+",
+    "el": "ε{2,}|ε+μ+|μ{3,}|χμ{2,}",
     "en": f"u+h+m*|u+m+|e+r+m+|er|{_HM}",
-    "es": f"e{{2,}}h*|e+h*m+|m{{2,}}|{_HM}",
-    "et": f"[eõöä]{{2,}}|e+h+m+|{_HM}",
+    "es": f"e{{2,}}h*|e+h*m+|m{{3,}}|{_HM}",
+    "et": f"e{{2,}}|õ{{2,}}|ä{{2,}}|ö{{3,}}|ö+h+m*|ö{{2,}}m+|e+h+m+|{_HM}",
     "fi": f"[öä]{{2,}}|ö+h+m*|{_HM}",
     "fr": f"e+u+h+|h+e+u+|h+u+m+|{_HM}",
     "hr": f"e{{2,}}|e+h+m+|{_HM}",
     "hu": f"ö+h*|[őe]{{2,}}|{_HM}",
-    "it": f"e{{2,}}h*|[eu]+h+m+|m{{2,}}|{_HM}",
+    "it": f"e{{2,}}h*|[eu]+h+m+|m{{3,}}|{_HM}",
     "lt": f"[eė]{{2,}}|e+h+m+|{_HM}",
     "lv": f"[eē]{{2,}}|e+h+m+|{_HM}",
     "mt": f"e{{2,}}|e+[hħ]+m+|{_HM}",
     "nl": f"[ue]+h+m*|{_HM}",
-    "pl": f"[ye]{{2,}}|[ye]+h+m+|{_HM}",
+    "pl": f"y{{2,}}|e{{2,}}|e+h+m+|{_HM}",
     "pt": f"h+u+m+|e+h+m+|ã+h+|{_HM}",
     "ro": f"[ăîe]{{2,}}|[ăe]+h*m+|{_HM}",
-    "ru": "э+м*|м{2,}|хм+",
+    "ru": "э+м*|м{3,}|хм+",
     "sk": f"e{{2,}}|e+h+m+|{_HM}",
     "sl": f"e{{2,}}|e+h+m+|{_HM}",
     "sv": f"[öäe]+h+m*|ö{{2,}}|{_HM}",
-    "uk": "е{2,}м*|е+м+|м{2,}|хм+",
+    "uk": "е{2,}м*|е+м+|м{3,}|хм+",
 }
 _ENDING = ".?!…。？！"
 _JOINING = ",;:-–—，、"

@@ -5,7 +5,7 @@ What is heard again has some of the sound around the gap, and so words that are 
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,14 +56,16 @@ class Gap:
         return not (self.before and self.after)
 
     def own(self, words: Sequence[Word]) -> slice:
-        """Return which of the words lie inside, without such as only repeat those beside it."""
-        inside = [index for index, word in enumerate(words) if self._holds(word)]
+        """Return which of the words lie inside, without such as only repeat those beside it.
+
+        They are sorted by start.
+        """
+        start, end = self.free.start - _EDGE_S, self.free.end + _EDGE_S
+        first = bisect_left(words, start, key=lambda word: word.start)
+        after = bisect_right(words, end, key=lambda word: word.start)
+        inside = [index for index in range(first, after) if spoken_end(words[index]) <= end]
         while inside and words[inside[0]].letters in ("", self.before):
             del inside[0]
         while inside and words[inside[-1]].letters in ("", self.after):
             del inside[-1]
         return slice(inside[0], inside[-1] + 1) if inside else slice(0)
-
-    def _holds(self, word: Word) -> bool:
-        is_behind = word.start >= self.free.start - _EDGE_S
-        return is_behind and spoken_end(word) <= self.free.end + _EDGE_S

@@ -139,6 +139,6 @@ class _Sweep:
         Of two that are equally near, return the earlier one.
         """
         after = bisect_left(self._turns, span.end, key=lambda turn: turn.start)
-        near = [*self._last_to_end[:after][-1:], *self._turns[after : after + 1]]
+        near = [*self._last_to_end[max(0, after - 1) : after], *self._turns[after : after + 1]]
         turn = min(near, key=span.gap, default=None)
         return turn if turn is not None and span.gap(turn) <= NEAREST_TURN_S else None

@@ -5,14 +5,16 @@ It is asked for once more, as one range of the recording: by itself it is loud e
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from core.domain.request import Range
+from core.domain.rounding import seconds
 from core.domain.timeline import Diarization, Span, Transcription
 from core.transcript.assembly import shown, shown_diarization
-from core.transcript.coverage import gaps, united, without
+from core.transcript.coverage import clipped, gaps, united, without
 from core.transcript.filling import Gap
 from core.transcript.word_spans import spoken_end
 
@@ -28,33 +30,46 @@ class Quiet:
     """Gaps inside of turns, near enough to each other for one range."""
 
     gaps: tuple[Span, ...]
+    heard: Span
+    """The stretch of the recording that was heard."""
     transcription: Transcription
     """What has been found; as answers show it, so that it does not matter where this is done."""
 
     @classmethod
-    def of(cls, transcription: Transcription, diarization: Diarization | None) -> Quiet | None:
-        """Find the gaps that are worth asking for; None if there are none."""
+    def of(
+        cls, transcription: Transcription, diarization: Diarization | None, heard: Span
+    ) -> Quiet | None:
+        """Find the gaps that are worth asking for; None if there are none.
+
+        The turns may be of more than what was heard.
+        """
         if diarization is None or transcription.is_split:
             return None
-        found, turns = shown(transcription), united(shown_diarization(diarization).turns)
-        unseen = _unseen(found, turns)
-        most_s = max(MOST_OF_SHORT_S, MOST_SHARE * max((turn.end for turn in turns), default=0.0))
-        chosen = _together(unseen, most_s)
-        return cls(chosen, found) if chosen else None
+        heard = Span(seconds(heard.start), seconds(heard.end))
+        found = shown(transcription)
+        turns = united(clipped(shown_diarization(diarization).turns, heard))
+        most_s = max(MOST_OF_SHORT_S, MOST_SHARE * heard.duration)
+        chosen = _together(_unseen(found, turns), most_s)
+        return cls(chosen, heard, found) if chosen else None
 
     @property
     def range(self) -> Range:
-        """The range to ask for."""
+        """The range to ask for, within what was heard."""
         start, end = self.gaps[0].start - _AROUND_S, self.gaps[-1].end + _AROUND_S
-        return Range(max(0.0, round(start, 3)), round(end, 3))
+        heard = self.heard
+        return Range(max(heard.start, seconds(start)), min(seconds(end), heard.end))
 
     def filled(self, answer: Transcription) -> Transcription:
         """Return what has been found with those words of the answer that lie in gaps."""
         answer = shown(answer)
-        found = self.transcription
+        words, places = self.transcription.words, []
         for span in self.gaps:
-            found = _filled(found, Gap.between(found.words, span), answer)
-        return found
+            gap = Gap.between(words, span)
+            if own := answer.words[gap.own(answer.words)]:
+                words = words[: gap.at] + own + words[gap.at :]
+                places.append(Span(own[0].start, spoken_end(own[-1])))
+        found = replace(self.transcription, words=words)
+        return _spelled(found, answer, places) if places else found
 
 
 def _unseen(found: Transcription, turns: Sequence[Span]) -> list[Span]:
@@ -83,16 +98,18 @@ def _together(unseen: Sequence[Span], most_s: float) -> tuple[Span, ...]:
     return tuple(unseen[best.start : best.stop])
 
 
-def _filled(found: Transcription, gap: Gap, answer: Transcription) -> Transcription:
-    own = answer.words[gap.own(answer.words)]
-    if not own:
-        return found
-    place = Span(own[0].start, spoken_end(own[-1]))
-    kept = [one for one in found.characters if not place.start <= one.midpoint <= place.end]
-    spelled = [one for one in answer.characters if place.start <= one.midpoint <= place.end]
+def _spelled(found: Transcription, answer: Transcription, places: Sequence[Span]) -> Transcription:
+    """Return what has been found with the answer's characters in those places."""
+    filled = united(places)
+    kept = [one for one in found.characters if not _is_in(filled, one.midpoint)]
+    spelled = [one for one in answer.characters if _is_in(filled, one.midpoint)]
     return replace(
         found,
-        words=found.words[: gap.at] + own + found.words[gap.at :],
         characters=tuple(sorted((*kept, *spelled), key=lambda one: one.start)),
-        found_again=tuple(sorted((*found.found_again, place), key=lambda one: one.start)),
+        found_again=tuple(sorted((*found.found_again, *places), key=lambda one: one.start)),
     )
+
+
+def _is_in(places: Sequence[Span], at: float) -> bool:
+    after = bisect_right(places, at, key=lambda place: place.start)
+    return after > 0 and at <= places[after - 1].end

@@ -15,11 +15,14 @@ from core.domain.timeline import Character, Span, Word
 
 _PAIR_S = 0.5
 """Two sides that hear the same word place it less than this far apart."""
-_UNPAIRED = 1.0
-"""Cost of a word that only one side heard; a pair of equal words costs its distance in seconds."""
-_UNPAIRED_AT_EDGE = 0.1
+_UNPAIRED = 1000
+"""Cost of a word that only one side heard; a pair of equal words costs its distance in ms.
+
+Costs are integers, for sums of fractions depend on their order, and equal ones must be equal.
+"""
+_UNPAIRED_AT_EDGE = 100
 """Cost of an unpaired word at the edge, which one side may have heard only in part."""
-_RENAMED = 1.5
+_RENAMED = 1500
 """Cost of a pair of different words, besides its distance: less than that of two unpaired words."""
 _EDGE_S = 0.2
 TOUCH_S = 0.01
@@ -131,7 +134,7 @@ class JoinedSoFar:
 class _Step(NamedTuple):
     """A possible next step of an alignment; the least of several is the best."""
 
-    cost: float
+    cost: int
     """The cost of this step and of all that follow it."""
     at: float
     """Decides between steps of equal cost: a pair comes first, then the earlier word."""
@@ -148,10 +151,10 @@ class _Costs:
         self._left = left
         self._right = right
         self._both = both
-        self._from = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
+        self._from = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
         for i in range(len(left), -1, -1):
             for j in range(len(right), -1, -1):
-                self._from[i][j] = min((step.cost for step in self.steps(i, j)), default=0.0)
+                self._from[i][j] = min((step.cost for step in self.steps(i, j)), default=0)
 
     def steps(self, i: int, j: int) -> list[_Step]:
         """Return the possible steps after the first `i` and `j` words."""
@@ -163,18 +166,21 @@ class _Costs:
             cost = self._from[i][j + 1] + _single_cost(self._right[j], self._both)
             steps.append(_Step(cost, self._right[j].midpoint, 0, 1))
         if i < len(self._left) and j < len(self._right):
-            cost = self._from[i + 1][j + 1] + _pair_cost(self._left[i], self._right[j])
-            steps.append(_Step(cost, -math.inf, 1, 1))
+            pair_cost = _pair_cost(self._left[i], self._right[j])
+            if pair_cost is not None:
+                steps.append(_Step(self._from[i + 1][j + 1] + pair_cost, -math.inf, 1, 1))
         return steps
 
 
-def _single_cost(word: Word, both: Span) -> float:
+def _single_cost(word: Word, both: Span) -> int:
     return _UNPAIRED if both.start <= word.start and word.end <= both.end else _UNPAIRED_AT_EDGE
 
 
-def _pair_cost(left: Word, right: Word) -> float:
+def _pair_cost(left: Word, right: Word) -> int | None:
+    """Return the cost of a pair; None if the two cannot be one word."""
     distance_s = abs(left.midpoint - right.midpoint)
     if left.letters == right.letters:
-        return distance_s if distance_s < _PAIR_S else math.inf
+        return round(1000 * distance_s) if distance_s < _PAIR_S else None
     shorter_s = min(left.duration, right.duration)
-    return _RENAMED + distance_s if left.overlap(right) > shorter_s / 2 else math.inf
+    is_one = left.overlap(right) > shorter_s / 2
+    return _RENAMED + round(1000 * distance_s) if is_one else None

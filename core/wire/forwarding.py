@@ -20,7 +20,9 @@ from core.domain.request import (
     SpeakerCount,
     TranscriptionRequest,
 )
-from core.domain.timeline import Voice
+from core.domain.timeline import Turn, Voice
+from core.errors import SourceTooLarge
+from core.wire.limits import MAX_RUN_BYTES
 
 _NAMES = {
     (SpeakerCount, "exact"): "num_speakers",
@@ -33,8 +35,33 @@ _NAMES = {
 
 
 def job_input(request: TranscriptionRequest | DiarizationRequest) -> dict[str, object]:
-    """Return the input that `parse` turns into this request; leave out defaults."""
+    """Return the input that `parse` turns into this request; leave out defaults.
+
+    Raise SourceTooLarge, before any file is read, if the platform cannot carry its files.
+    """
+    size = sum(-(-file.path.stat().st_size // 3) * 4 for file in _files(request))
+    if size > MAX_RUN_BYTES:
+        raise not_carried(f"{size / 1e6:.1f} MB")
     return dict(_flat(request))
+
+
+def not_carried(said: str) -> SourceTooLarge:
+    """Return the error for a request that the platform does not carry; `said` is its size."""
+    return SourceTooLarge(
+        f"the request has {said} and the platform carries {MAX_RUN_BYTES / 1e6:.0f} MB from the "
+        "orchestrator to its endpoints; put the recording where a URL leads to it and give that"
+    )
+
+
+def _files(value: Any) -> Iterator[LocalFile]:
+    if isinstance(value, LocalFile):
+        yield value
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _files(one)
+    elif is_dataclass(value) and not isinstance(value, Turn | Voice):
+        for field in fields(value):
+            yield from _files(getattr(value, field.name))
 
 
 def _flat(value: Any) -> Iterator[tuple[str, object]]:

@@ -101,6 +101,7 @@ def _data(transcript: Transcript) -> Answer:
         "language_confidence": _thousandths(transcript.language_confidence),
         "coverage": _thousandths(transcript.coverage),
         "diarized": transcript.diarized,
+        "split": transcript.is_split,
         "warnings": list(transcript.told),
         "speakers": names,
         "names": names,

@@ -5,6 +5,8 @@ MAX_RUN_BYTES = 10_000_000
 
 It drops anything larger silently.
 """
+MAX_RUN_FILE_BYTES = MAX_RUN_BYTES // 4 * 3
+"""The largest file that base64 could bring into such a request: RFC 4648, 4."""
 MAX_RUNSYNC_BYTES = 20_000_000
 """The same for `/runsync`."""
 

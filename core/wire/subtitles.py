@@ -6,14 +6,15 @@ No text can break the format.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import IntEnum
+from heapq import merge
 from itertools import accumulate, groupby
 
-from core.domain.timeline import Transcript, Word
+from core.domain.timeline import Segment, Transcript, Word
 from core.domain.writing import spaced
-from core.wire.cues import LONGEST_CUE_MS, Cue, join_short, timed
+from core.wire.cues import LONGEST_CUE_MS, Cue, Words, join_short, timed
 from core.wire.fields import Answer, one_line
 
 # Netflix's guide for timed text asks for two lines of 42 Latin characters.
@@ -91,16 +92,35 @@ def _lines(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _cues(transcript: Transcript, texts: Texts) -> list[Cue]:
-    """Cut the segments into cues of one speaker each that do not overlap."""
-    groups = [
-        tuple(group)
-        for segment in transcript.segments
-        for _, run in groupby(segment.words, key=lambda word: word.speaker)
-        for group in _readable([piece for word in run for piece in _pieces(word)], texts)
-    ]
+    """Cut the segments into cues of one speaker each, in order of start.
+
+    They do not overlap, but for those of different channels if channels are speakers.
+    """
     start_ms, end_ms = round(1000 * transcript.start), round(1000 * transcript.duration)
-    joined = join_short(groups, end_ms, fits=lambda words: _fits(words, texts))
-    return timed(joined, end_ms, start_ms=start_ms)
+    tracks = []
+    for segments in _one_at_a_time(transcript):
+        groups = list(_groups(segments, texts))
+        joined = join_short(groups, end_ms, fits=lambda words: _fits(words, texts))
+        tracks.append(timed(joined, end_ms, start_ms=start_ms))
+    return list(merge(*tracks, key=lambda cue: cue.start_ms))
+
+
+def _one_at_a_time(transcript: Transcript) -> Iterable[Sequence[Segment]]:
+    """Return the segments in sequences in each of which nobody speaks in another's midst."""
+    if not transcript.is_split:
+        return [transcript.segments]
+    own: dict[str | None, list[Segment]] = {}
+    for segment in transcript.segments:
+        own.setdefault(segment.speaker, []).append(segment)
+    return own.values()
+
+
+def _groups(segments: Sequence[Segment], texts: Texts) -> Iterator[Words]:
+    """Yield the words of each cue."""
+    for segment in segments:
+        for _, run in groupby(segment.words, key=lambda word: word.speaker):
+            for group in _readable([piece for word in run for piece in _pieces(word)], texts):
+                yield tuple(group)
 
 
 def _pieces(word: Word) -> Iterator[Word]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Annotated
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.domain.rounding import confidence, seconds
 from core.domain.timeline import LanguageSpan, Speech, Transcript, Turn, Word, gap_warnings
 from core.errors import EndpointRefused
+from core.transcript.channels import segments_by_speaker
 from core.transcript.paragraphs import split_paragraphs
 from core.transcript.segments import split_segments
 from core.wire import usage
@@ -65,10 +66,11 @@ class _VerboseJson(_Answer):
     usage: object = None
 
 
-def read(answer: object, *, name: str) -> Transcript:
+def read(answer: object, *, name: str, is_split: bool = False) -> Transcript:
     """Return the transcript in an answer. Raise EndpointRefused if there are no words in it.
 
-    The turns are those of the words: the answer has no others. `name` is for the message.
+    The turns are those of the words: the answer has no others. `name` is for the message, and
+    `is_split` tells that channels are speakers.
     """
     try:
         said = _VerboseJson.model_validate(answer)
@@ -77,7 +79,7 @@ def read(answer: object, *, name: str) -> Transcript:
             f"the answer of {name} has no words with times; it must answer verbose_json"
         ) from None
     words = tuple(word for word in map(_word, said.words) if word.text)
-    segments = split_segments(words)
+    segments = segments_by_speaker(words) if is_split else split_segments(words)
     gaps = tuple(Speech(one.start, one.end, one.speaker) for one in said.gaps)
     return Transcript(
         duration=seconds(said.duration),
@@ -89,7 +91,8 @@ def read(answer: object, *, name: str) -> Transcript:
         diarized=said.num_speakers is not None or any(word.speaker for word in words),
         num_speakers=said.num_speakers or len({word.speaker for word in words} - {None}),
         warnings=tuple(one for one in said.warnings if one not in gap_warnings(gaps)),
-        turns=tuple(_turns(words)),
+        turns=turns_of(words, is_split=is_split),
+        is_split=is_split,
         repaired=said.repaired,
         coverage=said.coverage,
         gaps=gaps,
@@ -113,7 +116,19 @@ def _word(one: _Word) -> Word:
     )
 
 
-def _turns(words: tuple[Word, ...]) -> Iterator[Turn]:
+def turns_of(words: Sequence[Word], *, is_split: bool) -> tuple[Turn, ...]:
+    """Return what each speaker says in one go, in order of start.
+
+    Words that nobody is known to say are left out. If channels are speakers, nobody's turn ends
+    because another speaks.
+    """
+    if not is_split:
+        return tuple(_turns(words))
+    by_speaker = sorted(words, key=lambda word: word.speaker or "")
+    return tuple(sorted(_turns(by_speaker), key=lambda turn: turn.start))
+
+
+def _turns(words: Sequence[Word]) -> Iterator[Turn]:
     for speaker, run in groupby(words, key=attrgetter("speaker")):
         if speaker is None:
             continue

@@ -162,7 +162,9 @@ def _add_transcribe(to: argparse.ArgumentParser) -> None:
         "--jobs", type=jobs, metavar="N", help="recordings at a time; default: 1, or 4 elsewhere"
     )
     to.add_argument(
-        "--overwrite", action="store_true", help="replace files that others made or changed"
+        "--overwrite",
+        action="store_true",
+        help="replace files of others, of another recording, or that were changed",
     )
     to.add_argument("--json", action="store_true", help="print a line of JSON for each recording")
     _add_ways(to.add_argument_group("where the work is done").add_mutually_exclusive_group())

@@ -7,7 +7,7 @@ import base64
 import anyio
 import httpx2
 
-from core.domain.request import Channels, LocalFile, Source, SpeakerCount
+from core.domain.request import LocalFile, Source, SpeakerCount
 from core.domain.timeline import Transcript
 from core.domain.watch import Stage, Watch
 from core.errors import SettingsError, SourceTooLarge
@@ -46,7 +46,8 @@ class EndpointWay:
         watch.report(Stage.QUEUED, 0.0)
         asked = self._audio(source) | fields(question) | {"response_format": "verbose_json"}
         body = request_body(asked, timeout_s=self._settings.job_timeout)
-        return answers.read(anyio.run(self._ask, body, watch), name="the endpoint")
+        answer = anyio.run(self._ask, body, watch)
+        return answers.read(answer, name="the endpoint", is_split=question.is_split)
 
     async def _ask(self, body: bytes, watch: Watch) -> object:
         output: list[object] = []
@@ -85,12 +86,11 @@ def voices(question: Question) -> dict[str, str]:
 
 def fields(question: Question) -> dict[str, object]:
     """Return a question as fields of a request, without those that say nothing."""
-    is_split = question.channels is Channels.SPLIT
-    counts = SpeakerCount() if is_split else question.speakers or SpeakerCount()
+    counts = SpeakerCount() if question.is_split else question.speakers or SpeakerCount()
     named = {
         "language": question.language,
-        "channels": str(question.channels) if is_split else None,
-        "diarize": None if question.speakers or is_split else False,
+        "channels": str(question.channels) if question.is_split else None,
+        "diarize": None if question.speakers or question.is_split else False,
         "num_speakers": counts.exact,
         "min_speakers": counts.at_least,
         "max_speakers": counts.at_most,

@@ -31,6 +31,11 @@ class Question:
     keyterms: tuple[str, ...] = ()
     edits: Edits = field(default_factory=Edits)
 
+    @property
+    def is_split(self) -> bool:
+        """Whether channels are speakers."""
+        return self.channels is Channels.SPLIT
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -42,7 +47,7 @@ class Options:
     question: Question
     jobs: int
     overwrite: bool = False
-    """Replace files that this command did not make, or that were changed since."""
+    """Replace files that this command did not make, or of another recording, or changed since."""
     as_json: bool = False
     endpoint: str | None = None
     server: str | None = None

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,20 @@ FILE = ".parakeet-workers.json"
 
 Entry = dict[str, Any]
 
-_SIGNING = re.compile(
-    "x-amz-.*|x-goog-.*|awsaccesskeyid|googleaccessid|key-pair-id|policy|signature|expires"
-    "|sig|s[eptrv]|spr|sip|sk[estv]|skoid|sktid"
-)
-"""The parameters by which S3, Google, CloudFront and Azure sign a URL."""
+_SAMPLES = 16
+_SAMPLE_BYTES = 65_536
+_SIGNING = {
+    "x-amz-signature": re.compile("x-amz-.*"),
+    "x-goog-signature": re.compile("x-goog-.*"),
+    "signature": re.compile(
+        "x-amz-.*|awsaccesskeyid|googleaccessid|key-pair-id|policy|signature|expires"
+    ),
+    "sig": re.compile("sig|s[eptrv]|spr|sip|sk[estv]|skoid|sktid"),
+}
+"""The parameters by which S3, Google, CloudFront and Azure sign a URL, by that of the signature.
+
+Without it, those of such names may be anything.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +52,14 @@ class Record:
     def is_done(self, item: Item, formats: Sequence[str]) -> bool:
         """Tell whether a recording has whole files of all formats, of the same settings."""
         entry = self._entry(item)
-        if entry.get("made") != self._made(item) or not set(formats) <= _files(entry).keys():
+        if not self._is_as_asked(entry, item) or not set(formats) <= _files(entry).keys():
             return False
         return all(file_of(self.folder / item.place, name).is_file() for name in formats)
 
     def foreign(self, item: Item, formats: Sequence[str]) -> list[Path]:
-        """Return the files that would be replaced and are not as this command left them."""
-        known = _files(self._entry(item))
+        """Return the files that would be replaced and are another's, or were changed since."""
+        entry = self._entry(item)
+        known = _files(entry) if self._is_of(entry, item) else {}
         paths = {name: file_of(self.folder / item.place, name) for name in formats}
         return [
             path
@@ -59,11 +69,11 @@ class Record:
 
     def note(self, item: Item, formats: Sequence[str]) -> None:
         """Note that a recording has its files. One process at a time writes into a folder."""
-        made = self._made(item)
         before = self._entry(item)
-        files = dict(_files(before)) if before.get("made") == made else {}
+        files = dict(_files(before)) if self._is_as_asked(before, item) else {}
         files |= {name: _state(file_of(self.folder / item.place, name)) for name in formats}
-        entries = {**self._read(), str(item.place): {"made": made, "files": files}}
+        entry = {"made": self._made(item), "source": list(_marks(item)), "files": files}
+        entries = {**self._read(), str(item.place): entry}
         half = self.folder / f"{FILE}.{os.getpid()}.part"
         try:
             half.write_text(json.dumps(entries, indent=1, sort_keys=True), encoding="utf-8")
@@ -72,11 +82,20 @@ class Record:
         finally:
             half.unlink(missing_ok=True)
 
+    def _is_as_asked(self, entry: Entry, item: Item) -> bool:
+        """Tell whether an entry is this recording's, as it is now, with these settings."""
+        return entry.get("made") == self._made(item) and self._is_of(entry, item)
+
+    def _is_of(self, entry: Entry, item: Item) -> bool:
+        """Tell whether an entry is this recording's, even if it or the settings have changed."""
+        if isinstance(source := entry.get("source"), list):
+            return any(mark in source for mark in _marks(item))
+        return entry.get("made") == self._made(item)  # earlier records tell no more
+
     def _made(self, item: Item) -> str:
         """Return a sum of all that the files depend on."""
         voices = [_content_of(one.audio) for one in self.question.known]
-        parts = [_content(item), asdict(self.question), self.way, voices]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+        return _sum([_content(item), asdict(self.question), self.way, voices])
 
     def _entry(self, item: Item) -> Entry:
         return self._read().get(str(item.place), {})
@@ -109,13 +128,53 @@ def _state(path: Path) -> list[int]:
     return [about.st_size, about.st_mtime_ns]
 
 
+def _sum(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _marks(item: Item) -> Iterator[str]:
+    """Return sums by any of which a recording is known again.
+
+    They are of a URL, or of the path of a file and of what is in it, for it may be moved.
+    """
+    if not isinstance(item.source, LocalFile):
+        parts = urlsplit(item.source.value)
+        host = parts.netloc.rpartition("@")[2].lower()  # with its port
+        yield _sum([parts.scheme, host, parts.path, _unsigned(parts.query)])
+        return
+    yield _sum(os.path.realpath(item.source.path))
+    with contextlib.suppress(OSError):
+        yield _samples(item.source.path)
+
+
+def _samples(path: Path) -> str:
+    """Return a sum of a file's size and of samples from its beginning to its end."""
+    size = path.stat().st_size
+    last = max(0, size - _SAMPLE_BYTES)
+    found = hashlib.sha256(f"{size}:".encode())
+    with path.open("rb") as file:
+        for at in range(_SAMPLES):
+            file.seek(last * at // (_SAMPLES - 1))
+            found.update(file.read(_SAMPLE_BYTES))
+    return found.hexdigest()
+
+
 def _content(item: Item) -> list[object]:
     """Tell a file by its name, size and time, and a URL by all but a signature, which changes."""
     if isinstance(item.source, LocalFile):
         return _content_of(item.source)
-    query = parse_qsl(urlsplit(item.source.value).query, keep_blank_values=True)
-    named = sorted([name, value] for name, value in query if not _SIGNING.fullmatch(name.lower()))
-    return [item.shown, *named]
+    return [item.shown, *_unsigned(urlsplit(item.source.value).query)]
+
+
+def _unsigned(query: str) -> list[list[str]]:
+    """Return the parameters of a query but those of a signature, which changes."""
+    named = parse_qsl(query, keep_blank_values=True)
+    signing = [_SIGNING[name.lower()] for name, _ in named if name.lower() in _SIGNING]
+    return sorted(
+        [name, value]
+        for name, value in named
+        if not any(names.fullmatch(name.lower()) for names in signing)
+    )
 
 
 def _content_of(source: Source | LocalFile | None) -> list[object]:

@@ -14,12 +14,18 @@ import anyio
 import httpx2
 import stamina
 
-from core.domain.codes import is_retryable
+from core.domain.codes import is_known, is_retryable
 from core.domain.http_status import is_transient
 from core.domain.request import LocalFile, Source
 from core.domain.timeline import Transcript
 from core.domain.watch import Stage, Watch
-from core.errors import EndpointRefused, EndpointUnavailable, JobFailed, SettingsError
+from core.errors import (
+    EndpointRefused,
+    EndpointUnavailable,
+    JobFailed,
+    SettingsError,
+    WorkerError,
+)
 from core.flows.together import all_or_none
 from core.media import fetch
 from core.media.job_folder import job_folder
@@ -55,7 +61,8 @@ class ServerWay:
         """See `Way`."""
         with self._file(source, watch) as path:
             watch.report(Stage.TRANSCRIBING, 0.0)
-            return answers.read(anyio.run(self._ask, path, question, watch), name="the server")
+            answer = anyio.run(self._ask, path, question, watch)
+        return answers.read(answer, name="the server", is_split=question.is_split)
 
     @contextlib.contextmanager
     def _file(self, source: Source | LocalFile, watch: Watch) -> Iterator[Path]:
@@ -67,7 +74,10 @@ class ServerWay:
         answer: list[object] = []
 
         async def ask() -> None:
-            answer.append(await self._persist(path, question))
+            try:
+                answer.append(await self._persist(path, question))
+            except _Hiccup as hiccup:  # that of the last try
+                raise hiccup.failure from None
 
         await all_or_none([ask], watch.cancelled)
         return answer[0]
@@ -95,7 +105,8 @@ class ServerWay:
                 name = path.name.encode(errors="replace").decode()  # it need not be UTF-8
                 response = await client.post(self._url, data=form, files={"file": (name, file)})
         except httpx2.RequestError as error:
-            raise _Hiccup(f"the server cannot be reached ({type(error).__name__})") from None
+            sentence = f"the server cannot be reached ({type(error).__name__})"
+            raise _Hiccup(EndpointUnavailable(sentence)) from None
         if not response.is_success:
             raise _refusal(response)
         return _json(response)
@@ -126,11 +137,12 @@ def _own(question: Question) -> dict[str, str | list[str]]:
     return own
 
 
-class _Hiccup(EndpointUnavailable):
+class _Hiccup(Exception):
     """A failure that may pass, after `after_s` seconds if the server names a time."""
 
-    def __init__(self, message: str, after_s: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, failure: WorkerError, after_s: float | None = None) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
         self.after_s = after_s
 
 
@@ -148,20 +160,41 @@ def _json(response: httpx2.Response) -> Any:
 
 
 def _refusal(response: httpx2.Response) -> Exception:
-    """Return the server's own error if it has OpenAI's shape, else one for its status."""
+    """Return the server's own error, as a `_Hiccup` if another try may help.
+
+    A code of ours tells whether it may; any other error is judged by its status.
+    """
     status = response.status_code
-    if is_transient(status):
-        after = response.headers.get("Retry-After", "")
-        seconds = float(after) if after.isdecimal() else None
-        return _Hiccup(f"the server is busy or down (HTTP status {status})", seconds)
+    code, sentence = _told(response)
+    may_pass = is_retryable(code) if is_known(code) else is_transient(status)
+    if code:
+        failure: WorkerError = JobFailed(sentence, code=code, retryable=may_pass)
+    else:
+        failure = _uncoded(status, sentence)
+    if not may_pass:
+        return failure
+    after = response.headers.get("Retry-After", "")
+    return _Hiccup(failure, float(after) if after.isdecimal() else None)
+
+
+def _told(response: httpx2.Response) -> tuple[str, str]:
+    """Return the code and the sentence of an error in OpenAI's shape, each empty if missing."""
     with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
         error = response.json()["error"]
         if isinstance(error, str):  # as some servers answer
             error = {"message": error}
-        code, sentence = error.get("code") or "", str(error["message"])[:_MOST_SENTENCE]
-        if _CODE.fullmatch(str(code)):
-            return JobFailed(
-                sentence.removeprefix(f"{code}: "), code=code, retryable=is_retryable(code)
-            )
+        code, sentence = str(error.get("code") or ""), str(error["message"])[:_MOST_SENTENCE]
+        if _CODE.fullmatch(code):
+            return code, sentence.removeprefix(f"{code}: ")
+        return "", sentence
+    return "", ""
+
+
+def _uncoded(status: int, sentence: str) -> WorkerError:
+    """Return the error of a server that gives no code."""
+    if is_transient(status):
+        said = f"; it says: {sentence}" if sentence else ""
+        return EndpointUnavailable(f"the server is busy or down (HTTP status {status}){said}")
+    if sentence:
         return EndpointRefused(f"the server says: {sentence}")
     return EndpointRefused(f"the server does not take this (HTTP status {status}); check --server")

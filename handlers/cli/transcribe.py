@@ -89,7 +89,7 @@ class _Batch:
         return True
 
     def _would_replace(self, item: Item) -> bool:
-        """Tell of files that somebody else made or changed, which are kept."""
+        """Tell of files that are another recording's or somebody else's, which are kept."""
         found = [] if self.options.overwrite else self.record.foreign(item, self.options.formats)
         if found:
             names = " and ".join(str(path) for path in found)

@@ -15,6 +15,7 @@ from core.domain.writing import joined
 from core.wire import html
 from core.wire.form import DiarizationFormat, Form, TranscriptFormat
 from core.wire.render import render
+from handlers.cli.answers import turns_of
 
 
 def write(
@@ -86,8 +87,9 @@ def _json(transcript: Transcript) -> str:
 
 
 def _rttm(transcript: Transcript) -> str:
-    turns = Diarization(transcript.turns, transcript.turns, duration=transcript.duration)
-    return str(render(turns, Form(DiarizationFormat.RTTM))["rttm"])
+    turns = transcript.turns or turns_of(transcript.words, is_split=transcript.is_split)
+    told = Diarization(turns, turns, duration=transcript.duration)
+    return str(render(told, Form(DiarizationFormat.RTTM))["rttm"])
 
 
 _WRITERS: dict[str, Callable[[Transcript], str]] = {

@@ -40,7 +40,7 @@ from handlers.openai.uploads import Uploads
 from handlers.openai.work import Worker
 
 _OPEN = ("/", "/health", "/ping")
-"""Paths that need no key: whoever asks them only learns whether the server is ready."""
+"""Paths that need no key: a page that asks for it, and whether the server is ready and how busy."""
 _MODEL = re.compile(r"/v1/models/(.{1,200})")
 
 Act = Callable[[Exchange], Awaitable[None]]
@@ -80,7 +80,7 @@ class App:
 
     def use(self, flow: Flow[Any]) -> None:
         """Answer with this flow from now on."""
-        self._worker = Worker(flow, self._threads)
+        self._worker = Worker(flow, self._threads, self._break)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -103,9 +103,10 @@ class App:
 
     def _failed(self, error: WorkerError | Refusal) -> None:
         self._metrics.failed(error.code)
-        if isinstance(error, WorkerError) and error.refresh_worker:
-            self._is_broken = True
-            self.on_broken()
+
+    def _break(self) -> None:
+        self._is_broken = True
+        self.on_broken()
 
     async def _show_start(self, exchange: Exchange) -> None:
         await exchange.respond(start_page())

@@ -14,6 +14,7 @@ from core.errors import InvalidRequest
 from core.wire import spellings
 from core.wire.form import Form, TranscriptFormat
 from core.wire.job_input import parse
+from handlers.openai.brackets import with_numbers
 from handlers.openai.errors import NoSuchModel
 from handlers.openai.multipart import FILE, Upload
 from handlers.openai.roles import ALIASES, DIARIZING, Kind
@@ -30,7 +31,9 @@ _WITH_SPEAKERS = (TranscriptFormat.DIARIZED_JSON, TranscriptFormat.HTML)
 """The formats that are about speakers."""
 _SOURCES = ("audio", "audio_url", "audio_base64")
 _NESTED = ("diarization_segments", "known_speakers", "part", "replace")
-"""Fields that hold JSON."""
+"""Fields that hold JSON, or that brackets spell."""
+_NUMBERS = ("end", "index", "of", "seconds", "start", "vector")
+"""The names in them under which there are numbers, which brackets spell as texts."""
 _TEXTS = (TranscriptFormat.TEXT, TranscriptFormat.SRT, TranscriptFormat.VTT, TranscriptFormat.HTML)
 """The formats that come as a text, and not inside JSON."""
 _MOST_HINTS = 100
@@ -66,7 +69,7 @@ def read(upload: Upload, kind: Kind, models: Iterable[str], *, translate: bool =
 
     Raise InvalidRequest with a sentence that names the field, and NoSuchModel.
     """
-    fields = _Fields(upload.fields)
+    fields = _Fields(upload)
     model = _model(fields.one("model"), models)
     left_out = _left_out(fields.many("timestamp_granularities"))
     is_streamed = _boolean("stream", fields.one("stream"))
@@ -93,8 +96,8 @@ def read(upload: Upload, kind: Kind, models: Iterable[str], *, translate: bool =
 class _Fields:
     """The fields of a form, taken one by one."""
 
-    def __init__(self, given: dict[str, list[str]]) -> None:
-        self._given = given
+    def __init__(self, upload: Upload) -> None:
+        self._given, self._spelled = upload.fields, upload.spelled
         self._taken: set[str] = set()
 
     def one(self, name: str) -> str | None:
@@ -106,13 +109,21 @@ class _Fields:
 
     def many(self, name: str) -> list[str]:
         """Return all texts of a field that are not blank."""
+        if name in self._spelled:
+            raise InvalidRequest(f"{name[:40]}: takes a text; leave out the brackets")
         self._taken.add(name)
         return [value.strip() for value in self._given.get(name, []) if value.strip()]
 
+    def spelled(self, name: str) -> object:
+        """Return what a field's brackets spell; None if it has none."""
+        self._taken.add(name)
+        return self._spelled.get(name)
+
     def rest(self) -> dict[str, Any]:
-        """Return the fields that nobody took."""
+        """Return the fields that nobody took: texts, and what brackets spell."""
         names = [name for name in self._given if name not in self._taken]
-        return {name: value for name in names if (value := self.one(name)) is not None}
+        texts = {name: value for name in names if (value := self.one(name)) is not None}
+        return texts | {n: value for n, value in self._spelled.items() if n not in self._taken}
 
 
 def _model(name: str | None, models: Iterable[str]) -> str | None:
@@ -148,7 +159,8 @@ def _without_effect(fields: _Fields) -> Iterable[str]:
     temperature = fields.one("temperature")
     if temperature is not None and _number("temperature", temperature):
         yield "temperature has no effect: of all words the likeliest are taken"
-    if (strategy := fields.one("chunking_strategy")) not in (None, "auto"):
+    strategy = fields.spelled("chunking_strategy") or fields.one("chunking_strategy")
+    if strategy not in (None, "auto"):
         _check_strategy(strategy)
         yield "chunking_strategy has no effect: recordings are cut where it is quiet"
     if fields.many("include"):
@@ -167,8 +179,8 @@ def _number(name: str, text: str) -> float:
     return number
 
 
-def _check_strategy(text: str | None) -> None:
-    strategy = _json("chunking_strategy", text or "")
+def _check_strategy(given: object) -> None:
+    strategy = _nested("chunking_strategy", given)
     if not isinstance(strategy, dict) or strategy.get("type") != "server_vad":
         raise InvalidRequest("chunking_strategy: give auto or an object of the type server_vad")
 
@@ -203,7 +215,7 @@ def _own(
         is_json = keyterms[0].startswith("[")
         own["keyterms"] = _json("keyterms", keyterms[0]) if is_json else keyterms
     for name in {*_NESTED} & {*own}:
-        own[name] = _json(name, own[name])
+        own[name] = _nested(name, own[name])
     if named and "known_speakers" in own:
         raise InvalidRequest("known_speaker_names: give these or known_speakers, not both")
     if named:
@@ -236,6 +248,13 @@ def _translation(kind: Kind) -> str:
             "the speech model here cannot translate; ask /v1/audio/transcriptions for what was said"
         )
     return "translate"
+
+
+def _nested(name: str, given: object) -> object:
+    """Return a field's JSON, or what its brackets spell."""
+    if isinstance(given, str):
+        return _json(name, given)
+    return given if name == "replace" else with_numbers(given, _NUMBERS)
 
 
 def _json(name: str, text: str) -> object:

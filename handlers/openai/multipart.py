@@ -5,7 +5,7 @@ The file's name is never looked at: a caller chooses it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -13,18 +13,21 @@ from typing import BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from core.errors import EmptyAudio, InvalidRequest
+from core.errors import EmptyAudio, InvalidRequest, SourceTooLarge
 from core.media.job_folder import disk_errors
 from core.media.origin import too_large
+from handlers.openai.brackets import Texts, gather
 
 FILE = "file"
-MAX_FIELDS = 64
-"""The most fields of a form; all that are known are fewer."""
+MAX_FIELDS = 1_500
+"""The most fields of a form: a vector of 1,024 numbers, 200 phrases and 100 key terms, each spelled
+as a field of its own, and all others.
+"""
 MAX_FIELD_BYTES = 16_000_000
 """Of all fields together: 20,000 turns have 2 MB, and four voices of 10 s, as wav of 44.1 kHz with
 two channels in base64, have 9.
 """
-_ENVELOPE_BYTES = 65_536
+_ENVELOPE_BYTES = 200 * MAX_FIELDS
 """What the boundaries and headers of a form may add."""
 
 
@@ -32,23 +35,37 @@ _ENVELOPE_BYTES = 65_536
 class Upload:
     """A form that was received."""
 
-    fields: dict[str, list[str]] = field(default_factory=dict)
+    fields: Texts = field(default_factory=dict)
     """Without the brackets of names such as `include[]`, in the order received."""
     file: Path | None = None
+    spelled: dict[str, object] = field(default_factory=dict)
+    """What the brackets of names such as `replace[a]` spell."""
 
 
-def check_length(length: int, max_bytes: int) -> None:
-    """Raise SourceTooLarge if a body of this length cannot be a form with a file of `max_bytes`."""
-    if length > max_bytes + MAX_FIELD_BYTES + _ENVELOPE_BYTES:
-        raise too_large(max_bytes)
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How large a recording may be."""
+
+    max_bytes: int
+    refusal: Callable[[int], SourceTooLarge] = too_large
+    """Makes the error for a larger one, of `max_bytes`."""
+
+    def check_file(self, length: int) -> None:
+        """Raise SourceTooLarge for a file that is larger."""
+        if length > self.max_bytes:
+            raise self.refusal(self.max_bytes)
+
+    def check_body(self, length: int) -> None:
+        """Raise SourceTooLarge for a body that cannot be a form with such a file."""
+        self.check_file(length - MAX_FIELD_BYTES - _ENVELOPE_BYTES)
 
 
 async def receive(
-    content_type: str, chunks: AsyncIterator[bytes], folder: Path, *, max_bytes: int
+    content_type: str, chunks: AsyncIterator[bytes], folder: Path, *, limit: Limit
 ) -> Upload:
     """Read a form; its file goes into `folder`.
 
-    Raise InvalidRequest, SourceTooLarge as soon as the file has more than `max_bytes`, EmptyAudio,
+    Raise InvalidRequest, SourceTooLarge as soon as the file is larger than the limit, EmptyAudio,
     DiskFailed, and whatever `chunks` raises.
     """
     kind, options = parse_options_header(content_type)
@@ -58,7 +75,7 @@ async def receive(
             "the body must be multipart/form-data with the recording in the field file"
         )
     with disk_errors():
-        reader = _Reader(folder / "upload", max_bytes)
+        reader = _Reader(folder / "upload", limit)
     try:
         parser = MultipartParser(boundary, reader.callbacks())  # type: ignore[arg-type]
         async for chunk in chunks:
@@ -75,15 +92,15 @@ async def receive(
 class _Reader:
     """Takes what the parser finds."""
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
-        self._path, self._max_bytes = path, max_bytes
-        self._upload = Upload()
+    def __init__(self, path: Path, limit: Limit) -> None:
+        self._path, self._limit = path, limit
+        self._sent: list[tuple[str, str]] = []
         self._file: BinaryIO | None = None
         self._received = self._file_bytes = self._field_bytes = self._count = 0
         self._headers: dict[bytes, bytes] = {}
         self._header, self._header_value, self._value = b"", b"", bytearray()
         self._name = ""
-        self._is_complete = False
+        self._is_file = self._is_complete = False
 
     def callbacks(self) -> dict[str, object]:
         """Return the parser's callbacks."""
@@ -101,7 +118,7 @@ class _Reader:
     def count(self, received: int) -> None:
         """Count what came, whatever it is."""
         self._received += received
-        check_length(self._received, self._max_bytes)
+        self._limit.check_body(self._received)
 
     def close(self) -> None:
         """Close the file, if there is one."""
@@ -109,17 +126,23 @@ class _Reader:
             self._file.close()
 
     def upload(self) -> Upload:
-        """Return the form. Raise InvalidRequest if its end is missing, EmptyAudio."""
+        """Return the form.
+
+        Raise InvalidRequest if its end is missing or its fields' names make no sense, EmptyAudio.
+        """
         if not self._is_complete:
             raise InvalidRequest("the form is cut short: its last boundary is missing")
-        if self._upload.file is not None and not self._file_bytes:
+        if self._file is not None and not self._file_bytes:
             raise EmptyAudio("the recording has no bytes; check that the upload was complete")
-        return self._upload
+        texts, spelled = gather(self._sent)
+        return Upload(texts, None if self._file is None else self._path, spelled)
 
     def _begin(self) -> None:
         self._count += 1
         if self._count > MAX_FIELDS:
-            raise InvalidRequest(f"the form has more than {MAX_FIELDS} fields")
+            raise InvalidRequest(
+                f"the form has more than {MAX_FIELDS:,} fields; send a long list as JSON in one"
+            )
         self._headers, self._value = {}, bytearray()
 
     def _on_header(self, data: bytes, start: int, end: int) -> None:
@@ -135,25 +158,25 @@ class _Reader:
     def _open(self) -> None:
         disposition = self._headers.get(b"content-disposition", b"").decode("latin-1")
         _, options = parse_options_header(disposition)
-        self._name = _text(options.get(b"name", b""), "the name of a field").removesuffix("[]")
-        if self._name == FILE:
+        self._name = _text(options.get(b"name", b""), "the name of a field")
+        plain = self._name.removesuffix("[]")
+        self._is_file = plain == FILE
+        if self._is_file:
             self._open_file()
         elif b"filename" in options:
-            raise InvalidRequest(f"{self._name[:40]}: is no file; the recording's field is file")
-        elif not self._name:
+            raise InvalidRequest(f"{plain[:40]}: is no file; the recording's field is file")
+        elif not plain:
             raise InvalidRequest("a field of the form has no name")
 
     def _open_file(self) -> None:
-        if self._upload.file is not None:
+        if self._file is not None:
             raise InvalidRequest("file: was sent twice; send one recording")
         self._file = self._path.open("xb")
-        self._upload.file = self._path
 
     def _data(self, data: bytes, start: int, end: int) -> None:
-        if self._name == FILE and self._file is not None:
+        if self._is_file and self._file is not None:
             self._file_bytes += end - start
-            if self._file_bytes > self._max_bytes:
-                raise too_large(self._max_bytes)
+            self._limit.check_file(self._file_bytes)
             self._file.write(memoryview(data)[start:end])
             return
         self._field_bytes += end - start
@@ -162,9 +185,9 @@ class _Reader:
         self._value += data[start:end]
 
     def _end(self) -> None:
-        if self._name != FILE:
-            text = _text(bytes(self._value), f"{self._name[:40]}: the text")
-            self._upload.fields.setdefault(self._name, []).append(text)
+        if not self._is_file:
+            text = _text(bytes(self._value), f"{self._name.removesuffix('[]')[:40]}: the text")
+            self._sent.append((self._name, text))
 
     def _complete(self) -> None:
         self._is_complete = True

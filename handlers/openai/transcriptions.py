@@ -23,7 +23,7 @@ from handlers.openai.asking import Question
 from handlers.openai.errors import Ending, Gone
 from handlers.openai.events import Events, failed
 from handlers.openai.metrics import Metrics
-from handlers.openai.multipart import Upload, check_length, receive
+from handlers.openai.multipart import Upload, receive
 from handlers.openai.responding import Exchange
 from handlers.openai.roles import Role
 from handlers.openai.seats import Seats
@@ -65,12 +65,12 @@ class Transcriptions:
                 )
 
     async def _receive(self, exchange: Exchange, folder: Path) -> Upload:
-        max_bytes = self.settings.max_audio_bytes
+        limit = self.role.limit(self.settings)
         content_type = exchange.request.headers.get("content-type", "")
         async with self.uploads.place() as incoming:
-            check_length(exchange.declared_bytes, max_bytes)
+            limit.check_body(exchange.declared_bytes)
             chunks = incoming.counted(exchange.chunks(self.settings.download_timeout))
-            upload = await receive(content_type, chunks, folder, max_bytes=max_bytes)
+            upload = await receive(content_type, chunks, folder, limit=limit)
             if incoming.is_quick:
                 self.seats.check()
             return upload

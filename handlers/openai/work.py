@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from core.domain.timeline import Diarization, Transcript
 from core.domain.watch import Heard, Watch
+from core.errors import WorkerError
 from core.flows.flow import Flow
 from handlers.openai.errors import Gone
 
@@ -19,8 +20,9 @@ _Result = TypeVar("_Result")
 class Worker:
     """Runs a flow on threads, one for each turn."""
 
-    def __init__(self, flow: Flow[Any], threads: int) -> None:
-        self._flow = flow
+    def __init__(self, flow: Flow[Any], threads: int, on_broken: Callable[[], None]) -> None:
+        """`on_broken` is called when the process can no longer be trusted."""
+        self._flow, self._on_broken = flow, on_broken
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
 
     async def run(self, request: Any, heard: Heard | None) -> Transcript:
@@ -29,13 +31,21 @@ class Worker:
         watch = Watch(cancelled=cancelled.is_set, heard=heard)
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._threads, self._flow.run, request, watch)
+        running.add_done_callback(self._look)
         try:
             return _transcript(await asyncio.shield(running))
         except asyncio.CancelledError:
             cancelled.set()
             await asyncio.wait([running])
-            running.exception()  # nobody is left to be told
             raise
+
+    def _look(self, done: asyncio.Future[Transcript | Diarization]) -> None:
+        """Look at an outcome, whether somebody is left to be told or not."""
+        if done.cancelled():
+            return
+        outcome = done.exception() or done.result()
+        if isinstance(outcome, Transcript | WorkerError) and outcome.refresh_worker:
+            self._on_broken()
 
 
 def _transcript(result: Transcript | Diarization) -> Transcript:

@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 
 from core import __version__
 from core.domain.request import Destination
+from core.domain.timeline import Diarization, Transcript
 from core.domain.watch import Watch
 from core.engine.lazy_imports import deferred
 from core.errors import OutputTooLarge, WorkerError
@@ -161,7 +162,18 @@ def _answer(
     if delivery is not None:
         delivery.look(watch.cancelled)
     result = flow.run(asked.request, watch)
-    answer = render(result, asked.form)
+    told = partial(_told, result, asked.form, delivery, job, watch)
+    answer = answered(told, job.get("id"), settings.failures)
+    if isinstance(result, Transcript) and result.refresh_worker:
+        answer["refresh_worker"] = True  # the SDK takes it out
+    return answer
+
+
+def _told(
+    result: Transcript | Diarization, form: Form, delivery: Delivery | None, job: Job, watch: Watch
+) -> Answer:
+    """Return the answer with a result, or with where it was put."""
+    answer = render(result, form)
     if delivery is not None:
         stored = delivery.put(_as_json(answer).encode("utf-8", "replace"), watch.cancelled)
         answer = receipt(answer, stored)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from core import errors
-from core.domain.codes import is_retryable
+from core.domain.codes import SECOND_CODES, is_known, is_retryable
 from core.errors import DownloadFailed, WorkerError
 
 
@@ -50,11 +50,13 @@ def test_a_failed_download_may_or_may_not_be_worth_a_retry(retryable: bool) -> N
 
 
 def test_a_code_alone_says_whether_to_try_again() -> None:
-    """As the error does; an unknown code is not worth it."""
+    """As the error does; an unknown code is not worth it, and can be told from ours."""
     assert {leaf.code: is_retryable(leaf.code) for leaf in _leaves()} == {
         leaf.code: leaf.retryable for leaf in _leaves()
     }
     assert not is_retryable("of_a_newer_worker")
+    assert not is_known("of_a_newer_worker")
+    assert all(is_known(code) for code in (*SECOND_CODES, *(leaf.code for leaf in _leaves())))
 
 
 def test_only_a_failed_model_asks_for_another_worker() -> None:

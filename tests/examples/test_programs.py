@@ -28,6 +28,7 @@ from core.wire.job_input import DiarizationInput, TranscriptionInput
 from core.wire.render import render
 from emulator import faults
 from emulator.job import Status
+from emulator.scripted import Reply, Scripted
 from emulator.server import Server
 from examples import client, errors, progress, split, sync
 from tests.examples.conftest import (
@@ -357,6 +358,34 @@ def test_what_may_pass_is_tried_again(platform: Platform, run: Run) -> None:
     endpoint = platform.open(worker)
     ended = run(errors.main, URL, "--endpoint", endpoint.name)
     assert (ended.code, ended.out, len(worker.asked)) == (0, f"{TEXT}\n", 3)
+    assert endpoint.requests["cancel"] == 0  # those jobs had ended
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_job_whose_status_cannot_be_read_is_cancelled(
+    platform: Platform, run: Run, stuck: Behaviour
+) -> None:
+    """Before the next attempt, so that nobody pays for two; and after the last."""
+    endpoint = platform.open(Worker(behaviour=stuck), faults=Scripted(status=[Reply(503)]))
+    ended = run(errors.main, URL, "--endpoint", endpoint.name, "--attempts", 2)
+    assert ended.code == errors.TRY_LATER
+    assert [job.status for job in endpoint.queue.ever] == [Status.CANCELLED] * 2
+    assert [one.job_id for one in endpoint.queue.cancellations] == [
+        job.id for job in endpoint.queue.ever
+    ]
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_job_that_cannot_be_cancelled_either_is_told_of(
+    platform: Platform, run: Run, stuck: Behaviour, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may go on; the program ends with why it gave up."""
+    down = Scripted(status=[Reply(503)], cancel=[Reply(503)])
+    endpoint = platform.open(Worker(behaviour=stuck), faults=down)
+    ended = run(errors.main, URL, "--endpoint", endpoint.name, "--attempts", 1)
+    assert ended.code == errors.TRY_LATER
+    assert ended.err.splitlines()[-2].startswith("endpoint_unavailable: the endpoint is busy")
+    assert "a job may go on: it could not be cancelled" in caplog.text
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -423,6 +452,7 @@ def test_a_job_that_is_no_longer_known_has_expired(platform: Platform, run: Run)
     ended = run(errors.main, URL, "--endpoint", "purged", "--attempts", 1)
     assert ended.code == errors.TRY_LATER
     assert ended.err.startswith("job_expired: the platform no longer has the job")
+    assert endpoint.requests["cancel"] == 0
 
 
 class Purge:

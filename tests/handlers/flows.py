@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,12 @@ class Obedient:
 
     def _poison(self, _watch: Watch) -> Transcript:
         raise ModelFailed("the GPU failed; the worker is replaced")
+
+    def _spoil(self, _watch: Watch) -> Transcript:
+        return replace(said(SECRET), refresh_worker=True)
+
+    def _spoil_too_large(self, watch: Watch) -> Transcript:
+        return replace(self._too_large(watch), refresh_worker=True)
 
     def _bug(self, _watch: Watch) -> Transcript:
         raise KeyError(SECRET)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from core.settings import Settings
 from handlers.runpod.failures import answered
+from handlers.runpod.worker import make_handler
+from tests.handlers.flows import SECRET, Obedient, parse
 
 
 @pytest.mark.parametrize(
@@ -29,3 +34,15 @@ def test_a_decoder_that_does_not_start_is_the_workers_fault(error: Exception) ->
     assert said.startswith("internal_error: the worker failed (")
     assert "/usr/bin" not in said
     assert "recording" not in said
+
+
+def test_a_process_that_was_poisoned_on_the_way_to_an_answer_asks_to_be_replaced() -> None:
+    """The caller gets the answer, which the SDK sends without what it is asked there; if the
+    platform does not carry the answer, the process is replaced all the same.
+    """
+    handler = make_handler(Obedient(), parse, Settings())
+    told = asyncio.run(handler({"id": "a", "input": {"do": "spoil"}}))
+    assert (told["text"], told["refresh_worker"]) == (SECRET, True)
+    lost = asyncio.run(handler({"id": "b", "input": {"do": "spoil_too_large"}}))
+    assert str(lost["error"]).startswith("output_too_large: ")
+    assert lost["refresh_worker"] is True

@@ -34,6 +34,7 @@ TRANSCRIPTS = {
     "undiarized": undiarized,
     "unspaced": transcripts.unspaced,
     "ranged": transcripts.ranged,
+    "split": transcripts.split,
     **{f"long {seed}": (lambda seed=seed: transcripts.long(2_000, seed=seed)) for seed in range(4)},
 }
 
@@ -116,7 +117,7 @@ def test_a_script_without_blanks_is_shown_and_searched_without(show: Open) -> No
     assert page.locator(".hit").all_text_contents()[:3] == ["会議", "は", "中止"]
 
 
-@pytest.mark.parametrize("made", [transcripts.golden, transcripts.unspaced])
+@pytest.mark.parametrize("made", [transcripts.golden, transcripts.unspaced, transcripts.split])
 def test_the_json_is_an_answer(show: Open, made) -> None:
     """The fields of `json`, and the words of `verbose_json`."""
     transcript = made()

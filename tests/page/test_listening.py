@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,18 @@ def choose(page: Page) -> None:
     """Choose the recording, and wait until its length is known."""
     page.locator("#file").set_input_files(transcripts.RECORDING)
     wait_until(page, "audio.readyState > 0")
+
+
+@contextlib.contextmanager
+def beside(browser: BrowserContext, folder: Path, is_served: bool) -> Iterator[Page]:
+    """Open a page in a folder whose recording should be `call.mp3` there."""
+    made = html.page(transcripts.golden(), recording="call.mp3")["html"]
+    (folder / "page.html").write_text(str(made), "utf-8")
+    page = browser.new_page()
+    with served(folder) as (url, _):
+        page.goto(f"{url if is_served else folder.as_uri()}/page.html")
+        yield page
+    page.close()
 
 
 def test_a_click_on_a_word_plays_it_and_what_follows_is_marked(show: Open) -> None:
@@ -102,6 +117,35 @@ def test_a_page_beside_its_recording_plays_it_at_once(
         else:
             wait_until(page, f"audio.currentTime > {transcript.words[30].start}")
     page.close()
+
+
+@pytest.mark.parametrize("is_served", [False, True], ids=["file", "http"])
+def test_a_page_away_from_its_recording_says_so(
+    browser: BrowserContext, tmp_path: Path, is_served: bool
+) -> None:
+    """It moves to the word all the same, and plays a recording that comes later from there."""
+    word = transcripts.golden().words[5]
+    with beside(browser, tmp_path, is_served) as page:
+        page.locator("#text .w").nth(5).click()
+        said = re.compile("^The recording is not beside .*“Recording…”")
+        expect(page.locator("#status")).to_have_text(said)
+        expect(page.locator("#text .now")).to_have_text(word.text)
+        shutil.copy(transcripts.RECORDING, tmp_path / "call.mp3")
+        page.keyboard.press(" ")
+        expect(page.locator("#play")).to_have_text("Pause")
+        at = 0 if is_served else word.start  # that server does not let anybody seek
+        wait_until(page, f"audio.readyState > 0 && audio.currentTime >= {at}")
+
+
+@pytest.mark.parametrize("is_served", [False, True], ids=["file", "http"])
+def test_a_recording_beside_the_page_that_cannot_be_played_is_told(
+    browser: BrowserContext, tmp_path: Path, is_served: bool
+) -> None:
+    """It is not said to be missing."""
+    (tmp_path / "call.mp3").write_bytes(b"no sound" * 100)
+    with beside(browser, tmp_path, is_served) as page:
+        page.locator("#text .w").nth(5).click()
+        expect(page.locator("#status")).to_have_text("This browser cannot play that recording.")
 
 
 @pytest.mark.parametrize(

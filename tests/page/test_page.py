@@ -64,6 +64,15 @@ def test_uncertain_and_overlapped_words_and_pauses_are_marked(show: Open) -> Non
     assert re.fullmatch(r"\[pause \d+ s\]", long.locator("#text .gap").first.text_content() or "")
 
 
+def test_with_channels_the_word_being_said_and_pauses_are_those_of_all(show: Open) -> None:
+    """Words follow the segments, not each other: whoever began last is marked."""
+    page = show(transcripts.split())
+    for time_s, text in ((2.1, "the"), (4.2, "Mhm."), (4.6, "me"), (7.2, "Really?"), (14.1, "No.")):
+        page.evaluate("(time) => seek(time)", time_s)
+        expect(page.locator("#text .now")).to_have_text(text)
+    assert page.locator("#text .gap").all_text_contents() == ["[pause 6 s]"]
+
+
 def test_an_empty_transcript_says_so(show: Open) -> None:
     """No words, no speakers, no error."""
     from core.domain.timeline import Transcript

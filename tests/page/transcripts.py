@@ -109,6 +109,15 @@ def ranged() -> Transcript:
     return replace(_assembled(words, turns, 40), start=30.0)
 
 
+def split() -> Transcript:
+    """Two channels: one tells a story, and the other answers in its midst."""
+    story = "So I went to the office, and they told me that the papers had never arrived there."
+    told = [(0.5 * at, text, "Channel 1") for at, text in enumerate(story.split())]
+    told += [(4.1, "Mhm.", "Channel 2"), (7.1, "Really?", "Channel 2"), (14.0, "No.", "Channel 2")]
+    words = tuple(Word(at, at + 0.4, text, 0.9, speaker) for at, text, speaker in sorted(told))
+    return assemble(Transcription(words, language="en", is_split=True), None, duration_s=15)
+
+
 def _assembled(words: tuple[Word, ...], turns: tuple[Turn, ...], duration_s: float) -> Transcript:
     return assemble(
         Transcription(words, language="en"), Diarization(turns, turns), duration_s=duration_s

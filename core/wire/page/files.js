@@ -30,6 +30,9 @@ function asJson() {
     ...(data.diarized ? { speaker: nameOf(speaker) || null } : {}),
     text: textOf(words.slice(first, last)),
   }));
+  const said = transcript.segments.flatMap(({ first, last, speaker }) =>
+    words.slice(first, last).map((word) => jsonWord(word, speaker)),
+  );
   const answer = {
     success: true,
     version: data.version,
@@ -41,9 +44,7 @@ function asJson() {
     warnings: data.warnings,
     ...(data.diarized ? { num_speakers: speakers().length } : {}),
     segments: spoken,
-    words: transcript.segments.flatMap(({ first, last, speaker }) =>
-      words.slice(first, last).map((word) => jsonWord(word, speaker)),
-    ),
+    words: data.split ? transcript.inTime.map((index) => said[index]) : said,
   };
   return `${JSON.stringify(answer, null, 2)}\n`;
 }

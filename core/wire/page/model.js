@@ -17,19 +17,24 @@ function share(thousandths) {
 }
 
 // Times in the file are milliseconds: each word's distance from the end of the one before, and its
-// length. Here they are seconds, the numbers that the worker had.
+// length. Here they are seconds, the numbers that the worker had. If channels are speakers, words
+// are not in order of time: a pause is the time since anybody's last word.
 function readTranscript(data) {
   const { text, gap, length, confidence } = data.words;
   const overlapped = new Set(data.words.overlap);
   const nearest = new Set(data.words.nearest);
   let at = 0;
+  let latest = 0;
   const words = text.map((shown, index) => {
     const start = at + gap[index];
+    const pause = start - latest;
     at = start + length[index];
+    latest = Math.max(latest, at);
     return {
       text: shown,
       start: start / 1000,
       end: at / 1000,
+      pause: pause / 1000,
       confidence: share(confidence[index]),
       overlap: overlapped.has(index),
       nearest: nearest.has(index),
@@ -46,7 +51,8 @@ function readTranscript(data) {
     start: start / 1000,
     end: end / 1000,
   }));
-  return { data, words, segments, turns, duration: data.duration / 1000 };
+  const inTime = [...words.keys()].sort((one, other) => words[one].start - words[other].start);
+  return { data, words, inTime, segments, turns, duration: data.duration / 1000 };
 }
 
 function speakerOf(index) {
@@ -143,16 +149,16 @@ function savedPage() {
 // The last word that has begun; -1 before the first.
 function wordAt(time) {
   let low = 0;
-  let high = transcript.words.length;
+  let high = transcript.inTime.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (transcript.words[middle].start <= time) {
+    if (transcript.words[transcript.inTime[middle]].start <= time) {
       low = middle + 1;
     } else {
       high = middle;
     }
   }
-  return low - 1;
+  return transcript.inTime[low - 1] ?? -1;
 }
 
 function clock(time) {

@@ -2,23 +2,27 @@
 // The recording: chosen from the disk, by URL, or handed over by the window that holds this page.
 
 const audio = element("audio");
-let position = 0; // seconds, as long as there is no recording
+const CANNOT_PLAY = "This browser cannot play that recording.";
+const CHOOSE = "press “Recording…”, or drop the file onto this page.";
+let position = 0; // seconds, as they were last shown
+let isOpen = false; // the recording has begun to be read, and went to that position
+let isBeside = false; // the recording is the one that should lie beside this page
 let current = -1; // the word that is being said
 let cursor = -1; // the word that the keyboard is at
 
-const hasRecording = () => Boolean(audio.currentSrc);
-const now = () => (hasRecording() ? audio.currentTime : position);
+const hasRecording = () => Boolean(audio.currentSrc) && !(isBeside && audio.error);
+const now = () => (isOpen ? audio.currentTime : position);
 
 function say(text) {
   element("status").textContent = text;
 }
 
 function seek(time) {
-  position = Math.min(Math.max(0, time), transcript.duration);
+  const at = Math.min(Math.max(0, time), transcript.duration);
   if (hasRecording()) {
-    audio.currentTime = position;
+    audio.currentTime = at;
   }
-  showPosition(position);
+  showPosition(at);
 }
 
 function playFrom(index) {
@@ -29,10 +33,14 @@ function playFrom(index) {
 
 function play() {
   if (!hasRecording() && !openBeside()) {
-    say("Choose the recording to hear it: press “Recording…”, or drop the file onto this page.");
+    say(`Choose the recording to hear it: ${CHOOSE}`);
     return;
   }
-  audio.play().catch(() => say("This browser cannot play that recording."));
+  audio.play().catch(() => {
+    if (hasRecording()) {
+      say(CANNOT_PLAY);
+    }
+  });
 }
 
 function playOrPause() {
@@ -66,21 +74,44 @@ function openBeside() {
   if (url.protocol !== location.protocol || url.host !== location.host) {
     return false;
   }
-  openSource(url.href, "the recording beside this page");
+  openSource(url.href, "the recording beside this page", true);
   return true;
 }
 
-function openSource(source, name) {
+function onError() {
+  audio.pause(); // some browsers go on waiting
+  if (isBeside) {
+    tellWhatIsBeside(audio.error);
+  } else {
+    say(CANNOT_PLAY);
+  }
+}
+
+// A recording that is not there and one that cannot be played differ only in the browser's message,
+// and each browser has its own. So a name that nobody has is opened, to compare the messages.
+function tellWhatIsBeside({ code, message }) {
+  const source = audio.src;
+  const nothing = new Audio(new URL("no-such-recording", source).href);
+  nothing.addEventListener("error", ({ target: { error } }) => {
+    const isMissing = error.code === code && error.message === message;
+    if (audio.src === source && audio.error) {
+      say(isMissing ? `The recording is not beside this page: ${CHOOSE}` : CANNOT_PLAY);
+    }
+  });
+}
+
+function openSource(source, name, beside = false) {
   if (audio.src.startsWith("blob:")) {
     URL.revokeObjectURL(audio.src);
   }
-  const at = now();
+  isOpen = false;
+  isBeside = beside;
   audio.src = source;
-  audio.addEventListener("loadedmetadata", () => seek(at), { once: true });
   say(`Opened ${name}.`);
 }
 
 function showPosition(time) {
+  position = time;
   element("clock").textContent = `${clock(time)} / ${clock(transcript.duration)}`;
   element("seek").value = String(Math.round(1000 * time));
   element("seek").setAttribute("aria-valuetext", clock(time));
@@ -110,7 +141,7 @@ function keepInView(shown) {
 }
 
 function followPlayback() {
-  showPosition(audio.currentTime);
+  showPosition(now());
   if (!audio.paused) {
     requestAnimationFrame(followPlayback);
   }
@@ -154,8 +185,12 @@ function startPlayer() {
   element("open-url").addEventListener("click", () => openUrl(element("url").value));
   audio.addEventListener("play", () => showPlaying(true));
   audio.addEventListener("pause", () => showPlaying(false));
+  audio.addEventListener("loadedmetadata", () => {
+    isOpen = true;
+    seek(position);
+  });
   audio.addEventListener("seeked", () => showPosition(audio.currentTime));
-  audio.addEventListener("error", () => say("This browser cannot play that recording."));
+  audio.addEventListener("error", onError);
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", onDrop);
   window.addEventListener("message", onMessage);

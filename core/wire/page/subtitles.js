@@ -82,12 +82,33 @@ function linesOf(texts) {
 }
 
 function cues(texts) {
-  const groups = transcript.segments.flatMap((segment) => {
-    const words = transcript.words.slice(segment.first, segment.last);
-    return readable(words.flatMap((word) => piecesOf(word, speakerOf(segment.speaker))), texts);
-  });
   const end = milliseconds(transcript.duration);
-  return timed(joinShort(groups, end, texts), transcript.data.start, end);
+  return oneAtATime()
+    .flatMap((segments) => {
+      const groups = segments.flatMap((segment) => groupsOf(segment, texts));
+      return timed(joinShort(groups, end, texts), transcript.data.start, end);
+    })
+    .sort((one, other) => one.start - other.start);
+}
+
+// The segments in lists in each of which nobody speaks in another's midst.
+function oneAtATime() {
+  if (!transcript.data.split) {
+    return [transcript.segments];
+  }
+  const own = new Map();
+  for (const segment of transcript.segments) {
+    if (!own.has(segment.speaker)) {
+      own.set(segment.speaker, []);
+    }
+    own.get(segment.speaker).push(segment);
+  }
+  return [...own.values()];
+}
+
+function groupsOf(segment, texts) {
+  const words = transcript.words.slice(segment.first, segment.last);
+  return readable(words.flatMap((word) => piecesOf(word, speakerOf(segment.speaker))), texts);
 }
 
 function piecesOf(word, speaker) {

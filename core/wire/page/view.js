@@ -45,7 +45,7 @@ function paragraphs() {
       current &&
       current.speaker === speaker &&
       current.last - current.first < PARAGRAPH_WORDS &&
-      pauseBefore(first) < LONG_PAUSE_S;
+      transcript.words[first].pause < LONG_PAUSE_S;
     if (follows) {
       current.last = last;
     } else {
@@ -53,11 +53,6 @@ function paragraphs() {
     }
   }
   return made;
-}
-
-function pauseBefore(index) {
-  const { words } = transcript;
-  return words[index].start - (index ? words[index - 1].end : 0);
 }
 
 function blockElement(block, isNewSpeaker) {
@@ -81,11 +76,11 @@ function blockElement(block, isNewSpeaker) {
 }
 
 function appendWord(text, index) {
-  const pause = pauseBefore(index);
+  const word = transcript.words[index];
+  const { pause } = word;
   if (pause >= LONG_PAUSE_S) {
     text.append(make("span", { className: "gap", lang: "en", textContent: `[pause ${pause.toFixed(0)} s]` }), " ");
   }
-  const word = transcript.words[index];
   const shown = make("span", { className: classOf(word), textContent: word.text });
   wordElements[index] = shown;
   const following = transcript.words[index + 1];

@@ -1,13 +1,16 @@
 """One thread calls a model, and failures of the device have a meaning."""
 
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 
 from core.engine.accelerator import ModelThread, choose_device, is_device_fault, is_out_of_memory
-from core.errors import ModelFailed, OutOfMemory
+from core.errors import Cancelled, ModelFailed, OutOfMemory
 
 
 def allocate_too_much() -> None:
@@ -73,6 +76,39 @@ def test_begun_call_runs_on_the_same_thread_after_earlier_calls():
     goes.set()
     assert thread.call(lambda: threading.current_thread().name) == "model_0"
     assert names == ["model_0"]
+
+
+def test_cancelled_call_that_waits_never_runs_and_leaves_nothing_in_memory():
+    """It ends while the call before it goes on."""
+    thread, goes, ran = ModelThread("model"), threading.Event(), []
+    samples = np.zeros(3, np.float32)
+    kept = weakref.ref(samples)
+    thread.begin(lambda: ran.append(goes.wait(20)))
+    with pytest.raises(Cancelled):
+        thread.call(lambda samples=samples: ran.append(samples), lambda: True)
+    del samples
+    gc.collect()
+    assert kept() is None
+    assert ran == []
+    goes.set()
+    thread.call(lambda: None)
+    assert ran == [True]
+
+
+def test_cancelled_call_that_runs_ends_by_itself():
+    """Its caller waits for what it makes of that."""
+    begun, cancelled = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        begun.set()
+        return cancelled.wait(20)
+
+    def is_cancelled() -> bool:
+        if begun.is_set():
+            cancelled.set()
+        return cancelled.is_set()
+
+    assert ModelThread("model").call(work, is_cancelled)
 
 
 def test_fault_of_the_device_becomes_an_error_that_replaces_the_worker():

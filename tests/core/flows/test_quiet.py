@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ QUIET = Span(24.0, 31.0)
 """What is missed, of 75 s."""
 SHORT_S = 15.0
 """In a shorter stretch the model misses nothing."""
+CHAIN = {"replace": {"dr.": "Mr.", "mr.": "Mrs.", "fine": "fine fine"}}
+"""What it makes of a text is not what it makes of that again."""
 
 
 class HardOfHearing(Speech):
@@ -103,28 +106,43 @@ def test_missed_words_of_a_turn_are_found_by_the_second_question(
 def test_turns_that_the_caller_brings_do_the_same(
     reader: Reader, question: dict[str, object]
 ) -> None:
-    """The transcription worker asks itself; without turns it cannot know."""
+    """The transcription worker asks itself, for no more than the range if there is one; without
+    turns it cannot know.
+    """
     turns = ask(DiarizationFlow(reader, Speakers()), {"audio_base64": question["audio_base64"]})
     flow = TranscriptionFlow(reader, HardOfHearing())
     told = ask(flow, {**question, "diarization_segments": turns["segments"]})
     assert (told["repaired"], told["gaps"]) == (1, [])
     assert _missed(told)
+    far = {"start": 1e306, "end": 1.1e306, "speaker": "1"}
+    part = {"start": 25.0, "end": 60.0, "diarization_segments": [*turns["segments"], far]}
+    ranged = ask(flow, {**question, **part})
+    assert all(25 <= word["start"] < word["end"] <= 60 for word in ranged["words"])
+    assert (ranged["repaired"], ranged["gaps"]) == (1, [])
     alone = ask(flow, question)
     assert (alone["repaired"], alone["coverage"]) == (0, None)
     assert not _missed(alone)
 
 
-@pytest.mark.parametrize("fanout", [1, 3])
+@pytest.mark.parametrize(("fanout", "edits"), [(1, CHAIN), (3, {})])
 def test_orchestrator_asks_for_one_more_range_and_answers_as_the_single_worker(
-    settings: Settings, reader: Reader, recording: bytes, question: dict[str, object], fanout: int
+    settings: Settings,
+    reader: Reader,
+    recording: bytes,
+    question: dict[str, object],
+    fanout: int,
+    edits: dict[str, object],
 ) -> None:
-    """To the last byte, also if the recording was parted before."""
+    """To the last byte, also if the recording was parted before, or if words are replaced, which
+    happens once.
+    """
     words = Endpoint(**works(TranscriptionFlow(reader, HardOfHearing())))
     turns = Endpoint(**works(DiarizationFlow(reader, Speakers())))
     with host() as files, orchestrator(settings, words, turns, transcription_fanout=fanout) as flow:
         asked = {"audio": files.url("/a.wav", gives(recording))} | {
             name: value for name, value in question.items() if name != "audio_base64"
         }
+        asked |= edits
         orchestrated = untimed(ask(flow, asked, Watch()))
         single = untimed(ask(SingleFlow(reader, HardOfHearing(), Speakers()), asked))
     assert json.dumps(orchestrated) == json.dumps(single)
@@ -132,24 +150,31 @@ def test_orchestrator_asks_for_one_more_range_and_answers_as_the_single_worker(
     *first, last = (one.body["input"] for one in words.of("run"))
     assert len(first) == fanout
     assert last["start"] < QUIET.start < QUIET.end < last["end"]
-    assert "part" not in last
+    assert not {"part", "replace"} & set(last)
 
 
-def test_second_question_that_fails_leaves_the_gap_in_the_answer(settings: Settings) -> None:
-    """The words that were found are worth more than an error."""
+@pytest.mark.parametrize("reply", [failed("out_of_memory", "too large"), None])
+def test_second_question_that_fails_or_waits_leaves_the_gap_in_the_answer(
+    settings: Settings, reply: Reply
+) -> None:
+    """The words that were found are worth more than an error, and are not held back while the job
+    waits in its queue: it is cancelled, and would not have outlived the wait.
+    """
     words = {"language": "en", "duration": 9.0, "words": [{"word": "Yes.", "start": 1, "end": 1.4}]}
     turn = {"start": 1.0, "end": 6.0, "speaker": "1"}
     turns = completed({"segments": [turn], "exclusive_segments": [turn]})
 
     def fate(asked: Asked) -> Reply:
-        is_first = asked.job_id == heard.jobs[0].id
-        return completed(words) if is_first else failed("out_of_memory", "too large")
+        return completed(words) if asked.job_id == heard.jobs[0].id else reply
 
     heard = Endpoint(status=fate)
     with orchestrator(settings, heard, Endpoint(status=[turns])) as flow:
         asked = {"audio_url": "https://example.com/a.mp3", "response_format": "verbose_json"}
-        answer = ask(flow, asked, Watch())
-    assert len(heard.jobs) == 2
+        patience_s = 0.2 if reply is None else 30.0
+        answer = ask(replace(flow, patience_s=patience_s), asked, Watch())
+    first, second = (one.body["policy"] for one in heard.of("run"))
+    assert second["ttl"] <= 30_000 < first["ttl"] == 120_000
+    assert len(heard.of("cancel")) == (reply is None)
     assert answer["gaps"] == [{"start": 1.4, "end": 6.0}]
     assert answer["warnings"] == [
         "no words were found between 1.4 s and 6.0 s, where there is sound; it may be music or "

@@ -19,6 +19,7 @@ from core.flows.recording import Reader
 from core.flows.single import SingleFlow
 from core.flows.transcription import TranscriptionFlow
 from core.settings import Settings
+from core.wire.job_input import SingleInput, parse
 from emulator.scripted import Scripted as Endpoint
 from tests.asking import ask
 from tests.core.flows.test_orchestrated import (
@@ -96,6 +97,20 @@ def test_who_can_do_without_speakers_gets_the_transcript(
     turns = Endpoint(**works(DiarizationFlow(reader, Silent(error))))
     with orchestrator(settings, words, turns) as flow:
         assert untimed(ask(flow, asked)) == answer
+
+
+@pytest.mark.parametrize("error", [OutOfMemory("too large"), ModelFailed("broken")])
+def test_a_transcript_says_whether_its_process_can_go_on(
+    settings: Settings, inline: dict[str, str], error: WorkerError
+) -> None:
+    """After a failed GPU it cannot, also if the caller can do without speakers; nor does that
+    failure hide behind one of the words.
+    """
+    request = parse(SingleInput, {**inline, **TRANSCRIPT_ONLY}).request
+    transcript = SingleFlow(Reader(settings), Speech(), Silent(error)).run(request, Watch())
+    assert transcript.refresh_worker is error.refresh_worker
+    with pytest.raises(ModelFailed if error.refresh_worker else OutOfMemory):
+        SingleFlow(Reader(settings), Deaf(), Silent(error)).run(request, Watch())
 
 
 def test_progress_does_not_wait_for_a_failed_diarization(

@@ -161,6 +161,15 @@ def test_a_start_behind_the_end_is_told(suffix: str, recording: Callable[[str], 
         read(recording(suffix), start_s=60)
 
 
+@pytest.mark.parametrize("start_s", [1e13, 1.7e308])
+def test_so_is_a_start_that_no_container_can_count(
+    start_s: float, recording: Callable[[str], Path]
+) -> None:
+    """The recording is neither damaged, nor does anything break."""
+    with pytest.raises(RangeOutsideAudio, match="start is 1"):
+        read(recording("m4a"), start_s=start_s)
+
+
 def test_an_end_behind_the_end_is_the_end(tmp_path: Path) -> None:
     """Nobody needs to know how long the recording is."""
     waveform = read(media.write_wav(tmp_path / "a.wav", media.tone(2)), start_s=1, end_s=1000)

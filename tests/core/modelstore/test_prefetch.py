@@ -19,6 +19,7 @@ import pytest
 
 from core.errors import ModelNotFound
 from core.modelstore import COMMUNITY_1, Places, find_diarization_model, find_speech_model
+from core.modelstore.__main__ import main
 from core.modelstore.marker import MARKER
 from tests.core.modelstore.test_modelstore import LEGACY, PLDA, REPOSITORIES, SPEECH, TOKEN, write
 from tests.hub import COMMIT, Hub, serve
@@ -238,6 +239,14 @@ def test_a_volume_that_is_not_there_is_said(run, shelf):
     assert (code, error.count("\n")) == (1, 1)
     assert "attach a network volume" in error
     assert not shelf.parent.exists()
+
+
+def test_a_command_that_does_nothing_is_wrong(capsys):
+    """Without --prefetch and --check it says what to give and exits with 2."""
+    with pytest.raises(SystemExit) as exit_:
+        main([SPEECH])
+    assert exit_.value.code == 2
+    assert "give --prefetch, --check or both" in capsys.readouterr().err
 
 
 def test_models_that_need_no_hub_are_passed_over(run, hub):

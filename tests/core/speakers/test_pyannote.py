@@ -3,6 +3,7 @@
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
@@ -130,6 +131,28 @@ def test_cancel_ends_the_run_at_the_next_batch(diarizer, exchange, brief_answer)
         )
     assert max(fractions) <= 0.25
     assert diarize(diarizer, exchange) == brief_answer
+
+
+def test_cancelled_job_does_not_wait_for_the_job_before_it(diarizer):
+    """Whether it looks for speakers or listens to a voice, it ends while the other is held up."""
+    waveform = golden.load("sentences").waveform
+    begun, goes, waits = Event(), Event(), []
+
+    def hold(_: float) -> None:
+        if not begun.is_set():
+            begun.set()
+            waits.append(goes.wait(20))
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(diarize, diarizer, waveform, progress=hold)
+        assert begun.wait(20)
+        with pytest.raises(Cancelled):
+            diarize(diarizer, waveform, cancelled=lambda: True)
+        with pytest.raises(Cancelled):
+            diarizer.voice(waveform, cancelled=lambda: True)
+        goes.set()
+        assert first.result().turns
+    assert waits == [True]
 
 
 def test_two_jobs_at_once_get_their_own_answers(diarizer, exchange, brief_answer):

@@ -115,6 +115,27 @@ def test_a_filler_of_one_language_is_a_word_of_another() -> None:
     assert not is_filler("um", "de")
 
 
+@pytest.mark.parametrize(
+    ("language", "words", "fillers"),
+    [
+        ("bg", "10 мм", "ммм"),
+        ("el", "5 μμ 10 μμ 3 χμ", "μμμ χμμ"),
+        ("en", "20 mm", "er"),
+        ("es", "20 mm", "mmm"),
+        ("et", "hea öö minu õe auto", "ööö ööm öhm ää"),
+        ("it", "8 mm", "mmm"),
+        ("pl", "yhm", "yyy"),
+        ("ru", "10 мм", "ммм"),
+        ("uk", "10 мм", "ммм"),
+    ],
+)
+def test_words_and_units_that_look_like_fillers_stay(
+    language: str, words: str, fillers: str
+) -> None:
+    """The same sound is a filler if it is longer."""
+    assert unfilled(f"{words} {fillers}", language) == words
+
+
 def test_a_language_that_is_not_known_keeps_all_words_and_says_so() -> None:
     """Nothing is guessed."""
     words = Transcription(said("um so"), language="ja")

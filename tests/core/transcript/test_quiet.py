@@ -30,6 +30,7 @@ def said(*words: tuple[float, str], speech: tuple[Speech, ...] = ()) -> Transcri
     return Transcription(tuple(word for word, _ in found), letters, speech=speech)
 
 
+MINUTE = Span(0.0, 60.0)
 HEARD = said((1.0, "here"), (9.0, "there"))
 SYLLABLES = tuple(Speech(*one) for one in ((3.0, 4.5), (4.9, 6.4), (6.8, 8.2), (8.6, 9.0)))
 
@@ -48,18 +49,28 @@ SYLLABLES = tuple(Speech(*one) for one in ((3.0, 4.5), (4.9, 6.4), (6.8, 8.2), (
 )
 def test_nothing_is_asked_where_nothing_is_missing(heard, turns):
     """Or where the level of the sound shows that somebody speaks: that was heard twice."""
-    assert Quiet.of(heard, turns) is None
+    assert Quiet.of(heard, turns, MINUTE) is None
 
 
 def test_range_has_a_second_on_either_side_and_starts_in_the_file():
     """The model needs to hear how words begin and end."""
-    quiet = Quiet.of(HEARD, told((1.0, 9.5)))
+    quiet = Quiet.of(HEARD, told((1.0, 9.5)), MINUTE)
     assert quiet is not None
     assert quiet.gaps == (Span(1.5, 9.0),)
     assert (quiet.range.start, quiet.range.end) == (0.5, 10.0)
-    first = Quiet.of(HEARD, told((0.0, 1.0), (0.0, 9.5)))
+    first = Quiet.of(HEARD, told((0.0, 1.0), (0.0, 9.5)), MINUTE)
     assert first is not None
     assert first.range.start == 0.0
+
+
+def test_only_what_was_heard_is_asked_for():
+    """Turns of the caller's may be of more than the range, or of more than there is."""
+    turns = told((0.0, 2.0), (2.0, 9.5), (12.0, 15.0), (1e306, 1.1e306))
+    quiet = Quiet.of(HEARD, turns, Span(3.0, 7.5))
+    assert quiet is not None
+    assert quiet.gaps == (Span(3.0, 7.5),)
+    assert (quiet.range.start, quiet.range.end) == (3.0, 7.5)
+    assert Quiet.of(said((1.0, "here")), told((1.0, 1.5), (8.0, 12.0)), Span(0.0, 8.5)) is None
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 60), st.floats(1.1, 20)), min_size=1, max_size=8))
@@ -73,7 +84,7 @@ def test_range_is_short_and_holds_most_of_what_is_missing(turns):
         placed.append((at, round(at + length, 3)))
         at += length
     words = [(start - 0.05, "x") for start, _ in placed[1:]]
-    quiet = Quiet.of(said(*words), told(*placed))
+    quiet = Quiet.of(said(*words), told(*placed), Span(0.0, placed[-1][1]))
     if quiet is None:
         return
     assert list(quiet.gaps) == sorted(quiet.gaps, key=lambda gap: gap.start)
@@ -84,7 +95,7 @@ def test_range_is_short_and_holds_most_of_what_is_missing(turns):
 
 def test_words_of_the_answer_are_taken_in_gaps_alone():
     """With their letters, in order; what was found stays, and the place is counted."""
-    quiet = Quiet.of(HEARD, told((1.0, 9.5)))
+    quiet = Quiet.of(HEARD, told((1.0, 9.5)), MINUTE)
     assert quiet is not None
     found = quiet.filled(said((0.6, "hither"), (4.0, "lost"), (7.0, "words"), (9.01, "there")))
     assert [word.text for word in found.words] == ["here", "lost", "words", "there"]
@@ -92,8 +103,20 @@ def test_words_of_the_answer_are_taken_in_gaps_alone():
     assert found.found_again == (Span(4.0, 7.5),)
 
 
+def test_each_gap_takes_its_own_words():
+    """With their letters; a gap of which the answer has no word stays."""
+    heard = said((1.0, "here"), (9.0, "there"), (17.0, "where"), (25.0, "end"))
+    quiet = Quiet.of(heard, told((1.0, 25.5)), MINUTE)
+    assert quiet is not None
+    assert len(quiet.gaps) == 3
+    found = quiet.filled(said((4.0, "lost"), (9.0, "their"), (20.0, "words"), (25.0, "and")))
+    assert [word.text for word in found.words] == ["here", "lost", "there", "where", "words", "end"]
+    assert "".join(one.text for one in found.characters) == "herelosttherewherewordsend"
+    assert found.found_again == (Span(4.0, 4.5), Span(20.0, 20.5))
+
+
 def test_answer_without_words_for_a_gap_changes_nothing():
     """The gap stays, to be told."""
-    quiet = Quiet.of(HEARD, told((1.0, 9.5)))
+    quiet = Quiet.of(HEARD, told((1.0, 9.5)), MINUTE)
     assert quiet is not None
     assert quiet.filled(said((9.01, "there"))) == HEARD

@@ -120,6 +120,50 @@ def test_no_word_is_lost_or_doubled_at_a_seam(speaker: Speaker) -> None:
     )
 
 
+@st.composite
+def misheard(draw: st.DrawFn) -> tuple[list[str], list[UtteranceWords]]:
+    """The words that must be there, and two sides of which each misses some, also inner ones.
+
+    The sides differ by up to one step of an encoder, 80 ms. No edge cuts a word.
+    """
+    spans = (Span(0.0, 24.5), Span(22.0, 46.0))
+    heard: list[tuple[Word | None, ...]] = []
+    at = 2140
+    for number in range(draw(st.integers(8, 12))):
+        start = at + draw(st.integers(0, 30))
+        at = start + draw(st.integers(8, 50))
+        shifts = [draw(st.sampled_from([0, 8, None, None])) for _ in spans]
+        words = (
+            None if shift is None else Word((start + shift) / 100, (at + shift) / 100, f"w{number}")
+            for shift in shifts
+        )
+        heard.append(tuple(map(inside, words, spans)))
+    middle = spans[0].overlap(spans[1]) / 2 + spans[1].start
+    wanted = [
+        (left or right).text
+        for left, right in heard
+        if (left and (right or left.midpoint < middle)) or (right and right.midpoint >= middle)
+    ]
+    sides = (tuple(filter(None, words)) for words in zip(*heard, strict=True))
+    return wanted, list(map(UtteranceWords, spans, sides))
+
+
+def inside(word: Word | None, span: Span) -> Word | None:
+    """Return the word if the span holds all of it."""
+    return word if word and span.start <= word.start and word.end <= span.end else None
+
+
+@given(heard=misheard())
+def test_a_word_that_only_the_side_that_is_right_heard_is_kept(
+    heard: tuple[list[str], list[UtteranceWords]],
+) -> None:
+    """Whatever other words either side misses; and none is there twice."""
+    wanted, sides = heard
+    words = [word.text for word in join_words(sides)[0]]
+    assert set(wanted) <= set(words)
+    assert words == sorted(set(words), key=lambda text: int(text[1:]))
+
+
 @given(speaker=speakers)
 def test_words_joined_as_they_come_are_those_joined_at_once(speaker: Speaker) -> None:
     """Each call adds to them and takes nothing back."""
@@ -156,6 +200,16 @@ def test_a_word_in_the_middle_that_each_side_claims_is_there_once() -> None:
     left = UtteranceWords(Span(0, 24), (Word(22.6, 23.1, "two"),))
     right = UtteranceWords(Span(22, 44), (Word(22.8, 23.3, "To"),))
     assert len(join_words([left, right])[0]) == 1
+
+
+def test_words_that_only_one_side_heard_are_in_order_of_time() -> None:
+    """Also if all orders cost the same, to the last bit of a sum of fractions."""
+    left = UtteranceWords(
+        Span(0, 26.25), (Word(23.07, 23.48, "Please"), Word(23.96, 24.21, "call"))
+    )
+    later = (Word(24.89, 25.21, "me"), Word(25.73, 26.18, "back"), Word(26.56, 26.71, "on"))
+    right = UtteranceWords(Span(23.75, 50), (*later, Word(26.79, 27.24, "Monday")))
+    assert join_words([left, right])[0] == left.words + right.words
 
 
 def test_what_only_one_side_heard_counts_on_its_own_side() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.domain.timeline import Transcript, Word
+from core.domain.timeline import Transcript, Transcription, Word
+from core.transcript.assembly import assemble
 from core.transcript.segments import split_segments
 from core.wire.cues import SHORTEST_CUE_MS, Cue, timed
 from core.wire.subtitles import _cues, _labelled
@@ -100,6 +103,59 @@ def test_the_first_cue_of_a_range_begins_in_it() -> None:
     transcript = Transcript(40.0, words, split_segments(words), start=30.0)
     cues = [(cue.start_ms, cue.end_ms) for cue in _cues(transcript, _labelled)]
     assert cues == [(30000, 30833), (30833, 33000)]
+
+
+def _split(*channels: Sequence[Word], duration: float) -> Transcript:
+    words = sorted((word for one in channels for word in one), key=lambda word: word.start)
+    return assemble(Transcription(tuple(words), is_split=True), None, duration_s=duration)
+
+
+def test_words_in_the_midst_of_another_channels_are_shown_while_they_are_said() -> None:
+    """Beside the other's cue, which keeps its time."""
+    told = tuple(Word(at, at + 0.8, "so", speaker="Channel 1") for at in range(12))
+    answered = (Word(4.1, 4.3, "Mhm.", speaker="Channel 2"),)
+    cues = _cues(_split(told, answered, duration=12.5), _labelled)
+    assert [(one.words[0].speaker, one.start_ms, one.end_ms) for one in cues] == [
+        ("Channel 1", 0, 5800),
+        ("Channel 2", 4100, 4933),
+        ("Channel 1", 6000, 11800),
+    ]
+
+
+@st.composite
+def _sides(draw: st.DrawFn) -> list[tuple[Word, ...]]:
+    sides = []
+    for speaker in ("Channel 1", "Channel 2"):
+        words, at = [], 0
+        for gap, length, text in draw(
+            st.lists(
+                st.tuples(
+                    st.integers(0, 900), st.integers(50, 900), st.sampled_from(["so", "No."])
+                ),
+                max_size=9,
+            )
+        ):
+            words.append(Word((at + gap) / 1000, (at + gap + length) / 1000, text, 0.9, speaker))
+            at += gap + length
+        sides.append(tuple(words))
+    return sides
+
+
+@given(_sides())
+@settings(max_examples=50)
+def test_each_channel_has_the_cues_that_it_has_alone(sides: list[tuple[Word, ...]]) -> None:
+    """Those of all are in order of start."""
+
+    def cues(*channels: Sequence[Word]) -> list[Cue]:
+        return [
+            replace(cue, words=tuple(replace(one, overlapped=False) for one in cue.words))
+            for cue in _cues(_split(*channels, duration=20.0), _labelled)
+        ]
+
+    together = cues(*sides)
+    assert together == sorted(together, key=lambda cue: cue.start_ms)
+    for side, speaker in zip(sides, ("Channel 1", "Channel 2"), strict=True):
+        assert [one for one in together if one.words[0].speaker == speaker] == cues(side)
 
 
 @st.composite

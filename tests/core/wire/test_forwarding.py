@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from core.domain.request import (
     narrowed,
 )
 from core.domain.timeline import Turn, Voice
+from core.errors import SourceTooLarge
 from core.wire.forwarding import job_input
 from core.wire.job_input import DiarizationInput, OrchestratorInput, TranscriptionInput, parse
 
@@ -182,3 +184,19 @@ def test_a_file_of_this_disk_is_passed_on_as_its_content(tmp_path: Path) -> None
     path.write_bytes(b"RIFF")
     request = DiarizationRequest(Recording(LocalFile(path)))
     assert job_input(request) == {"audio_base64": "UklGRg=="}
+
+
+def test_a_file_that_the_platform_cannot_carry_is_refused_unread(tmp_path: Path) -> None:
+    """Together with the voices, by what base64 makes of their sizes."""
+    path, voice = tmp_path / "a", tmp_path / "b"
+    for each in (path, voice):
+        with each.open("wb") as empty:
+            empty.truncate(4_500_000)
+    recording, known = Recording(LocalFile(path)), KnownSpeaker("Ada", LocalFile(voice))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceTooLarge, match=r"^the request has 12\.0 MB"):
+            job_input(DiarizationRequest(recording, known_speakers=(known,)))
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

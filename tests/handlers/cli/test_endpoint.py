@@ -160,13 +160,19 @@ def test_other_settings_or_another_content_are_done_anew(
 def test_a_url_is_another_recording_if_its_query_is_another(
     command: Command, endpoint: Worker
 ) -> None:
-    """But not if only its signature is."""
-    asked = [
+    """But not if only its signature is; what the first one has is not replaced unasked."""
+    one, again, other = [
         f"{URL}?id={number}&X-Amz-Signature={sign}" for number, sign in ((1, 1), (1, 2), (2, 2))
     ]
-    for url, count in zip(asked, (1, 1, 2), strict=True):
-        assert command("transcribe", url, "--endpoint", endpoint.name).code == 0
-        assert len(endpoint.asked) == count
+    asked = ("transcribe", "--endpoint", endpoint.name)
+    assert [command(*asked, url).code for url in (one, again)] == [0, 0]
+    ended = command(*asked, other)
+    assert ended.code == 1
+    assert "file_exists: call.srt and call.txt would be replaced; move it, name" in ended.err
+    assert len(endpoint.asked) == 1
+    assert command(*asked, other, "--overwrite").code == 0
+    assert command(*asked, one).code == 1
+    assert len(endpoint.asked) == 2
 
 
 def test_files_of_somebody_else_are_kept(

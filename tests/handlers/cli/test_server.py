@@ -22,6 +22,7 @@ from core.domain.usage import Usage
 from core.wire.form import Form, TranscriptFormat
 from core.wire.job_input import SingleInput
 from core.wire.render import render
+from handlers.cli.written import write
 from handlers.openai.asking import read
 from handlers.openai.multipart import Upload
 from tests.examples.conftest import ROOT
@@ -207,6 +208,30 @@ def test_the_subtitles_are_those_that_the_server_would_write(
         assert (recording.parent / f"call.{name}").read_text("utf-8") == wanted
 
 
+def test_of_channels_everything_is_what_the_server_would_write(
+    command: Command, openai: OpenAi, recording: Path
+) -> None:
+    """Nobody's sentence is cut because somebody else speaks in its midst."""
+    made = transcripts.split()
+    openai.answer = lambda: (200, {}, json.dumps(render(made, VERBOSE)).encode())
+    asked = ("transcribe", recording, "--server", openai.url, "--channels", "split")
+    assert command(*asked, "--format", "vtt,txt,json,rttm").code == 0
+    written = {path.suffix: path.read_text("utf-8") for path in recording.parent.glob("call.*")}
+    assert written[".vtt"] == render(made, Form(TranscriptFormat.VTT))["vtt"]
+    assert json.loads(written[".json"])["segments"] == render(made, VERBOSE)["segments"]
+    assert written[".txt"].startswith("Channel 1: So I went to the office, and they told me")
+    assert written[".rttm"].splitlines()[:2] == [
+        "SPEAKER recording 1 0.000 8.400 <NA> <NA> Channel_1 <NA> <NA>",
+        "SPEAKER recording 1 4.100 0.400 <NA> <NA> Channel_2 <NA> <NA>",
+    ]
+
+
+def test_turns_of_channels_are_those_of_their_words(tmp_path: Path) -> None:
+    """On this machine too: no speaker model ran."""
+    write(transcripts.split(), ["rttm"], tmp_path / "call")
+    assert (tmp_path / "call.rttm").read_text().startswith("SPEAKER recording 1 0.000 8.400")
+
+
 def test_words_without_speakers_are_a_transcript_too(
     command: Command, openai: OpenAi, recording: Path
 ) -> None:
@@ -300,6 +325,29 @@ def test_a_busy_server_is_asked_again(command: Command, openai: OpenAi, recordin
     openai.answer = lambda: next(answers)
     assert command("transcribe", recording, "--server", openai.url).code == 0
     assert [asked.file[1] for asked in openai.asked] == [SOUND] * 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "uploads", "said"),
+    [
+        ((502, {}, error("endpoint_refused", "wrong key")), 1, "endpoint_refused: wrong key"),
+        ((503, {}, error("out_of_memory", "too long")), 3, "out_of_memory: too long"),
+        ((429, {}, error("of_another", "too many")), 3, "of_another: too many"),
+        (
+            (500, {}, error(None, "no room")),
+            3,
+            "endpoint_unavailable: the server is busy or down (HTTP status 500); it says: no room",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("no_pauses")
+def test_a_server_that_fails_is_told_in_its_own_words(
+    command: Command, openai: OpenAi, recording: Path, answer: Answer, uploads: int, said: str
+) -> None:
+    """A file is sent again if its code, or else the status, says that this may help."""
+    openai.answer = lambda: answer
+    assert f"call.wav: {said}\n" in command("transcribe", recording, "--server", openai.url).err
+    assert len(openai.asked) == uploads
 
 
 @pytest.mark.usefixtures("no_pauses")

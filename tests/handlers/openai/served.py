@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ class Obedient:
         act = getattr(self, f"_{order}", self._answer)
         act(watch)
         words = (Word(0.0, 1.0, "x" * 30_000_000),) if order == "large" else WORDS
-        return Transcript(3.0, words, split_segments(words), language="en")
+        transcript = Transcript(3.0, words, split_segments(words), language="en")
+        return replace(transcript, refresh_worker=order == "spoil")
 
     def rehearse(self, recording: Path) -> None:
         """Check that the recording is there."""
@@ -80,6 +81,11 @@ class Obedient:
     def _bug(self, watch: Watch) -> None:
         self._answer(watch)
         raise KeyError(SECRET)
+
+    def _lose(self, watch: Watch) -> None:
+        with contextlib.suppress(Cancelled):
+            self._wait(watch)
+        raise ModelFailed("the GPU failed; the worker is replaced")
 
     def _poison(self, _: Watch) -> None:
         raise ModelFailed("the GPU failed; the worker is replaced")

@@ -16,8 +16,9 @@ from core.domain.request import LocalFile, Range
 from core.errors import InvalidRequest
 from core.wire.job_input import SingleInput, TranscriptionInput
 from handlers.openai.asking import Question, read
+from handlers.openai.brackets import gather
 from handlers.openai.errors import NoSuchModel
-from handlers.openai.multipart import MAX_FIELD_BYTES, MAX_FIELDS, Upload, receive
+from handlers.openai.multipart import MAX_FIELD_BYTES, MAX_FIELDS, Limit, Upload, receive
 from tests.handlers.openai.served import Served, form, listed, served
 
 FILE = Path("upload")
@@ -25,10 +26,8 @@ FILE = Path("upload")
 
 def asked(kind: Any = SingleInput, **fields: Any) -> Question:
     """Read fields beside a file."""
-    given: dict[str, list[str]] = {}
-    for name, value in listed(fields):
-        given.setdefault(name.removesuffix("[]"), []).append(value)
-    return read(Upload(given, FILE), kind, ("nvidia/parakeet",))
+    texts, spelled = gather(listed(fields))
+    return read(Upload(texts, FILE, spelled), kind, ("nvidia/parakeet",))
 
 
 def received(sent: tuple[bytes, str], folder: Path, sizes: list[int] | None = None) -> Upload:
@@ -42,7 +41,7 @@ def received(sent: tuple[bytes, str], folder: Path, sizes: list[int] | None = No
             begin += size
         yield body[begin:]
 
-    return asyncio.run(receive(content_type, chunks(), folder, max_bytes=10_000))
+    return asyncio.run(receive(content_type, chunks(), folder, limit=Limit(10_000)))
 
 
 # --- pieces ---
@@ -85,8 +84,10 @@ CLIENTS: dict[str, dict[str, Any]] = {
         "timestamp_granularities[]": ["word", "segment"],
         "include[]": ["logprobs"],
         "stream": "true",
-        "chunking_strategy": '{"type": "server_vad", "threshold": 0.5}',
+        "chunking_strategy[type]": "server_vad",
+        "chunking_strategy[threshold]": "0.5",
     },
+    "curl": {"chunking_strategy": '{"type": "server_vad", "threshold": 0.5}'},
     "Scriberr, a model of its own": {
         "model": "nvidia/parakeet",
         "response_format": "verbose_json",
@@ -254,6 +255,10 @@ MALFORMED: dict[str, tuple[bytes, str]] = {
     ),
     "a voice alone": (
         HEAD + b"a\r\n" + field("known_speaker_references[]", "data:") + END[2:],
+        "invalid_request",
+    ),
+    "brackets that do not match": (
+        HEAD + b"a\r\n" + field("replace[a") + END[2:],
         "invalid_request",
     ),
     "an unknown field": (HEAD + b"a\r\n" + field("foo") + END[2:], "invalid_request"),

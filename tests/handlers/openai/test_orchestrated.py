@@ -113,8 +113,10 @@ def test_one_who_hangs_up_takes_the_jobs_back(
         assert len(platform.endpoints[name].queue.cancellations) == 1
 
 
-def test_a_recording_that_the_platform_cannot_carry_is_refused(server: Served) -> None:
-    """With the advice to give a URL."""
-    reply = server.post(form([("file", b"x" * 8_000_000)]))
+def test_a_recording_that_the_platform_cannot_carry_is_refused(tmp_path: Path) -> None:
+    """With the advice to give a URL, and before any flow sees it."""
+    with served(tmp_path, role="orchestrated") as server:
+        reply = server.post(form([("file", b"x" * 8_000_000)]))
+        assert server.flow.requests == []
     assert (reply.status, reply.error["code"]) == (413, "source_too_large")
     assert "URL" in reply.error["message"]

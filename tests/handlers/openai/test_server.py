@@ -172,11 +172,29 @@ def test_a_poisoned_process_answers_and_is_unhealthy(server: Served) -> None:
     assert server.ask("GET", "/health").json["status"] == "broken"
 
 
+def test_so_is_one_that_was_poisoned_on_the_way_to_an_answer(server: Served) -> None:
+    """The caller gets the words, and nobody else is sent."""
+    reply = server.transcribe("spoil")
+    assert (reply.status, reply.json["text"]) == (200, "One two. Three four. Five six.")
+    assert server.ask("GET", "/health").json["status"] == "broken"
+
+
+def test_so_is_one_whose_caller_has_hung_up(server: Served) -> None:
+    """Nobody is left to be told of the error but those who would come next."""
+    body, content_type = form([("file", "lose")])
+    connection = server.connect()
+    connection.request("POST", TRANSCRIPTIONS, body, {"Content-Type": content_type})
+    assert server.flow.began.acquire(timeout=60)
+    connection.close()
+    server.until("parakeet_disconnects_total", 1)
+    assert server.ask("GET", "/health").json["status"] == "broken"
+
+
 # --- who is answered ---
 
 
 def test_a_key_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
-    """Everywhere but at the two paths that balancers ask."""
+    """Everywhere but at the page that asks for it and the two paths that balancers ask."""
     with served(tmp_path, api_key="sk-right") as server:
         for headers in (
             {},
@@ -188,7 +206,9 @@ def test_a_key_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
             encoded = {name: value.encode("latin-1") for name, value in headers.items()}
             reply = server.post(form([("file", "answer")]), **encoded)  # type: ignore[arg-type]
             assert (reply.status, reply.error["code"]) == (401, "invalid_api_key")
-        assert server.ask("GET", "/metrics").status == 401
+        for closed in ("/metrics", "/v1/models", "/nothing"):
+            assert server.ask("GET", closed).status == 401
+        assert server.ask("GET", "/").status == 200
         assert server.ask("GET", "/ping").status == 200
         assert server.ask("GET", "/health").status == 200
         right = {"Authorization": "bearer sk-right", "Host": "pod.example.com"}
@@ -406,9 +426,12 @@ def test_one_who_does_not_read_loses_the_place(
     connection.close()
 
 
-def test_a_body_that_says_how_large_it_is_need_not_be_sent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bounded", [{"max_audio_bytes": 100_000}, {"role": "orchestrated"}])
+def test_a_body_that_says_how_large_it_is_need_not_be_sent(
+    tmp_path: Path, bounded: dict[str, object]
+) -> None:
     """It is refused before it, as `Expect: 100-continue` has it."""
-    with served(tmp_path, max_audio_bytes=100_000) as server:
+    with served(tmp_path, **bounded) as server:
         connection = server.connect()
         connection.putrequest("POST", TRANSCRIPTIONS)
         connection.putheader("Content-Length", "90000000")
