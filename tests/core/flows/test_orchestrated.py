@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from bench.untimed import untimed
 from core.domain.request import Decoding, SpeakerCount
@@ -760,6 +761,17 @@ def test_a_rehearsal_fails_only_where_the_key_is_refused(settings: Settings) -> 
         pytest.raises(EndpointRefused, match="RUNPOD_API_KEY"),
     ):
         asyncio.run(rehearse(flow))
+
+
+def test_a_rehearsal_hands_on_what_nobody_expected(settings: Settings) -> None:
+    """A worker that cannot even ask does not start."""
+    with (
+        orchestrator(
+            settings, Endpoint(), Endpoint(), runpod_api_key=SecretStr("schlüssel")
+        ) as flow,
+        pytest.raises(UnicodeEncodeError),
+    ):
+        flow.rehearse(Path())
 
 
 @pytest.mark.parametrize(
