@@ -149,7 +149,27 @@ def _merged(merging: _Merging, edits: Edits, cancelled: IsCancelled) -> Transcri
 
 
 def load(settings: Settings) -> OrchestratedFlow:
-    """Make the flow of the settings. Raise SettingsError if an endpoint or the key is not set."""
+    """Make the flow of the settings.
+
+    Raise SettingsError if an endpoint or the key is not set, or both endpoints are the same.
+    """
+    _check_set(settings)
+    words = _address("transcription", str(settings.transcription_endpoint_id), settings)
+    speakers = _address("diarization", str(settings.diarization_endpoint_id), settings)
+    if words.url == speakers.url:
+        raise SettingsError(
+            "DIARIZATION_ENDPOINT_ID, TRANSCRIPTION_ENDPOINT_ID: they name the same endpoint; the "
+            "orchestrator needs one for each worker"
+        )
+    return OrchestratedFlow(
+        transcription=words,
+        diarization=speakers,
+        settings=settings,
+        tls=httpx2.create_ssl_context(trust_env=False),
+    )
+
+
+def _check_set(settings: Settings) -> None:
     needed = ("DIARIZATION_ENDPOINT_ID", "TRANSCRIPTION_ENDPOINT_ID", "RUNPOD_API_KEY")
     missing = [name for name in needed if getattr(settings, name.lower()) is None]
     if missing:
@@ -157,12 +177,6 @@ def load(settings: Settings) -> OrchestratedFlow:
             f"{', '.join(missing)}: not set; the orchestrator needs two endpoints and a key that "
             "may use them"
         )
-    return OrchestratedFlow(
-        transcription=_address("transcription", str(settings.transcription_endpoint_id), settings),
-        diarization=_address("diarization", str(settings.diarization_endpoint_id), settings),
-        settings=settings,
-        tls=httpx2.create_ssl_context(trust_env=False),
-    )
 
 
 def _address(name: str, endpoint: str, settings: Settings) -> Address:
