@@ -8,10 +8,10 @@ the single worker's last step, `core.transcript.assembly`.
 from __future__ import annotations
 
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Thread
 
 import anyio
 import httpx2
@@ -79,15 +79,15 @@ class OrchestratedFlow:
         Only a key that they refuse is a reason not to start: any other trouble may pass before a
         job comes.
         """
-        failures: list[WorkerError] = []
         # The SDK calls this on its event loop, inside which no other can run.
-        thread = Thread(target=anyio.run, args=(self._check, failures), name="rehearsal")
-        thread.start()
-        thread.join()
+        with ThreadPoolExecutor(1, thread_name_prefix="rehearsal") as thread:
+            failures = thread.submit(anyio.run, self._check).result()
         if failures:
             raise failures[0]
 
-    async def _check(self, failures: list[WorkerError]) -> None:
+    async def _check(self) -> list[WorkerError]:
+        failures: list[WorkerError] = []
+
         async def check(address: Address, client: httpx2.AsyncClient) -> None:
             try:
                 await Endpoint(address, client, self.pace).check()
@@ -97,6 +97,7 @@ class OrchestratedFlow:
         async with self._connect() as client, anyio.create_task_group() as group:
             group.start_soon(check, self.transcription, client)
             group.start_soon(check, self.diarization, client)
+        return failures
 
     def _connect(self) -> httpx2.AsyncClient:
         key = self.settings.runpod_api_key
@@ -148,7 +149,27 @@ def _merged(merging: _Merging, edits: Edits, cancelled: IsCancelled) -> Transcri
 
 
 def load(settings: Settings) -> OrchestratedFlow:
-    """Make the flow of the settings. Raise SettingsError if an endpoint or the key is not set."""
+    """Make the flow of the settings.
+
+    Raise SettingsError if an endpoint or the key is not set, or both endpoints are the same.
+    """
+    _check_set(settings)
+    words = _address("transcription", str(settings.transcription_endpoint_id), settings)
+    speakers = _address("diarization", str(settings.diarization_endpoint_id), settings)
+    if words.url == speakers.url:
+        raise SettingsError(
+            "DIARIZATION_ENDPOINT_ID, TRANSCRIPTION_ENDPOINT_ID: they name the same endpoint; the "
+            "orchestrator needs one for each worker"
+        )
+    return OrchestratedFlow(
+        transcription=words,
+        diarization=speakers,
+        settings=settings,
+        tls=httpx2.create_ssl_context(trust_env=False),
+    )
+
+
+def _check_set(settings: Settings) -> None:
     needed = ("DIARIZATION_ENDPOINT_ID", "TRANSCRIPTION_ENDPOINT_ID", "RUNPOD_API_KEY")
     missing = [name for name in needed if getattr(settings, name.lower()) is None]
     if missing:
@@ -156,12 +177,6 @@ def load(settings: Settings) -> OrchestratedFlow:
             f"{', '.join(missing)}: not set; the orchestrator needs two endpoints and a key that "
             "may use them"
         )
-    return OrchestratedFlow(
-        transcription=_address("transcription", str(settings.transcription_endpoint_id), settings),
-        diarization=_address("diarization", str(settings.diarization_endpoint_id), settings),
-        settings=settings,
-        tls=httpx2.create_ssl_context(trust_env=False),
-    )
 
 
 def _address(name: str, endpoint: str, settings: Settings) -> Address:
