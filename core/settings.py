@@ -69,6 +69,8 @@ def _sendable(key: SecretStr) -> SecretStr:
 _Name = Annotated[str, StringConstraints(min_length=1), BeforeValidator(_trimmed)]
 Key = Annotated[SecretStr, BeforeValidator(_trimmed), AfterValidator(_sendable)]
 """A key that HTTP headers can carry; a file or a paste often adds a newline to it."""
+_Secret = Annotated[SecretStr, BeforeValidator(_trimmed)]
+"""A key that is signed with, not sent: it may be anything."""
 
 
 def _plain_url(value: str) -> str:
@@ -214,7 +216,7 @@ class Settings(Environment):
     """Import NeMo and pyannote with all their libraries, also those that no worker calls."""
 
     s3_access_key: Key | None = None
-    s3_secret_key: Key | None = None
+    s3_secret_key: _Secret | None = None
     s3_endpoint: _Name | None = None
     s3_bucket: _Name | None = None
     s3_allowed_buckets: _Buckets = None
