@@ -28,6 +28,7 @@ from core.transcript.channels import mark_overlaps, segments_by_speaker
 from core.transcript.coverage import clipped, coverage, found_again
 from core.transcript.edits import edit_warnings, edited, respelled
 from core.transcript.labelling import label_words
+from core.transcript.language import Languages
 from core.transcript.paragraphs import split_paragraphs
 from core.transcript.segments import split_segments
 
@@ -63,10 +64,10 @@ def assemble(
     told = (*warnings, *said.warnings, *(() if spoken is None else spoken.warnings))
     characters = said.characters
     if edits.are_wanted:
-        labelled, language = words, said.language
-        words = edited(labelled, edits, language, apart=said.is_split)
+        labelled, languages = words, Languages(said.language, said.languages)
+        words = edited(labelled, edits, languages, apart=said.is_split)
         characters = respelled(characters, labelled, words)
-        told = (*told, *edit_warnings(edits, language))
+        told = (*told, *edit_warnings(edits, labelled, languages))
     segments = segments_by_speaker(words) if said.is_split else split_segments(words)
     return Transcript(
         duration=seconds(duration_s),

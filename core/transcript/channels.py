@@ -7,7 +7,7 @@ that two channels heard belongs to the louder one.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Protocol, TypeVar
@@ -88,8 +88,21 @@ def joined(heard: dict[int, Transcription], loudness: Loudness) -> Transcription
         is_split=True,
         speech=_in_order(speech for one in said for speech in one.speech),
         found_again=_in_order(span for one in said for span in one.found_again),
-        languages=_in_order(span for one in said for span in one.languages),
+        languages=_in_order(_languages(said)),
     )
+
+
+def _languages(said: Sequence[Transcription]) -> Iterator[LanguageSpan]:
+    """Yield the stretches of each channel in order.
+
+    If channels are in several languages, one whose model told no stretches is a stretch itself.
+    """
+    told = {one.language for one in said if one.words} - {None}
+    for one in said:
+        yield from one.languages
+        if one.words and one.language and not one.languages and len(told) > 1:
+            first, last = one.words[0], max(word.end for word in one.words)
+            yield LanguageSpan(first.start, last, one.language, first.speaker)
 
 
 def _said(

@@ -69,6 +69,16 @@ def test_each_channel_keeps_its_own_speech_and_no_leak_of_the_other() -> None:
     assert found.languages == (LanguageSpan(4.0, 4.4, "en", "Channel 2"),)
 
 
+def test_channels_in_several_languages_keep_their_own() -> None:
+    """Also if their language is told by the text alone; channels of one language need none."""
+    english, german = heard(YES), Transcription((NO,), language="de")
+    assert joined({0: english, 1: german}, Loudness()).languages == (
+        LanguageSpan(1.0, 1.4, "en", "Channel 1"),
+        LanguageSpan(1.1, 1.5, "de", "Channel 2"),
+    )
+    assert joined({0: english, 1: heard(NO)}, Loudness()).languages == ()
+
+
 def test_both_keep_their_words_if_they_are_equally_loud() -> None:
     """Even the same word, said together."""
     found = joined({0: heard(YES), 1: heard(YES)}, Loudness(alike=1.0))
