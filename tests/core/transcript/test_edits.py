@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.request import Edits
+from core.domain.request import Edits, Task
 from core.domain.timeline import (
     Character,
     Diarization,
@@ -162,6 +162,17 @@ def test_a_language_that_is_not_known_keeps_all_words_and_says_so() -> None:
         Transcription(said("um so")), None, duration_s=2.0, edits=Edits(remove_fillers=True)
     )
     assert unknown.warnings == ("remove_fillers has no effect: the language is not known",)
+
+
+def test_a_translation_has_fillers_of_english_alone() -> None:
+    """Whatever was spoken, and where."""
+    words = said("They hum a song. Uh, yes.")
+    spans = (LanguageSpan(0.0, 3.0, "pt"),)
+    heard = Transcription(words, language="pt", languages=spans)
+    edits = Edits(remove_fillers=True)
+    transcript = assemble(heard, None, duration_s=3.0, edits=edits, task=Task.TRANSLATE)
+    assert transcript.text == "They hum a song. Yes."
+    assert transcript.language == "pt"
 
 
 def _over_the_wire(said: Transcription) -> Transcription:
