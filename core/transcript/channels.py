@@ -16,6 +16,7 @@ from core.domain.timeline import Character, LanguageSpan, Segment, Span, Speech,
 from core.transcript.coverage import covered, united, without
 from core.transcript.language import language_of
 from core.transcript.segments import split_segments
+from core.transcript.spelled import without_words
 
 _LOUDER = 2.0
 """A channel that is this many times as loud, 6 dB, is heard on others rather than the reverse."""
@@ -112,7 +113,7 @@ def _said(
     strange = set(overheard)
     return Transcription(
         words=tuple(replace(word, speaker=speaker) for word in heard.words if word not in strange),
-        characters=tuple(one for one in heard.characters if not _during(one, overheard)),
+        characters=without_words(heard.characters, overheard),
         language=heard.language,
         language_confidence=heard.language_confidence,
         warnings=tuple(f"{speaker}: {warning}" for warning in heard.warnings),

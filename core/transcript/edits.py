@@ -5,7 +5,6 @@ They come once the words have their speakers, so that times and speakers stay wh
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from core.domain.request import Edits
@@ -14,6 +13,7 @@ from core.domain.timeline import Character, Word
 from core.transcript.fillers import are_known, without_fillers
 from core.transcript.language import Languages
 from core.transcript.replacements import Replacements
+from core.transcript.spelled import without_words
 
 
 def edited(
@@ -55,21 +55,9 @@ def respelled(
     old, new = list(before), list(after)
     had, have = set(map(id, old)), set(map(id, new))
     left = [word for word in old if id(word) not in have]
-    gone = {index for word in left for index in _spelling(characters, word)}
-    kept = [one for index, one in enumerate(characters) if index not in gone]
+    kept = without_words(characters, left)
     fresh = [one for word in new if id(word) not in had for one in _letters(word)]
     return tuple(sorted([*kept, *fresh], key=lambda one: one.start))
-
-
-def _spelling(characters: Sequence[Character], word: Word) -> Iterator[int]:
-    """Yield the indices of the characters that spell a word in its time."""
-    at = bisect_left(characters, word.start, key=lambda one: one.start)
-    left = word.text
-    while left and at < len(characters) and characters[at].start <= word.end:
-        if left.startswith(characters[at].text):
-            left = left[len(characters[at].text) :]
-            yield at
-        at += 1
 
 
 def _letters(word: Word) -> Iterator[Character]:

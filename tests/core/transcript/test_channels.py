@@ -38,8 +38,12 @@ class Loudness:
 
 
 def heard(*words: Word) -> Transcription:
-    """What the model makes of a channel; each word is spelled by one character."""
-    characters = tuple(Character(word.start, word.end, word.text[0]) for word in words)
+    """What the model makes of a channel; the mark of each word comes at its end."""
+    characters = tuple(
+        Character(start, word.end, text)
+        for word in words
+        for start, text in ((word.start, word.text[:-1]), (word.end, word.text[-1]))
+    )
     return Transcription(words, characters, "en", ("odd",))
 
 
@@ -107,7 +111,8 @@ def test_the_louder_channel_keeps_a_word_that_both_heard(
     found = joined({0: heard(YES), 1: heard(quiet)}, loudness)
     kept = [(YES.text, "Channel 1")] + is_kept * [(quiet.text, "Channel 2")]
     assert speakers(found) == kept
-    assert len(found.characters) == len(kept)
+    spelled = "".join(one.text for one in found.characters)
+    assert sorted(spelled) == sorted("".join(text for text, _ in kept))
 
 
 def test_a_quiet_word_stays_while_nobody_else_speaks() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,7 @@ from core.domain.timeline import (
     Turn,
     Word,
 )
+from core.speech.spelling import Token, recognition
 from core.transcript.assembly import assemble
 from core.transcript.channels import joined
 from core.transcript.edits import edited
@@ -253,6 +254,20 @@ def test_characters_spell_the_words_that_are_left() -> None:
     assert all(one.start <= other.start for one, other in pairwise(transcript.characters))
     kept = _assembled(Edits({"nothing": "else"}))
     assert kept.characters == plain.characters
+
+
+def test_a_mark_that_the_model_writes_late_goes_with_its_word() -> None:
+    """However long after the word it comes."""
+    tokens = (
+        *(Token("well", 0.0, 0.4, 0.9), Token(".", 0.8, 0.9, 0.9)),
+        *(Token("Um", 1.6, 1.8, 0.9), Token(",", 2.0, 2.1, 0.9)),
+        Token("yes", 2.4, 2.7, 0.9),
+    )
+    found = recognition("well. Um, yes", tokens, frame_s=0.08, duration_s=4.0)
+    heard = Transcription(found.words, tuple(chain.from_iterable(found.characters)), "en")
+    edits = Edits({"well": "so"}, remove_fillers=True)
+    transcript = assemble(heard, None, duration_s=4.0, edits=edits)
+    assert "".join(one.text for one in transcript.characters) == "so.Yes"
 
 
 _TEXTS = st.lists(
