@@ -103,6 +103,40 @@ def test_words_of_another_number_divide_the_time() -> None:
     assert second.text == "na"
 
 
+@pytest.mark.parametrize(
+    ("text", "texts", "expected"),
+    [
+        ("東 京 都 に 行 きます。", {"東京": "Tokyo"}, "Tokyo 都 に 行 きます。"),
+        ("「東京都 に」 行 きます。", {"東 京": "Tokyo"}, "「Tokyo 都 に」 行 きます。"),
+        ("東京 都に", {"東京": "Tokyo", "東京都に": "to Tokyo"}, "to Tokyo"),
+        ("東京 東京東京", {"東京": "京"}, "京 京 京"),
+        (
+            "iPhoneを 買う。",
+            {"iphone": "Telefon", "phone": "Fon", "う": "わない"},
+            "Telefon を 買 わない。",
+        ),
+        ("ไป กรุง เทพฯ", {"กรุงเทพฯ": "Bangkok"}, "ไป Bangkok"),
+        ("한국어로 말해요", {"한국": "Korea"}, "한국어로 말해요"),
+    ],
+)
+def test_without_blanks_a_phrase_is_replaced_wherever_it_stands(
+    text: str, texts: dict[str, str], expected: str
+) -> None:
+    """In whatever pieces the model wrote it; what is left of a piece is a word."""
+    assert written(edited(said(text), Edits(texts), Languages("ja"))) == expected
+
+
+def test_what_is_left_of_a_piece_keeps_its_share_of_the_time() -> None:
+    """By its letters; pieces without the phrase are the same objects."""
+    words = said("東京都に 行きます。")
+    found = edited(words, Edits({"東京": "Tokyo"}), Languages("ja"))
+    assert [(word.start, word.end, word.text) for word in found[:2]] == [
+        (0.0, 0.2, "Tokyo"),
+        (0.2, 0.4, "都に"),
+    ]
+    assert found[2] is words[1]
+
+
 def test_a_phrase_is_said_by_one_speaker() -> None:
     """Two who share its words did not say it."""
     words = (*said("new", "1"), *said("york", "2", start=0.5))
@@ -271,7 +305,9 @@ def test_a_mark_that_the_model_writes_late_goes_with_its_word() -> None:
 
 
 _TEXTS = st.lists(
-    st.sampled_from(["um", "Uh,", "new", "York.", "new", "york", "(so)", "well.", "“Er”"]),
+    st.sampled_from(
+        ["um", "Uh,", "new", "York.", "new", "york", "(so)", "well.", "“Er”", "「東", "京都"]
+    ),
     max_size=30,
 )
 
@@ -287,7 +323,9 @@ def test_nothing_is_told_that_was_not_in_the_time_of_words(
     )
     same = edited(words, Edits(), ENGLISH, apart=apart)
     assert all(one is other for one, other in zip(same, words, strict=True))
-    found = edited(words, Edits({"new york": "a b c", "so": ""}, True), ENGLISH, apart=apart)
+    found = edited(
+        words, Edits({"new york": "a b c", "so": "", "東京": "x y z"}, True), ENGLISH, apart=apart
+    )
     assert all(one.start <= other.start for one, other in pairwise(found))
     for word in found:
         assert words[0].start <= word.start <= word.end <= words[-1].end
