@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, groupby
+from itertools import groupby
 
 from core.domain.rounding import seconds
 from core.domain.timeline import Word
@@ -33,7 +33,11 @@ class Replacements:
         """
         if not self._by_first:
             return tuple(words)
-        pieces = [piece for index, word in enumerate(words) for piece in _pieces(word, index)]
+        pieces = [
+            piece
+            for index, word in enumerate(words)
+            for piece in _pieces(word, divided(word.text), index)
+        ]
         made: list[Word] = []
         first = at = 0
         while at < len(pieces):
@@ -41,19 +45,20 @@ class Replacements:
             if found is None:
                 at += 1
             else:
-                made += _whole(pieces[first:at], words)
+                made += _whole(pieces[first:at])
                 made += found.written()
                 first = at = at + len(found.words)
-        return (*made, *_whole(pieces[first:], words))
+        return (*made, *_whole(pieces[first:]))
 
     def _found(self, pieces: Sequence[_Piece], at: int) -> _Found | None:
-        word = pieces[at].word
-        for lead, body, trail in partings(word.text):
+        piece = pieces[at]
+        for lead, body, trail in partings(piece.text):
             for phrase in self._by_first.get(folded(body), ()):
-                rest = [one.word for one in pieces[at + 1 : at + len(phrase.words)]]
-                end = _end(rest, phrase.words[1:], word.speaker, trail)
+                rest = pieces[at + 1 : at + len(phrase.words)]
+                end = _end(rest, phrase.words[1:], piece.of.speaker, trail)
                 if end is not None:
-                    return _Found((word, *rest), phrase.text, lead, end)
+                    said = tuple(one.word for one in (piece, *rest))
+                    return _Found(said, phrase.text, lead, end)
         return None
 
 
@@ -61,35 +66,36 @@ class Replacements:
 class _Piece:
     """A word, or the least of it that a phrase may be."""
 
-    word: Word
+    text: str
+    of: Word
     index: int
-    """That of the word that it is of."""
+    """That of the word among all."""
+    first: int
+    """How many letters of the word come before."""
+
+    @property
+    def word(self) -> Word:
+        """The piece as a word, which has as much of the whole word's time as it has letters."""
+        whole = self.of
+        if self.text == whole.text:
+            return whole
+        ends = (self.first, self.first + len(self.text))
+        start, end = (seconds(whole.start + whole.duration * at / len(whole.text)) for at in ends)
+        return replace(whole, start=start, end=end, text=self.text)
 
 
-def _pieces(word: Word, index: int) -> Iterator[_Piece]:
-    texts = divided(word.text)
-    if len(texts) == 1:
-        yield _Piece(word, index)
-        return
-    for start, end, text in _parted(word, texts):
-        yield _Piece(replace(word, start=start, end=end, text=text), index)
+def _pieces(word: Word, texts: Iterable[str], index: int = 0) -> Iterator[_Piece]:
+    first = 0
+    for text in texts:
+        yield _Piece(text, word, index, first)
+        first += len(text)
 
 
-def _whole(pieces: Sequence[_Piece], words: Sequence[Word]) -> Iterator[Word]:
+def _whole(pieces: Sequence[_Piece]) -> Iterator[Word]:
     """Yield words of which all pieces are there, and what is left of others."""
-    for index, group in groupby(pieces, key=lambda one: one.index):
-        own = [one.word for one in group]
-        text = "".join(one.text for one in own)
-        is_whole = text == words[index].text
-        yield words[index] if is_whole else replace(own[0], end=own[-1].end, text=text)
-
-
-def _parted(word: Word, texts: Sequence[str]) -> Iterator[tuple[float, float, str]]:
-    """Yield texts with their times: each as much of a word's time as it has letters."""
-    ends = [*accumulate(len(text) for text in texts)]
-    times = [word.start, *(word.start + word.duration * end / ends[-1] for end in ends)]
-    for index, text in enumerate(texts):
-        yield seconds(times[index]), seconds(times[index + 1]), text
+    for _, group in groupby(pieces, key=lambda one: one.index):
+        own = list(group)
+        yield replace(own[0], text="".join(one.text for one in own)).word
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +130,8 @@ class _Found:
         texts[-1] += trail
         if len(texts) == len(self.words):
             return [replace(one, text=text) for one, text in zip(self.words, texts, strict=True)]
-        whole = self._whole
-        return [replace(whole, start=a, end=b, text=text) for a, b, text in _parted(whole, texts)]
+        whole = replace(self._whole, text="".join(texts))
+        return [piece.word for piece in _pieces(whole, texts)]
 
     @property
     def _whole(self) -> Word:
@@ -145,7 +151,7 @@ class _Found:
 
 
 def _end(
-    words: Sequence[Word], phrase: Sequence[str], speaker: str | None, first_trail: str
+    pieces: Sequence[_Piece], phrase: Sequence[str], speaker: str | None, first_trail: str
 ) -> str | None:
     """Return the marks behind a phrase whose first word was found; None if the rest is not there.
 
@@ -153,13 +159,13 @@ def _end(
     """
     if not phrase:
         return first_trail
-    if first_trail or len(words) < len(phrase) or any(one.speaker != speaker for one in words):
+    if first_trail or len(pieces) < len(phrase) or any(one.of.speaker != speaker for one in pieces):
         return None
-    if any(folded(one.text) != two for one, two in zip(words[:-1], phrase[:-1], strict=True)):
+    if any(folded(one.text) != two for one, two in zip(pieces[:-1], phrase[:-1], strict=True)):
         return None
     behind = (
         trail
-        for lead, body, trail in partings(words[-1].text)
+        for lead, body, trail in partings(pieces[-1].text)
         if not lead and folded(body) == phrase[-1]
     )
     return next(behind, None)
