@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio
 import httpx2
 
-from core.domain.request import Channels, Edits, OnDiarizationError, OrchestratedRequest
+from core.domain.request import Channels, OnDiarizationError, OrchestratedRequest
 from core.domain.timeline import Transcript, Transcription
 from core.domain.usage import Work
 from core.domain.watch import IsCancelled, Stage, Watch
@@ -63,7 +63,7 @@ class OrchestratedFlow:
         merging = anyio.run(self._ask, jobs, watch)
         watch.report(Stage.MERGING, 1.0)
         with watch.clock.at(Work.MERGE):
-            transcript = _merged(merging, request.edits, watch.cancelled)
+            transcript = _merged(merging, request, watch.cancelled)
         merging.found.count(watch.clock)
         return told(transcript, request.recording, watch, model=merging.found.model)
 
@@ -136,7 +136,7 @@ class _Merging:
     found: Found
 
 
-def _merged(merging: _Merging, edits: Edits, cancelled: IsCancelled) -> Transcript:
+def _merged(merging: _Merging, request: OrchestratedRequest, cancelled: IsCancelled) -> Transcript:
     found = merging.found
     return assemble(
         merging.words,
@@ -144,7 +144,8 @@ def _merged(merging: _Merging, edits: Edits, cancelled: IsCancelled) -> Transcri
         duration_s=found.duration_s,
         warnings=(without_speakers(found.no_speakers),) if found.no_speakers else (),
         cancelled=cancelled,
-        edits=edits,
+        edits=request.edits,
+        task=request.decoding.task,
     )
 
 

@@ -278,7 +278,7 @@ def test_the_answer_is_the_single_workers(
         {"min_speakers": 1, "max_speakers": 4, "audio_format": "wav"},
         {"language": "und", "diarize": None},
         {"language": "en", "replace": {"mayer": "Meier", "how are": "what were", "no no": "no"}},
-        {"keyterms": ["Dr. Mayer"], "language": "en"},
+        {"keyterms": ["Dr. Mayer"], "language": "ja", "task": "translate", "remove_fillers": True},
         {"replace": {"fine": ""}, "timestamps": True, "response_format": "verbose_json"},
         {"language": "de", "remove_fillers": True, "response_format": "vtt", "timestamps": True},
     ],
