@@ -5,7 +5,9 @@ Nothing else in `core` looks for settings there.
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -32,6 +34,8 @@ BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 """AWS's naming rules for general purpose buckets."""
 USUAL_PORTS = (80, 443)
 """Those of http and https."""
+_INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Zs")
+"""Unicode's categories of control and format characters, and of separators."""
 Failures = Literal["error", "output"]
 """How a failed job answers."""
 
@@ -45,7 +49,28 @@ SpeechPrecision = Literal["auto", "float32", "bfloat16"]
 DiarizationSpeed = Literal["exact", "fast"]
 """Whether turns are pyannote's own, or found several times faster."""
 
-_Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+def _trimmed(value: object) -> object:
+    """Drop what cannot be seen at both ends: white space, and marks such as U+FEFF."""
+    if not isinstance(value, str):
+        return value
+    seen = [
+        index for index, char in enumerate(value) if unicodedata.category(char) not in _INVISIBLE
+    ]
+    return value[seen[0] : seen[-1] + 1] if seen else ""
+
+
+def _sendable(key: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+        raise ValueError("give ASCII letters, digits and signs, without blanks")
+    return key
+
+
+_Name = Annotated[str, StringConstraints(min_length=1), BeforeValidator(_trimmed)]
+Key = Annotated[SecretStr, BeforeValidator(_trimmed), AfterValidator(_sendable)]
+"""A key that HTTP headers can carry; a file or a paste often adds a newline to it."""
+_Secret = Annotated[SecretStr, BeforeValidator(_trimmed)]
+"""A key that is signed with, not sent: it may be anything."""
 
 
 def _plain_url(value: str) -> str:
@@ -110,7 +135,11 @@ class Environment(BaseSettings):
     """Settings named like their variables, in lower case. Empty variables count as not set."""
 
     model_config = SettingsConfigDict(
-        frozen=True, env_ignore_empty=True, extra="ignore", case_sensitive=False
+        frozen=True,
+        env_ignore_empty=True,
+        extra="ignore",
+        case_sensitive=False,
+        hide_input_in_errors=True,
     )
 
     @classmethod
@@ -123,10 +152,17 @@ class Environment(BaseSettings):
             return cls()
         except ValidationError as error:
             first = error.errors()[0]
-            variable = str(first["loc"][0]).upper()
+            variable = cls._variable(str(first["loc"][0]))
             raise SettingsError(
                 f"{variable}: {first['msg'].removeprefix('Value error, ')}"
             ) from None
+
+    @classmethod
+    def _variable(cls, name: str) -> str:
+        """Return the variable that set a field, of those that may: pydantic names the first."""
+        alias = cls.model_fields[name].validation_alias
+        names = [str(one) for one in alias.choices] if isinstance(alias, AliasChoices) else [name]
+        return next((one.upper() for one in names if os.environ.get(one.upper())), name.upper())
 
 
 class Settings(Environment):
@@ -150,7 +186,7 @@ class Settings(Environment):
     """
     known_speaker_margin: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     """How much less alike the second best name must be; None leaves it to the speaker model."""
-    huggingface_access_token: SecretStr | None = Field(
+    huggingface_access_token: Key | None = Field(
         default=None, validation_alias=AliasChoices("huggingface_access_token", "hf_token")
     )
 
@@ -179,10 +215,10 @@ class Settings(Environment):
     eager_imports: bool = False
     """Import NeMo and pyannote with all their libraries, also those that no worker calls."""
 
-    s3_access_key: SecretStr | None = None
-    s3_secret_key: SecretStr | None = None
-    s3_endpoint: str | None = None
-    s3_bucket: str | None = None
+    s3_access_key: Key | None = None
+    s3_secret_key: _Secret | None = None
+    s3_endpoint: _Name | None = None
+    s3_bucket: _Name | None = None
     s3_allowed_buckets: _Buckets = None
     """The buckets that callers may name, besides `s3_bucket`. With neither, any is read that the
     key can read.
@@ -194,7 +230,7 @@ class Settings(Environment):
     """The id or URL of the endpoint that runs the diarization worker."""
     transcription_endpoint_id: _Endpoint | None = None
     """The id or URL of the endpoint that runs the transcription worker."""
-    runpod_api_key: SecretStr | None = None
+    runpod_api_key: Key | None = None
     """The key for both endpoints."""
     runpod_endpoint_base_url: _Url = "https://api.runpod.ai/v2"
     """The part of an endpoint's URL before its id."""

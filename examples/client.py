@@ -71,6 +71,10 @@ class JobError(Exception):
         """True if the same request may succeed later."""
 
 
+class WrongKey(ValueError):
+    """No header can carry the key."""
+
+
 class _Hiccup(JobError):
     """A failed HTTP request that may succeed later, after `after_s` if the server named a time."""
 
@@ -83,9 +87,10 @@ class Endpoint:
     """Runs jobs in one endpoint, any number at once."""
 
     def __init__(self, endpoint_id: str, *, key: str, base_url: str = BASE_URL) -> None:
+        """Take a key, whose newline at the end does not count. Raise WrongKey."""
         self._http = httpx2.AsyncClient(
             base_url=f"{base_url.rstrip('/')}/{endpoint_id}/",
-            headers={"Authorization": f"Bearer {key}"},
+            headers={"Authorization": f"Bearer {_sendable(key)}"},
             timeout=httpx2.Timeout(SYNC_WAIT_S + 30, connect=10),
         )
         where = self._http.base_url
@@ -184,6 +189,13 @@ class Endpoint:
         if not response.is_success:
             raise _refusal(response, path)
         return _read(response.content)
+
+
+def _sendable(key: str) -> str:
+    """Return the key without white space at its ends, which files and pastes add."""
+    if not re.fullmatch(r"[!-~]+", key := key.strip()):
+        raise WrongKey("give ASCII letters, digits and signs, without blanks")
+    return key
 
 
 @contextlib.asynccontextmanager

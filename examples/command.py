@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import stamina
 
-from examples.client import BASE_URL, Endpoint, Job, JobError
+from examples.client import BASE_URL, Endpoint, Job, JobError, WrongKey
 
 FORMATS = ("json", "verbose_json", "diarized_json", "text", "srt", "vtt", "html")
 
@@ -95,6 +95,8 @@ def connect(endpoint_id: str, base_url: str) -> Endpoint:
         return Endpoint(endpoint_id, key=key, base_url=base_url)
     except httpx2.InvalidURL:
         sys.exit("--base-url or the endpoint's id does not make a URL")
+    except WrongKey as error:
+        sys.exit(f"RUNPOD_API_KEY: {error}")
 
 
 def start(program: Coroutine[Any, Any, None]) -> None:

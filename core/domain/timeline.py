@@ -156,6 +156,7 @@ class Transcription:
 
     words: tuple[Word, ...]
     characters: tuple[Character, ...] = ()
+    """Those of each word lie within its span; sorted by start."""
     language: str | None = None
     """ISO 639-1 code; None if neither the caller nor the model names one."""
     warnings: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 _UNSPACED = (
@@ -38,6 +39,33 @@ def spaced(texts: Iterable[str]) -> Iterator[str]:
 def meet(before: str, after: str) -> bool:
     """Tell whether no blank is written between two texts."""
     return _is_unspaced(before[-1:]) and _is_unspaced(after[:1])
+
+
+def divided(text: str) -> list[str]:
+    """Divide a text without blanks wherever one of its words may end.
+
+    That is beside every letter of a script without blanks; marks stay with the letters that they
+    belong to.
+
+    >>> divided("iPhoneを「買う」")
+    ['iPhone', 'を', '「買', 'う」']
+    """
+    if text.isascii():
+        return [text]
+    starts = [0]
+    for at in range(1, len(text)):
+        has_letter = any(map(str.isalnum, text[starts[-1] : at]))
+        if has_letter and _begins(text[at]) and _is_unspaced_beside(text, at):
+            starts.append(at)
+    return [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+
+
+def _begins(character: str) -> bool:
+    return character.isalnum() or unicodedata.category(character) == "Ps"
+
+
+def _is_unspaced_beside(text: str, at: int) -> bool:
+    return _is_unspaced(text[at - 1]) or _is_unspaced(text[at])
 
 
 def _is_unspaced(character: str) -> bool:

@@ -56,6 +56,7 @@ def by_channel(
             warnings=(*_left_out(look), *first.warnings),
             cancelled=watch.cancelled,
             edits=edits,
+            task=decoding.task,
         )
     return told(transcript, recording, watch, model=reader.speech_model)
 

@@ -23,6 +23,7 @@ from core.domain.timeline import Diarization, Span, Transcription
 from core.domain.usage import Stopwatch, Work
 from core.domain.watch import Stage, Watch
 from core.errors import Cancelled, JobFailed, WorkerError
+from core.flows.own_requests import written_for
 from core.flows.progress import JobProgress
 from core.flows.speaker_jobs import Run, SpeakerJobs
 from core.flows.together import Task, all_or_none
@@ -187,7 +188,8 @@ class EndpointJobs:
         run = partial(endpoint.run, deadline=deadline, report=branch.report)
         began = anyio.current_time()
         with watch.clock.at(Work.TRANSCRIPTION):
-            output = await self._words(index, run)
+            with written_for("transcription"):
+                output = await self._words(index, run)
             language = self._request.decoding.language
             self._found.parts[index] = read_transcription(output, language=language)
         self._took_s = max(self._took_s, anyio.current_time() - began)
@@ -198,7 +200,7 @@ class EndpointJobs:
         try:
             return await run(self._bodies[index])
         except JobFailed as refusal:
-            if not str(refusal).startswith("response_format:"):
+            if not _is_before_compact(str(refusal)):
                 raise
         log.info("the transcription endpoint runs a version before 0.2; update its image")
         return await run(self._body(self._questions[index], TranscriptFormat.VERBOSE_JSON))
@@ -208,7 +210,7 @@ class EndpointJobs:
     ) -> None:
         reports = [branch.report for branch in branches]
         try:
-            with watch.clock.at(Work.DIARIZATION):
+            with watch.clock.at(Work.DIARIZATION), written_for("diarization"):
                 self._found.speakers = await jobs.run(run, reports, watch.cancelled)
         except WorkerError as error:
             is_needed = self._request.on_diarization_error is OnDiarizationError.FAIL
@@ -217,6 +219,17 @@ class EndpointJobs:
             self._found.no_speakers = error.code
         for branch in branches:
             branch.end()
+
+
+def _is_before_compact(refusal: str) -> bool:
+    """Tell whether the formats that a worker says it knows are those of version 0.1, which is
+    older than `html` too. A worker of another role names others.
+    """
+    return (
+        refusal.startswith("response_format:")
+        and f"'{TranscriptFormat.VERBOSE_JSON}'" in refusal
+        and f"'{TranscriptFormat.HTML}'" not in refusal
+    )
 
 
 @dataclass(frozen=True, slots=True)

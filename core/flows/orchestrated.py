@@ -8,15 +8,15 @@ the single worker's last step, `core.transcript.assembly`.
 from __future__ import annotations
 
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Thread
 
 import anyio
 import httpx2
 
-from core.domain.request import Channels, Edits, OnDiarizationError, OrchestratedRequest
+from core.domain.request import Channels, OnDiarizationError, OrchestratedRequest
 from core.domain.timeline import Transcript, Transcription
 from core.domain.usage import Work
 from core.domain.watch import IsCancelled, Stage, Watch
@@ -63,7 +63,7 @@ class OrchestratedFlow:
         merging = anyio.run(self._ask, jobs, watch)
         watch.report(Stage.MERGING, 1.0)
         with watch.clock.at(Work.MERGE):
-            transcript = _merged(merging, request.edits, watch.cancelled)
+            transcript = _merged(merging, request, watch.cancelled)
         merging.found.count(watch.clock)
         return told(transcript, request.recording, watch, model=merging.found.model)
 
@@ -79,15 +79,15 @@ class OrchestratedFlow:
         Only a key that they refuse is a reason not to start: any other trouble may pass before a
         job comes.
         """
-        failures: list[WorkerError] = []
         # The SDK calls this on its event loop, inside which no other can run.
-        thread = Thread(target=anyio.run, args=(self._check, failures), name="rehearsal")
-        thread.start()
-        thread.join()
+        with ThreadPoolExecutor(1, thread_name_prefix="rehearsal") as thread:
+            failures = thread.submit(anyio.run, self._check).result()
         if failures:
             raise failures[0]
 
-    async def _check(self, failures: list[WorkerError]) -> None:
+    async def _check(self) -> list[WorkerError]:
+        failures: list[WorkerError] = []
+
         async def check(address: Address, client: httpx2.AsyncClient) -> None:
             try:
                 await Endpoint(address, client, self.pace).check()
@@ -97,6 +97,7 @@ class OrchestratedFlow:
         async with self._connect() as client, anyio.create_task_group() as group:
             group.start_soon(check, self.transcription, client)
             group.start_soon(check, self.diarization, client)
+        return failures
 
     def _connect(self) -> httpx2.AsyncClient:
         key = self.settings.runpod_api_key
@@ -135,7 +136,7 @@ class _Merging:
     found: Found
 
 
-def _merged(merging: _Merging, edits: Edits, cancelled: IsCancelled) -> Transcript:
+def _merged(merging: _Merging, request: OrchestratedRequest, cancelled: IsCancelled) -> Transcript:
     found = merging.found
     return assemble(
         merging.words,
@@ -143,12 +144,33 @@ def _merged(merging: _Merging, edits: Edits, cancelled: IsCancelled) -> Transcri
         duration_s=found.duration_s,
         warnings=(without_speakers(found.no_speakers),) if found.no_speakers else (),
         cancelled=cancelled,
-        edits=edits,
+        edits=request.edits,
+        task=request.decoding.task,
     )
 
 
 def load(settings: Settings) -> OrchestratedFlow:
-    """Make the flow of the settings. Raise SettingsError if an endpoint or the key is not set."""
+    """Make the flow of the settings.
+
+    Raise SettingsError if an endpoint or the key is not set, or both endpoints are the same.
+    """
+    _check_set(settings)
+    words = _address("transcription", str(settings.transcription_endpoint_id), settings)
+    speakers = _address("diarization", str(settings.diarization_endpoint_id), settings)
+    if words.url == speakers.url:
+        raise SettingsError(
+            "DIARIZATION_ENDPOINT_ID, TRANSCRIPTION_ENDPOINT_ID: they name the same endpoint; the "
+            "orchestrator needs one for each worker"
+        )
+    return OrchestratedFlow(
+        transcription=words,
+        diarization=speakers,
+        settings=settings,
+        tls=httpx2.create_ssl_context(trust_env=False),
+    )
+
+
+def _check_set(settings: Settings) -> None:
     needed = ("DIARIZATION_ENDPOINT_ID", "TRANSCRIPTION_ENDPOINT_ID", "RUNPOD_API_KEY")
     missing = [name for name in needed if getattr(settings, name.lower()) is None]
     if missing:
@@ -156,12 +178,6 @@ def load(settings: Settings) -> OrchestratedFlow:
             f"{', '.join(missing)}: not set; the orchestrator needs two endpoints and a key that "
             "may use them"
         )
-    return OrchestratedFlow(
-        transcription=_address("transcription", str(settings.transcription_endpoint_id), settings),
-        diarization=_address("diarization", str(settings.diarization_endpoint_id), settings),
-        settings=settings,
-        tls=httpx2.create_ssl_context(trust_env=False),
-    )
 
 
 def _address(name: str, endpoint: str, settings: Settings) -> Address:

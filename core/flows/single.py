@@ -100,6 +100,7 @@ class SingleFlow:
                 warnings=(*speakers.missing, *waveform.warnings),
                 cancelled=watch.cancelled,
                 edits=request.edits,
+                task=request.decoding.task,
             )
         transcript = replace(transcript, refresh_worker=speakers.refresh_worker)
         return told(transcript, request.recording, watch, model=self.reader.speech_model)

@@ -70,6 +70,7 @@ class TranscriptionFlow:
                 warnings=heard.warnings,
                 cancelled=watch.cancelled,
                 edits=request.edits,
+                task=request.decoding.task,
                 own=heard.own,
             )
         return told(

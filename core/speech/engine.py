@@ -27,7 +27,9 @@ class Recognition:
 
     words: tuple[Word, ...] = ()
     characters: tuple[tuple[Character, ...], ...] = ()
-    """One tuple per word; empty if the tokens do not spell the text letter by letter."""
+    """One tuple per word, within its span; empty if the tokens do not spell the text letter by
+    letter.
+    """
     guess: Guess | None = None
     """The language of these words, if the model was left to detect it."""
     is_mixed: bool = False

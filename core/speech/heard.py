@@ -12,11 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.domain.timeline import Character, Word
+from core.domain.timeline import Word
 from core.media.audio import Samples
 from core.speech.drafts import repeated
 from core.speech.engine import Recognition
 from core.speech.sound import FRAME_S, SILENCE_DBFS, Levels, frames, levels
+from core.speech.spelling import within
 from core.transcript.sentences import ends_sentence
 from core.transcript.word_spans import spoken_end
 
@@ -53,7 +54,7 @@ def heard_words(found: Recognition, samples: Samples) -> Recognition:
     ]
     words = _late([_trimmed(found.words[index], sound) for index in kept])
     characters = tuple(
-        _within(found.characters[index], word) for index, word in zip(kept, words, strict=True)
+        within(word, found.characters[index]) for index, word in zip(kept, words, strict=True)
     )
     return replace(found, words=words, characters=characters)
 
@@ -90,18 +91,6 @@ def _hasty_runs(words: Sequence[Word]) -> list[list[int]]:
 
 def _repeats(words: Sequence[Word], index: int) -> bool:
     return index > 0 and words[index].letters == words[index - 1].letters
-
-
-def _within(characters: Sequence[Character], word: Word) -> tuple[Character, ...]:
-    """Return the characters of a word that was trimmed."""
-    return tuple(
-        replace(
-            one,
-            start=min(max(one.start, word.start), word.end),
-            end=min(max(one.end, word.start), word.end),
-        )
-        for one in characters
-    )
 
 
 def _loudest(word: Word, sound: Levels) -> float:

@@ -31,8 +31,9 @@ def recognition(
     """Build words from a text and the tokens that spell it.
 
     A word lasts from its first letter to its last. Punctuation, which is often emitted much later,
-    does not count. The word's confidence is that of the least certain token of these letters. A
-    word without a duration lasts one frame, `frame_s`, or until the next word.
+    does not count: such characters are moved to the word's end, so that all lie within its span.
+    The word's confidence is that of the least certain token of these letters. A word without a
+    duration lasts one frame, `frame_s`, or until the next word.
 
     If the tokens do not spell the text (bytes, unknown tokens), the letters divide the tokens'
     times in proportion and have no confidence.
@@ -47,11 +48,23 @@ def recognition(
     spellings = _spellings(letters, written)
     words = _in_order(list(map(_word, written, spellings)), frame_s, duration_s)
     spoken = [
-        (word, _characters(spelling, duration_s) if is_spelled else ())
+        (word, within(word, map(_character, spelling)) if is_spelled else ())
         for word, spelling in zip(words, spellings, strict=True)
         if not _MARKS.issuperset(word.text)
     ]
     return Recognition(tuple(word for word, _ in spoken), tuple(chars for _, chars in spoken))
+
+
+def within(word: Word, characters: Iterable[Character]) -> tuple[Character, ...]:
+    """Return the characters of a word, moved into its span."""
+    return tuple(
+        replace(
+            one,
+            start=min(max(one.start, word.start), word.end),
+            end=min(max(one.end, word.start), word.end),
+        )
+        for one in characters
+    )
 
 
 def _letters(token: Token) -> Iterator[Token]:
@@ -76,11 +89,8 @@ def _word(text: str, letters: Sequence[Token]) -> Word:
     return Word(spoken[0].start, spoken[-1].end, text, min(confidences, default=None))
 
 
-def _characters(letters: Sequence[Token], duration_s: float) -> tuple[Character, ...]:
-    return tuple(
-        Character(min(letter.start, duration_s), min(letter.end, duration_s), letter.text)
-        for letter in letters
-    )
+def _character(letter: Token) -> Character:
+    return Character(letter.start, letter.end, letter.text)
 
 
 def _in_order(words: Sequence[Word], frame_s: float, duration_s: float) -> Iterator[Word]:

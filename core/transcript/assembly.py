@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import inf
 
-from core.domain.request import Edits
+from core.domain.request import Edits, Task
 from core.domain.rounding import confidence, seconds
 from core.domain.timeline import (
     Character,
@@ -28,6 +28,7 @@ from core.transcript.channels import mark_overlaps, segments_by_speaker
 from core.transcript.coverage import clipped, coverage, found_again
 from core.transcript.edits import edit_warnings, edited, respelled
 from core.transcript.labelling import label_words
+from core.transcript.language import Languages
 from core.transcript.paragraphs import split_paragraphs
 from core.transcript.segments import split_segments
 
@@ -45,11 +46,13 @@ def assemble(
     cancelled: IsCancelled = lambda: False,
     edits: Edits = _NO_EDITS,
     own: Span = EVERYTHING,
+    task: Task = Task.TRANSCRIBE,
 ) -> Transcript:
     """Build the transcript from the models' answers, and make the edits in it.
 
     Without a diarization it names no speaker, unless channels are speakers. `own` is the stretch
-    of the recording that the words are of, if the turns are of more.
+    of the recording that the words are of, if the turns are of more. `task` tells the language in
+    which they are written.
 
     Raise Cancelled soon after `cancelled` returns True.
     """
@@ -63,10 +66,10 @@ def assemble(
     told = (*warnings, *said.warnings, *(() if spoken is None else spoken.warnings))
     characters = said.characters
     if edits.are_wanted:
-        labelled, language = words, said.language
-        words = edited(labelled, edits, language, apart=said.is_split)
+        labelled, languages = words, _written_in(said, task)
+        words = edited(labelled, edits, languages, apart=said.is_split)
         characters = respelled(characters, labelled, words)
-        told = (*told, *edit_warnings(edits, language))
+        told = (*told, *edit_warnings(edits, labelled, languages))
     segments = segments_by_speaker(words) if said.is_split else split_segments(words)
     return Transcript(
         duration=seconds(duration_s),
@@ -89,6 +92,12 @@ def assemble(
         gaps=held.gaps,
         is_split=said.is_split,
     )
+
+
+def _written_in(said: Transcription, task: Task) -> Languages:
+    """Return the languages of the text, whatever was spoken."""
+    is_english = task is Task.TRANSLATE
+    return Languages("en") if is_english else Languages(said.language, said.languages)
 
 
 def _labelled(

@@ -7,7 +7,7 @@ that two channels heard belongs to the louder one.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Protocol, TypeVar
@@ -16,6 +16,7 @@ from core.domain.timeline import Character, LanguageSpan, Segment, Span, Speech,
 from core.transcript.coverage import covered, united, without
 from core.transcript.language import language_of
 from core.transcript.segments import split_segments
+from core.transcript.spelled import without_words
 
 _LOUDER = 2.0
 """A channel that is this many times as loud, 6 dB, is heard on others rather than the reverse."""
@@ -88,8 +89,21 @@ def joined(heard: dict[int, Transcription], loudness: Loudness) -> Transcription
         is_split=True,
         speech=_in_order(speech for one in said for speech in one.speech),
         found_again=_in_order(span for one in said for span in one.found_again),
-        languages=_in_order(span for one in said for span in one.languages),
+        languages=_in_order(_languages(said)),
     )
+
+
+def _languages(said: Sequence[Transcription]) -> Iterator[LanguageSpan]:
+    """Yield the stretches of each channel in order.
+
+    If channels are in several languages, one whose model told no stretches is a stretch itself.
+    """
+    told = {one.language for one in said if one.words} - {None}
+    for one in said:
+        yield from one.languages
+        if one.words and one.language and not one.languages and len(told) > 1:
+            first, last = one.words[0], max(word.end for word in one.words)
+            yield LanguageSpan(first.start, last, one.language, first.speaker)
 
 
 def _said(
@@ -99,7 +113,7 @@ def _said(
     strange = set(overheard)
     return Transcription(
         words=tuple(replace(word, speaker=speaker) for word in heard.words if word not in strange),
-        characters=tuple(one for one in heard.characters if not _during(one, overheard)),
+        characters=without_words(heard.characters, overheard),
         language=heard.language,
         language_confidence=heard.language_confidence,
         warnings=tuple(f"{speaker}: {warning}" for warning in heard.warnings),

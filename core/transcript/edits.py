@@ -5,18 +5,19 @@ They come once the words have their speakers, so that times and speakers stay wh
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from core.domain.request import Edits
 from core.domain.rounding import seconds
 from core.domain.timeline import Character, Word
 from core.transcript.fillers import are_known, without_fillers
+from core.transcript.language import Languages
 from core.transcript.replacements import Replacements
+from core.transcript.spelled import without_words
 
 
 def edited(
-    words: Sequence[Word], edits: Edits, language: str | None, *, apart: bool = False
+    words: Sequence[Word], edits: Edits, languages: Languages, *, apart: bool = False
 ) -> tuple[Word, ...]:
     """Return words with all edits made; those that do not change are the same objects.
 
@@ -25,18 +26,24 @@ def edited(
     if apart:
         speakers = dict.fromkeys(word.speaker for word in words)
         own = ([word for word in words if word.speaker == one] for one in speakers)
-        made = (word for one in own for word in edited(one, edits, language))
+        made = (word for one in own for word in edited(one, edits, languages))
         return tuple(sorted(made, key=lambda word: word.start))
     if edits.remove_fillers:
-        words = without_fillers(words, language)
+        words = without_fillers(words, languages)
     return Replacements(edits.replace).made(words)
 
 
-def edit_warnings(edits: Edits, language: str | None) -> Iterator[str]:
-    """Yield what a caller should know of edits that cannot be made."""
-    if edits.remove_fillers and not are_known(language):
-        why = "the language is not known" if language is None else f"none of {language} is known"
-        yield f"remove_fillers has no effect: {why}"
+def edit_warnings(edits: Edits, words: Iterable[Word], languages: Languages) -> Iterator[str]:
+    """Yield what a caller should know of edits that cannot be made in the words."""
+    if not edits.remove_fillers:
+        return
+    spoken = list(dict.fromkeys(map(languages.of, words))) or [languages.whole]
+    unknown = [one for one in spoken if not are_known(one)]
+    for one in unknown:
+        why = "the language is not known" if one is None else f"none of {one} is known"
+        some = "some words" if one is None else f"words in {one}"
+        which = "" if unknown == spoken else f" on {some}"
+        yield f"remove_fillers has no effect{which}: {why}"
 
 
 def respelled(
@@ -48,21 +55,9 @@ def respelled(
     old, new = list(before), list(after)
     had, have = set(map(id, old)), set(map(id, new))
     left = [word for word in old if id(word) not in have]
-    gone = {index for word in left for index in _spelling(characters, word)}
-    kept = [one for index, one in enumerate(characters) if index not in gone]
+    kept = without_words(characters, left)
     fresh = [one for word in new if id(word) not in had for one in _letters(word)]
     return tuple(sorted([*kept, *fresh], key=lambda one: one.start))
-
-
-def _spelling(characters: Sequence[Character], word: Word) -> Iterator[int]:
-    """Yield the indices of the characters that spell a word in its time."""
-    at = bisect_left(characters, word.start, key=lambda one: one.start)
-    left = word.text
-    while left and at < len(characters) and characters[at].start <= word.end:
-        if left.startswith(characters[at].text):
-            left = left[len(characters[at].text) :]
-            yield at
-        at += 1
 
 
 def _letters(word: Word) -> Iterator[Character]:

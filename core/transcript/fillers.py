@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.domain.timeline import Word
+from core.transcript.language import Languages
 from core.transcript.marks import folded, parted
 
 _HM = "h+m+"
@@ -67,19 +68,18 @@ def is_filler(text: str, language: str) -> bool:
     return not is_short_form and _PATTERNS[language].fullmatch(folded(text)) is not None
 
 
-def without_fillers(words: Sequence[Word], language: str | None) -> tuple[Word, ...]:
+def without_fillers(words: Sequence[Word], languages: Languages) -> tuple[Word, ...]:
     """Return one speaker's words, or those of several in turn, without fillers.
 
-    The end of a sentence, or its capital letter, goes to the word before or after. Without a
-    language whose fillers are known, return all words.
+    A filler is one in the language of the words around it; if none of that language are known, all
+    words stay. The end of a sentence, or its capital letter, goes to the word before or after.
     """
-    if language is None or not are_known(language):
-        return tuple(words)
     kept: list[Word] = []
     capital_of: Word | None = None
     for word in words:
         lead, body, trail = parted(word.text)
-        if is_filler(body, language):
+        language = languages.of(word)
+        if language is not None and are_known(language) and is_filler(body, language):
             if kept and kept[-1].speaker == word.speaker:
                 kept[-1] = _ended(kept[-1], trail)
             capital_of = word if body[:1].isupper() else capital_of

@@ -1,12 +1,37 @@
-"""The language of a recording that was heard piece by piece."""
+"""The language of a recording that was heard piece by piece, and of its words."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from core.domain.timeline import LanguageSpan, Transcription
+from core.domain.timeline import LanguageSpan, Transcription, Word
+
+
+class Languages:
+    """Which language each word of a transcript is in."""
+
+    def __init__(self, whole: str | None, spans: Iterable[LanguageSpan] = ()) -> None:
+        """Take the language of the whole, and those of stretches.
+
+        These are sorted by start, and disjoint but for channels.
+        """
+        self.whole = whole
+        self._spans: dict[str | None, list[LanguageSpan]] = defaultdict(list)
+        for one in spans:
+            self._spans[one.speaker].append(one)
+
+    def of(self, word: Word) -> str | None:
+        """Return the language of the stretch around the middle of a word, else that of the whole.
+
+        A stretch of a channel holds words of that channel alone.
+        """
+        spans = self._spans.get(word.speaker) or self._spans.get(None, [])
+        after = bisect_right(spans, word.midpoint, key=lambda one: one.start)
+        is_held = after > 0 and word.midpoint <= spans[after - 1].end
+        return spans[after - 1].language if is_held else self.whole
 
 
 def language_of(heard: Sequence[Transcription]) -> tuple[str | None, float | None]:

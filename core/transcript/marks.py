@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 
-_OPENING = frozenset("\"'“‘«‹„‚([{¿¡-–—…")
-_CLOSING = frozenset("\"'”’“‘»›)]},.;:?!…。？！，、-–—")
+_OPENING = frozenset("\"'“‘«‹„‚([{¿¡-–—…「『（【《〈")
+_CLOSING = frozenset("\"'”’“‘»›)]},.;:?!…。？！，、」』）】》〉-–—")
 
 
 def folded(text: str) -> str:

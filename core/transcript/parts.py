@@ -18,6 +18,7 @@ from core.domain.request import Part
 from core.domain.timeline import LanguageSpan, Span, Speech, Transcription, Word
 from core.transcript.language import joined_languages, language_of
 from core.transcript.seams import TOUCH_S
+from core.transcript.spelled import without_words
 
 _Utterance = TypeVar("_Utterance")
 _Stretch = TypeVar("_Stretch", Speech, LanguageSpan)
@@ -54,10 +55,11 @@ class Assignment:
 
     def trim(self, transcription: Transcription) -> Transcription:
         """Drop the words, the characters and the speech of other parts."""
+        others = (word for word in transcription.words if not self._is_own(word))
         return replace(
             transcription,
             words=tuple(filter(self._is_own, transcription.words)),
-            characters=tuple(filter(self._is_own, transcription.characters)),
+            characters=without_words(transcription.characters, others),
             speech=tuple(self._clipped(transcription.speech)),
             found_again=tuple(filter(self._is_own, transcription.found_again)),
             languages=tuple(self._clipped(transcription.languages)),
@@ -114,7 +116,7 @@ def _joined(left: Transcription, right: Transcription) -> Transcription:
     words, characters = right.words, right.characters
     if left.words and words and _is_same(left.words[-1], words[0]):
         doubled, words = words[0], words[1:]
-        characters = tuple(one for one in characters if one.midpoint >= doubled.end)
+        characters = without_words(characters, (doubled,))
     return replace(
         left,
         words=left.words + words,

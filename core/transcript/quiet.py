@@ -5,17 +5,17 @@ It is asked for once more, as one range of the recording: by itself it is loud e
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from core.domain.request import Range
 from core.domain.rounding import seconds
-from core.domain.timeline import Diarization, Span, Transcription
+from core.domain.timeline import Diarization, Span, Transcription, Word
 from core.transcript.assembly import shown, shown_diarization
 from core.transcript.coverage import clipped, gaps, united, without
 from core.transcript.filling import Gap
+from core.transcript.spelled import of_words
 from core.transcript.word_spans import spoken_end
 
 MOST_SHARE = 0.2
@@ -63,13 +63,21 @@ class Quiet:
         """Return what has been found with those words of the answer that lie in gaps."""
         answer = shown(answer)
         words, places = self.transcription.words, []
+        more: list[Word] = []
         for span in self.gaps:
             gap = Gap.between(words, span)
             if own := answer.words[gap.own(answer.words)]:
                 words = words[: gap.at] + own + words[gap.at :]
+                more += own
                 places.append(Span(own[0].start, spoken_end(own[-1])))
-        found = replace(self.transcription, words=words)
-        return _spelled(found, answer, places) if places else found
+        spelled = (*self.transcription.characters, *of_words(answer.characters, more))
+        again = (*self.transcription.found_again, *places)
+        return replace(
+            self.transcription,
+            words=words,
+            characters=tuple(sorted(spelled, key=lambda one: one.start)),
+            found_again=tuple(sorted(again, key=lambda one: one.start)),
+        )
 
 
 def _unseen(found: Transcription, turns: Sequence[Span]) -> list[Span]:
@@ -96,20 +104,3 @@ def _together(unseen: Sequence[Span], most_s: float) -> tuple[Span, ...]:
         if seconds[last + 1] - seconds[first] > seconds[best.stop] - seconds[best.start]:
             best = range(first, last + 1)
     return tuple(unseen[best.start : best.stop])
-
-
-def _spelled(found: Transcription, answer: Transcription, places: Sequence[Span]) -> Transcription:
-    """Return what has been found with the answer's characters in those places."""
-    filled = united(places)
-    kept = [one for one in found.characters if not _is_in(filled, one.midpoint)]
-    spelled = [one for one in answer.characters if _is_in(filled, one.midpoint)]
-    return replace(
-        found,
-        characters=tuple(sorted((*kept, *spelled), key=lambda one: one.start)),
-        found_again=tuple(sorted((*found.found_again, *places), key=lambda one: one.start)),
-    )
-
-
-def _is_in(places: Sequence[Span], at: float) -> bool:
-    after = bisect_right(places, at, key=lambda place: place.start)
-    return after > 0 and at <= places[after - 1].end

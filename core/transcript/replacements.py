@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import groupby
 
 from core.domain.rounding import seconds
 from core.domain.timeline import Word
+from core.domain.writing import divided
 from core.transcript.marks import folded, partings
 
 
 class Replacements:
-    """Phrases to replace, each a word or several, whatever their case."""
+    """Phrases to replace, each a word or several, whatever their case.
+
+    In a script without blanks they are found wherever they stand: its words are the pieces in which
+    a model happened to write it, so each letter counts as a word.
+    """
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        """Take what to write for each phrase, word by word; an empty text removes the phrase."""
+        """Take what to write for each phrase; an empty text removes the phrase."""
         self._by_first: dict[str, list[_Phrase]] = {}
-        phrases = [_Phrase(tuple(map(folded, old.split())), new) for old, new in texts.items()]
+        phrases = [_Phrase.of(old, new) for old, new in texts.items()]
         for phrase in sorted(phrases, key=lambda one: len(one.words), reverse=True):
             self._by_first.setdefault(phrase.words[0], []).append(phrase)
 
@@ -26,33 +31,83 @@ class Replacements:
 
         The marks around a phrase stay. Words of another number divide the time of all.
         """
+        if not self._by_first:
+            return tuple(words)
+        pieces = [
+            piece
+            for index, word in enumerate(words)
+            for piece in _pieces(word, divided(word.text), index)
+        ]
         made: list[Word] = []
-        at = 0
-        while at < len(words):
-            found = self._found(words, at)
+        first = at = 0
+        while at < len(pieces):
+            found = self._found(pieces, at)
             if found is None:
-                made.append(words[at])
                 at += 1
             else:
+                made += _whole(pieces[first:at])
                 made += found.written()
-                at += len(found.words)
-        return tuple(made)
+                first = at = at + len(found.words)
+        return (*made, *_whole(pieces[first:]))
 
-    def _found(self, words: Sequence[Word], at: int) -> _Found | None:
-        for lead, body, trail in partings(words[at].text):
+    def _found(self, pieces: Sequence[_Piece], at: int) -> _Found | None:
+        piece = pieces[at]
+        for lead, body, trail in partings(piece.text):
             for phrase in self._by_first.get(folded(body), ()):
-                rest = words[at + 1 : at + len(phrase.words)]
-                end = _end(rest, phrase.words[1:], words[at].speaker, trail)
+                rest = pieces[at + 1 : at + len(phrase.words)]
+                end = _end(rest, phrase.words[1:], piece.of.speaker, trail)
                 if end is not None:
-                    return _Found((words[at], *rest), phrase.text, lead, end)
+                    said = tuple(one.word for one in (piece, *rest))
+                    return _Found(said, phrase.text, lead, end)
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A word, or the least of it that a phrase may be."""
+
+    text: str
+    of: Word
+    index: int
+    """That of the word among all."""
+    first: int
+    """How many letters of the word come before."""
+
+    @property
+    def word(self) -> Word:
+        """The piece as a word, which has as much of the whole word's time as it has letters."""
+        whole = self.of
+        if self.text == whole.text:
+            return whole
+        ends = (self.first, self.first + len(self.text))
+        start, end = (seconds(whole.start + whole.duration * at / len(whole.text)) for at in ends)
+        return replace(whole, start=start, end=end, text=self.text)
+
+
+def _pieces(word: Word, texts: Iterable[str], index: int = 0) -> Iterator[_Piece]:
+    first = 0
+    for text in texts:
+        yield _Piece(text, word, index, first)
+        first += len(text)
+
+
+def _whole(pieces: Sequence[_Piece]) -> Iterator[Word]:
+    """Yield words of which all pieces are there, and what is left of others."""
+    for _, group in groupby(pieces, key=lambda one: one.index):
+        own = list(group)
+        yield replace(own[0], text="".join(one.text for one in own)).word
 
 
 @dataclass(frozen=True, slots=True)
 class _Phrase:
     words: tuple[str, ...]
-    """Case folded."""
+    """Case folded; each letter of a script without blanks is one."""
     text: str
+
+    @classmethod
+    def of(cls, old: str, new: str) -> _Phrase:
+        words = (piece for word in old.split() for piece in divided(word))
+        return cls(tuple(map(folded, words)), new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +130,8 @@ class _Found:
         texts[-1] += trail
         if len(texts) == len(self.words):
             return [replace(one, text=text) for one, text in zip(self.words, texts, strict=True)]
-        return [replace(self._whole, start=a, end=b, text=text) for a, b, text in self._at(texts)]
+        whole = replace(self._whole, text="".join(texts))
+        return [piece.word for piece in _pieces(whole, texts)]
 
     @property
     def _whole(self) -> Word:
@@ -93,17 +149,9 @@ class _Found:
             nearest=any(one.nearest for one in self.words),
         )
 
-    def _at(self, texts: Sequence[str]) -> Iterator[tuple[float, float, str]]:
-        """Yield the texts with their times: each as much of the whole as it has letters."""
-        whole = self._whole
-        ends = [*accumulate(len(text) for text in texts)]
-        times = [whole.start, *(whole.start + whole.duration * end / ends[-1] for end in ends)]
-        for index, text in enumerate(texts):
-            yield seconds(times[index]), seconds(times[index + 1]), text
-
 
 def _end(
-    words: Sequence[Word], phrase: Sequence[str], speaker: str | None, first_trail: str
+    pieces: Sequence[_Piece], phrase: Sequence[str], speaker: str | None, first_trail: str
 ) -> str | None:
     """Return the marks behind a phrase whose first word was found; None if the rest is not there.
 
@@ -111,13 +159,13 @@ def _end(
     """
     if not phrase:
         return first_trail
-    if first_trail or len(words) < len(phrase) or any(one.speaker != speaker for one in words):
+    if first_trail or len(pieces) < len(phrase) or any(one.of.speaker != speaker for one in pieces):
         return None
-    if any(folded(one.text) != two for one, two in zip(words[:-1], phrase[:-1], strict=True)):
+    if any(folded(one.text) != two for one, two in zip(pieces[:-1], phrase[:-1], strict=True)):
         return None
     behind = (
         trail
-        for lead, body, trail in partings(words[-1].text)
+        for lead, body, trail in partings(pieces[-1].text)
         if not lead and folded(body) == phrase[-1]
     )
     return next(behind, None)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from typing import Protocol
 
 from core.domain.request import LocalFile, Source
 from core.domain.timeline import Transcript
 from core.domain.watch import Watch
-from core.settings import Settings
+from core.settings import Environment, Key, Settings
 from handlers.cli.options import Options, Question
+
+
+class _Caller(Environment):
+    """The settings that only the command line has."""
+
+    openai_api_key: Key | None = None
+    """The key that a server with OpenAI's API wants."""
 
 
 class Way(Protocol):
@@ -35,7 +41,8 @@ def chosen(options: Options) -> Way:
     if options.server is not None:
         from handlers.cli.server import ServerWay
 
-        return ServerWay(options.server, os.environ.get("OPENAI_API_KEY"), settings)
+        key = _Caller.from_environment().openai_api_key
+        return ServerWay(options.server, key.get_secret_value() if key else None, settings)
     from handlers.cli.local import LocalWay
 
     return LocalWay(settings)

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field
 
 from core.errors import SettingsError
-from core.settings import Environment
+from core.settings import Environment, Key
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-def _sendable(key: SecretStr) -> SecretStr:
-    text = key.get_secret_value()
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("give ASCII letters, digits and signs, without blanks")
-    return key
 
 
 class ServerSettings(Environment):
@@ -24,7 +17,7 @@ class ServerSettings(Environment):
 
     flow: Literal["single", "transcription", "orchestrated"] = "single"
     """Words and speakers, words alone, or the endpoints of an orchestrator."""
-    api_key: Annotated[SecretStr, AfterValidator(_sendable)] | None = None
+    api_key: Key | None = None
     """The key that callers must send; without one only this machine is answered."""
     allow_anonymous: bool = False
     """Answer everybody who can reach the server if there is no key."""

@@ -98,6 +98,49 @@ def test_secrets_are_masked_wherever_settings_are_printed(monkeypatch: pytest.Mo
     assert "geheim" not in repr(settings) + str(settings) + settings.model_dump_json()
 
 
+SENT = ("HUGGINGFACE_ACCESS_TOKEN", "HF_TOKEN", "RUNPOD_API_KEY", "S3_ACCESS_KEY")
+KEYS = (*SENT, "S3_SECRET_KEY")
+
+
+@pytest.mark.parametrize("name", [*KEYS, "S3_BUCKET", "S3_ENDPOINT"])
+def test_what_cannot_be_seen_around_a_key_is_not_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A newline, as `echo` adds one, blanks, and marks that a paste brings along."""
+    monkeypatch.setenv(name, "\ufeff geheim\u200b\t\r\n")
+    settings = Settings.from_environment()
+    field = "huggingface_access_token" if name == "HF_TOKEN" else name.lower()
+    value = getattr(settings, field)
+    assert (value.get_secret_value() if name in KEYS else value) == "geheim"
+
+
+def test_a_key_that_is_only_signed_with_may_be_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As S3 stores have it."""
+    monkeypatch.setenv("S3_SECRET_KEY", "ge heimö\n")
+    secret = Settings.from_environment().s3_secret_key
+    assert secret is not None
+    assert secret.get_secret_value() == "ge heimö"
+
+
+@pytest.mark.parametrize("name", SENT)
+@pytest.mark.parametrize("key", ["ge heim", "geheim\nis", "gehe\u200bim", "gehäm", "\n"])
+def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, key: str
+) -> None:
+    """By the name that was set."""
+    monkeypatch.setenv(name, key)
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment()
+    assert str(refused.value) == f"{name}: give ASCII letters, digits and signs, without blanks"
+
+
+def test_not_even_the_libraries_own_error_shows_a_key() -> None:
+    """It would hold what was given."""
+    with pytest.raises(ValidationError) as refused:
+        Settings(runpod_api_key="ge heim")  # type: ignore[arg-type]
+    assert "heim" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -144,7 +144,7 @@ def test_every_environment_is_that_of_its_role(
         assert ("SecretStr" in str(fields[name].annotation)) == value.startswith(
             "{{ RUNPOD_SECRET_"
         ), name
-        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name, re.sub(r"\{\{ RUNPOD_SECRET_\w+ \}\}", "secret", value))
     foreign = (
         OF_THE_ORCHESTRATOR
         if block.value != "orchestrator"

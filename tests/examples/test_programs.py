@@ -190,10 +190,25 @@ def test_a_wrong_key_is_not_tried_again(program: Any, platform: Platform, run: R
     assert not platform.opened
 
 
+def test_a_newline_behind_the_key_is_not_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    """The request reaches the platform, which knows the key and not the endpoint."""
+    monkeypatch.setenv("RUNPOD_API_KEY", "rpa_SECRETKEY\n")
+    with Server(api_key="rpa_SECRETKEY") as strict:
+        ended = run(sync.main, URL, "--endpoint", "gone", "--base-url", strict.base_url)
+    assert ended.err.endswith("(HTTP status 404)")
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
         ("RUNPOD_API_KEY", "", "RUNPOD_API_KEY is not set; put the key of your account into it"),
+        (
+            "RUNPOD_API_KEY",
+            "rpa SECRET",
+            "RUNPOD_API_KEY: give ASCII letters, digits and signs, without blanks",
+        ),
         (
             "RUNPOD_ENDPOINT_BASE_URL",
             "api.runpod.ai/v2",

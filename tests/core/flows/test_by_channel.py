@@ -177,6 +177,8 @@ def test_the_orchestrator_gives_the_same_answer(
         "response_format": response_format,
         "timestamps": True,
         "replace": {"w1": "one", "w2 w3": "two"},
+        "task": "translate",
+        "remove_fillers": True,
     }
     words, turns = Endpoint(**works(told)), Endpoint(**works(told))
     with orchestrator(settings, words, turns, transcription_fanout=3) as orchestrated:

@@ -19,6 +19,8 @@ from tests.asking import ask
 from tests.core.flows.test_orchestrated import Speakers, Speech
 from tests.media import write_wav
 
+_TRANSLATED = {"remove_fillers": True, "task": "translate", "language": "ja"}
+
 
 class Told(Speech):
     """A model that tells words as it hears them."""
@@ -39,17 +41,19 @@ def audio(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("diarize", [True, False])
-@pytest.mark.parametrize("edits", [{}, {"replace": {"so": "well"}}, {"remove_fillers": True}])
+@pytest.mark.parametrize("edits", [{}, {"replace": {"so": "well"}}, _TRANSLATED])
 def test_words_that_may_change_are_not_told_before(
     tmp_path: Path, audio: str, edits: dict[str, object], diarize: bool
 ) -> None:
-    """Without edits they are told as ever."""
+    """Without edits they are told as ever. Fillers of a translation are known."""
     reader = Reader(Settings(temp_dir=tmp_path / "jobs"))
     told: list[Any] = []
     question = {"audio_base64": audio, "language": "en", **edits}
+    listening = Watch(heard=told.append)
     flow = SingleFlow(reader, Told(), Speakers())
-    ask(flow, question | {"diarize": diarize}, Watch(heard=told.append))
-    ask(TranscriptionFlow(reader, Told()), question, Watch(heard=told.append))
+    both = ask(flow, question | {"diarize": diarize}, listening)
+    words = ask(TranscriptionFlow(reader, Told()), question, listening)
+    assert not [one for one in (*both["warnings"], *words["warnings"]) if "fillers" in one]
     assert len(told) == (0 if edits else 2)
 
 

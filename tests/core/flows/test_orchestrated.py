@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from bench.untimed import untimed
 from core.domain.request import Decoding, SpeakerCount
@@ -277,7 +278,7 @@ def test_the_answer_is_the_single_workers(
         {"min_speakers": 1, "max_speakers": 4, "audio_format": "wav"},
         {"language": "und", "diarize": None},
         {"language": "en", "replace": {"mayer": "Meier", "how are": "what were", "no no": "no"}},
-        {"keyterms": ["Dr. Mayer"], "language": "en"},
+        {"keyterms": ["Dr. Mayer"], "language": "ja", "task": "translate", "remove_fillers": True},
         {"replace": {"fine": ""}, "timestamps": True, "response_format": "verbose_json"},
         {"language": "de", "remove_fillers": True, "response_format": "vtt", "timestamps": True},
     ],
@@ -368,6 +369,45 @@ def test_what_only_a_worker_can_see_comes_back_with_its_code(
     single, orchestrated = both(**(question if "audio" in str(question) else inline | question))
     assert orchestrated == single
     assert '"success"' not in single
+
+
+OF_ANOTHER_ROLE = {
+    "diarization": lambda reader: DiarizationFlow(reader, Speakers()),
+    "single": lambda reader: SingleFlow(reader, Speech(), Speakers()),
+}
+
+
+@pytest.mark.parametrize("role", OF_ANOTHER_ROLE)
+def test_a_worker_of_another_role_in_the_place_of_the_transcription_worker_is_told(
+    settings: Settings, role: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The operator mixed up the endpoints; the caller's request is right, and no worker is old."""
+    words = Endpoint(**works(OF_ANOTHER_ROLE[role](Reader(settings))))
+    with orchestrator(settings, words, Endpoint(status=[QUEUED])) as flow:
+        assert _outcome(flow, URL) == (
+            "endpoint_refused: the transcription endpoint does not take response_format as a "
+            "transcription worker of this version does; check TRANSCRIPTION_ENDPOINT_ID, "
+            "False, False"
+        )
+    assert counts(words)["run"] == 1
+    assert "before 0.2" not in caplog.text
+
+
+def test_a_transcription_worker_in_the_place_of_the_diarization_worker_is_told(
+    settings: Settings,
+) -> None:
+    """By the field that it does not have; callers who can do without speakers get the words."""
+    turns = Endpoint(**works(TranscriptionFlow(Reader(settings), Speech())))
+    asked = {**URL, "num_speakers": 2}
+    with orchestrator(settings, Endpoint(status=[WORDS]), turns) as flow:
+        assert _outcome(flow, asked) == (
+            "endpoint_refused: the diarization endpoint does not take num_speakers as a "
+            "diarization worker of this version does; check DIARIZATION_ENDPOINT_ID, False, False"
+        )
+        answer = ask(flow, {**asked, "on_diarization_error": "transcript_only"})
+    assert answer["warnings"] == [
+        "no speakers: diarization failed with endpoint_refused; this is the transcript alone"
+    ]
 
 
 def test_on_diarization_error_takes_two_words(settings: Settings) -> None:
@@ -762,6 +802,17 @@ def test_a_rehearsal_fails_only_where_the_key_is_refused(settings: Settings) -> 
         asyncio.run(rehearse(flow))
 
 
+def test_a_rehearsal_hands_on_what_nobody_expected(settings: Settings) -> None:
+    """A worker that cannot even ask does not start."""
+    with (
+        orchestrator(
+            settings, Endpoint(), Endpoint(), runpod_api_key=SecretStr("schlüssel")
+        ) as flow,
+        pytest.raises(UnicodeEncodeError),
+    ):
+        flow.rehearse(Path())
+
+
 @pytest.mark.parametrize(
     ("given", "missing"),
     [
@@ -778,6 +829,17 @@ def test_what_is_not_set_is_named(
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SettingsError, match=f"^{missing}: not set; [^\n]*$"):
         load(Settings(**given))
+
+
+def test_both_endpoints_cannot_be_the_same() -> None:
+    """Nor an id and the URL that it becomes."""
+    url = "https://api.runpod.ai/v2/abc123"
+    for speakers in ("abc123", url, f"{url}/"):
+        settings = Settings(
+            transcription_endpoint_id="abc123", diarization_endpoint_id=speakers, runpod_api_key=KEY
+        )  # type: ignore[arg-type]
+        with pytest.raises(SettingsError, match="_ENDPOINT_ID: they name the same endpoint"):
+            load(settings)
 
 
 def test_an_id_becomes_a_url_and_a_url_stays_one() -> None:

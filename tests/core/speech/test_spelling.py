@@ -19,6 +19,7 @@ def check(found: Recognition, duration_s: float) -> None:
     assert all(word.confidence is None or 0 <= word.confidence <= 1 for word in found.words)
     for word, characters in zip(found.words, found.characters, strict=True):
         assert "".join(character.text for character in characters) in ("", word.text)
+        assert all(word.start <= one.start <= one.end <= word.end for one in characters)
 
 
 def token(text: str, start: float, end: float, confidence: float | None = 0.5) -> Token:
@@ -107,7 +108,9 @@ def test_tokens_that_do_not_spell_the_text_give_times_alone():
     st.floats(0.1, 6),
 )
 def test_any_tokens_give_all_the_words_in_order(parts, is_spelled, duration_s):
-    """Whatever the model emits, every word of the text comes once, in order, in the recording."""
+    """Whatever the model emits, every word of the text comes once, in order, in the recording; its
+    characters lie within its span.
+    """
     starts = sorted(start for _, start, _, _ in parts)
     tokens = [
         token(text, start, start + length, length)

@@ -38,8 +38,12 @@ class Loudness:
 
 
 def heard(*words: Word) -> Transcription:
-    """What the model makes of a channel; each word is spelled by one character."""
-    characters = tuple(Character(word.start, word.end, word.text[0]) for word in words)
+    """What the model makes of a channel; the mark of each word comes at its end."""
+    characters = tuple(
+        Character(start, word.end, text)
+        for word in words
+        for start, text in ((word.start, word.text[:-1]), (word.end, word.text[-1]))
+    )
     return Transcription(words, characters, "en", ("odd",))
 
 
@@ -67,6 +71,16 @@ def test_each_channel_keeps_its_own_speech_and_no_leak_of_the_other() -> None:
     assert found.speech == (Speech(1.0, 2.0, "Channel 1"), Speech(4.0, 4.4, "Channel 2"))
     assert found.found_again == (Span(4.0, 4.4),)
     assert found.languages == (LanguageSpan(4.0, 4.4, "en", "Channel 2"),)
+
+
+def test_channels_in_several_languages_keep_their_own() -> None:
+    """Also if their language is told by the text alone; channels of one language need none."""
+    english, german = heard(YES), Transcription((NO,), language="de")
+    assert joined({0: english, 1: german}, Loudness()).languages == (
+        LanguageSpan(1.0, 1.4, "en", "Channel 1"),
+        LanguageSpan(1.1, 1.5, "de", "Channel 2"),
+    )
+    assert joined({0: english, 1: heard(NO)}, Loudness()).languages == ()
 
 
 def test_both_keep_their_words_if_they_are_equally_loud() -> None:
@@ -97,7 +111,8 @@ def test_the_louder_channel_keeps_a_word_that_both_heard(
     found = joined({0: heard(YES), 1: heard(quiet)}, loudness)
     kept = [(YES.text, "Channel 1")] + is_kept * [(quiet.text, "Channel 2")]
     assert speakers(found) == kept
-    assert len(found.characters) == len(kept)
+    spelled = "".join(one.text for one in found.characters)
+    assert sorted(spelled) == sorted("".join(text for text, _ in kept))
 
 
 def test_a_quiet_word_stays_while_nobody_else_speaks() -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.request import Part
-from core.domain.timeline import Span, Transcription, Word
-from core.transcript.parts import Assignment
+from core.domain.timeline import Character, Span, Transcription, Word
+from core.transcript.parts import Assignment, join_parts
 
 
 @st.composite
@@ -28,18 +28,26 @@ def cuts(draw: st.DrawFn) -> list[Span]:
 def test_every_word_belongs_to_exactly_one_part(
     spans: list[Span], of: int, steps: list[float]
 ) -> None:
-    """Wherever a word lies, one part keeps it and all others drop it."""
-    words, at = [], 0.0
+    """Wherever a word lies, one part keeps it and all others drop it; so with its characters."""
+    words, characters, at = [], [], 0.0
     for step in steps:
         at += step
         if at < spans[-1].end:
-            words.append(Word(at - 0.05, at + 0.05, "word"))
-    kept = [
-        word
-        for i in range(of)
-        for word in Assignment.of(Part(i, of), spans).trim(Transcription(tuple(words))).words
-    ]
-    assert kept == words
+            words.append(Word(at - 0.05, at + 0.05, "word."))
+            characters += (Character(at - 0.05, at, "word"), Character(at + 0.05, at + 0.05, "."))
+    said = Transcription(tuple(words), tuple(characters))
+    parts = [Assignment.of(Part(i, of), spans).trim(said) for i in range(of)]
+    assert [word for part in parts for word in part.words] == words
+    for part in parts:
+        spelled = "".join(one.text for one in part.characters)
+        assert spelled == "".join(word.text for word in part.words)
+
+
+def test_a_word_that_two_parts_kept_is_spelled_once() -> None:
+    """Its marks too, which may come at its very end."""
+    spelled = (Character(1.0, 1.2, "word"), Character(1.4, 1.4, "."))
+    kept = Transcription((Word(1.0, 1.4, "word."),), spelled)
+    assert join_parts([kept, kept]).characters == spelled
 
 
 @given(spans=cuts(), of=st.integers(1, 8))

@@ -103,6 +103,19 @@ def test_words_of_the_answer_are_taken_in_gaps_alone():
     assert found.found_again == (Span(4.0, 7.5),)
 
 
+def test_a_stretched_word_keeps_its_last_letters():
+    """Whether it was found or is taken: they may lie where nobody can have said them."""
+    here = (Character(1.0, 1.5, "here"), Character(8.9, 8.9, "."))
+    heard = Transcription((Word(1.0, 8.9, "here."),), here)
+    quiet = Quiet.of(heard, told((1.0, 9.5)), MINUTE)
+    assert quiet is not None
+    lost = (Character(4.0, 4.5, "lost"), Character(9.2, 9.2, "."))
+    found = quiet.filled(Transcription((Word(4.0, 9.2, "lost."),), lost))
+    assert [word.text for word in found.words] == ["here.", "lost."]
+    assert {one.text for one in found.characters} == {"here", "lost", "."}
+    assert len(found.characters) == 4
+
+
 def test_each_gap_takes_its_own_words():
     """With their letters; a gap of which the answer has no word stays."""
     heard = said((1.0, "here"), (9.0, "there"), (17.0, "where"), (25.0, "end"))

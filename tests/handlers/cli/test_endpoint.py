@@ -284,6 +284,18 @@ def test_without_a_key_it_says_so(
     )
 
 
+def test_a_key_that_no_header_can_carry_is_refused(
+    command: Command, endpoint: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 2, and one line without the key."""
+    monkeypatch.setenv("RUNPOD_API_KEY", "rpa_SECRET KEY")
+    ended = command("transcribe", URL, "--endpoint", endpoint.name)
+    assert ended.code == 2
+    assert ended.err == (
+        "parakeet-workers: RUNPOD_API_KEY: give ASCII letters, digits and signs, without blanks\n"
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_cancels_the_jobs_and_leaves_nothing_half_written(
     platform: Platform, server: Server, stuck: Behaviour, tmp_path: Path, number: int

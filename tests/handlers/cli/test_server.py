@@ -116,8 +116,8 @@ def error(code: str | None, message: str) -> bytes:
 def test_a_file_is_uploaded_and_its_answer_written(
     command: Command, openai: OpenAi, recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the key, the fields that every server knows, and ours."""
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    """With the key, without a newline behind it, the fields that every server knows, and ours."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary\n")
     ended = command(
         "transcribe", recording, "--server", openai.url, "--speakers", "2", "--language", "en"
     )
@@ -366,3 +366,15 @@ def test_what_is_no_url_of_a_server_is_refused(command: Command, recording: Path
     ended = command("transcribe", recording, "--server", url)
     assert ended.code == 2
     assert "--server: give a URL such as http://localhost:8000" in ended.err
+
+
+def test_a_key_that_no_header_can_carry_is_refused(
+    command: Command, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 2, and one line without the key."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-schlüssel")
+    ended = command("transcribe", recording, "--server", "http://127.0.0.1:9")
+    assert ended.code == 2
+    assert ended.err == (
+        "parakeet-workers: OPENAI_API_KEY: give ASCII letters, digits and signs, without blanks\n"
+    )
