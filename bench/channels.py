@@ -1,13 +1,14 @@
 """What `channels: split` makes of calls, beside the same calls as one channel with diarization.
 
-    python -m bench.channels [--count 10] [--seconds 60]
+    python -m bench.channels [--count 10] [--seconds 60] [--leak-db -20]
 
 Calls of two synthetic people, drawn from held-out seeds (`training.dialogues`): one voice on each
 channel, each with a level, a room and a noise of its own; both speak at once at times. All with the
 embedded models. Each call is heard in four ways:
 
 - `apart`: nobody is heard on the other's channel;
-- `cross-talk`: each channel also has the other's sound, 40 ms late and at -20 dB;
+- `cross-talk`: each channel also has the other's sound, 40 ms late and at -20 dB, or
+  at `--leak-db`;
 - `copy`: both channels have the mean of both;
 - `silent`: the second channel has nothing, and the first one person.
 
@@ -61,7 +62,7 @@ from training.sentences import Sentences
 
 MANNER = Manner(cut_in_probability=0.35, backchannel_probability=0.2)
 """On the telephone people cut in more often than in a polite meeting."""
-LEAK_DB, LEAK_S = -20.0, 0.04
+LEAK_S = 0.04
 NEAR_S = 0.5
 PEOPLE = (speaker_name(0), speaker_name(1))
 CHANNELS = (name(0), name(1))
@@ -97,20 +98,20 @@ def draw(seed: int, seconds: float) -> Call:
     return Call((one, other), tuple(words))
 
 
-def ways(call: Call) -> Iterator[tuple[str, Samples]]:
+def ways(call: Call, leak_db: float) -> Iterator[tuple[str, Samples]]:
     """Yield each way to hear a call: float32, shape (samples, channels)."""
     one, other = call.sides
     both = np.float32(0.5) * (one + other)
     yield "apart", np.stack([one, other], 1)
-    yield "cross-talk", np.stack([one + _leak(other), other + _leak(one)], 1)
+    yield "cross-talk", np.stack([one + _leak(other, leak_db), other + _leak(one, leak_db)], 1)
     yield "copy", np.stack([both, both], 1)
     yield "silent", np.stack([one, np.zeros_like(one)], 1)
     yield "mono", both[:, None]
 
 
-def _leak(samples: Samples) -> Samples:
+def _leak(samples: Samples, leak_db: float) -> Samples:
     late = np.roll(samples, round(LEAK_S * SAMPLE_RATE))
-    return np.asarray(late * np.float32(10 ** (LEAK_DB / 20)), np.float32)
+    return np.asarray(late * np.float32(10 ** (leak_db / 20)), np.float32)
 
 
 # --- scores ---
@@ -233,13 +234,14 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--first", type=int, default=FIRST_HELD_OUT_SEED, help="the first seed")
+    parser.add_argument("--leak-db", type=float, default=-20.0)
     options = parser.parse_args()
     flow = load_single(Settings(model_id="embedded", diarization_model_id="embedded"))
     scores: dict[str, Score] = {}
     with tempfile.TemporaryDirectory(prefix="channels-") as folder:
         for seed in range(options.first, options.first + options.count):
             call = draw(seed, options.seconds)
-            for way, samples in ways(call):
+            for way, samples in ways(call, options.leak_db):
                 path = write_wav(Path(folder) / "call.wav", samples)
                 told, took_s = hear(flow, path, is_split=way != "mono")
                 score = scores.setdefault(way, Score())

@@ -33,6 +33,10 @@ _GAIN_PERCENT = 40
 """Of the frames in which the other is loud so many show no more than the leak, even while somebody
 speaks here too: words have gaps.
 """
+_MOST_PERCENT = 75
+"""A leak that comes and goes, or is too faint to be found, shows in the loudest quarter of the
+frames; somebody who now and then says the same at once does not.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,9 @@ class Leak:
     lag_frames: int = 0
     """How much later it is heard."""
     gain: float = 0.0
-    """How loud it is there, as a share of its own level; 0 if nothing leaks."""
+    """How loud it is there, as a share of its own level; 0 if no leak was found."""
+    most: float = 1.0
+    """The same for the greatest leak that may have escaped notice."""
     noise: float = 0.0
     """The level of what is always there."""
 
@@ -68,10 +74,16 @@ def _leak(heard: NDArray[np.float32], origin: NDArray[np.float32], noise: float)
     alone = np.all([_speaks_alone(own, others) for others in late], axis=0)
     alike = [_likeness(own[alone], others[alone]) for others in late]
     lag = max(range(len(late)), key=alike.__getitem__)
-    if alone.sum() < _LEAST_WINDOWS or alike[lag] < _FOLLOWS:
+    is_told = alone.sum() >= _LEAST_WINDOWS
+    is_found = is_told and alike[lag] >= _FOLLOWS
+    if not is_found:
         lag = max(range(len(late)), key=lambda lag: likeness(own.ravel(), late[lag].ravel()))
+    at = alone if is_told else np.ones_like(alone)
+    gains = _gains(own[at], late[lag][at], noise)
+    if not gains.size:
         return Leak(lag, noise=noise)
-    return Leak(lag, _gain(own[alone], late[lag][alone], noise), noise)
+    gain, most = np.percentile(gains, (_GAIN_PERCENT, _MOST_PERCENT)).tolist()
+    return Leak(lag, gain if is_found else 0.0, most, noise)
 
 
 def _speaks_alone(own: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -84,11 +96,15 @@ def _speaks_alone(own: NDArray[np.float32], others: NDArray[np.float32]) -> NDAr
     return alone
 
 
-def _gain(own: NDArray[np.float32], others: NDArray[np.float32], noise: float) -> float:
-    """Return what of the other's level is here, beyond the noise."""
+def _gains(
+    own: NDArray[np.float32], others: NDArray[np.float32], noise: float
+) -> NDArray[np.float32]:
+    """Return for each frame in which the other is loud what of its level is here, beyond noise."""
+    if not others.size:
+        return np.zeros(0, np.float32)
     loud = others > _LOUD * np.percentile(others, 95)
     energy = np.maximum(np.square(own[loud]) - noise**2, 0)
-    return float(np.percentile(np.sqrt(energy) / others[loud], _GAIN_PERCENT))
+    return np.asarray(np.sqrt(energy) / others[loud], np.float32)
 
 
 def _windows(levels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -77,12 +77,18 @@ class Survey:
 
     def leaked(self, channel: int, other: int, span: Span) -> float:
         """Return the level that another channel brings with it on this one in a stretch, 0..1, with
-        the noise that is always here; 0 if nothing leaks.
+        the noise that is always here; 0 if no leak was found.
         """
-        leak = self._leaks[channel, other]
-        if not leak.gain:
-            return 0.0
-        return math.hypot(leak.gain * self.source(channel, other, span), leak.noise)
+        gain = self._leaks[channel, other].gain
+        return self._brought(gain, channel, other, span) if gain else 0.0
+
+    def leaked_at_most(self, channel: int, other: int, span: Span) -> float:
+        """Return the same for the greatest leak that may have escaped notice."""
+        return self._brought(self._leaks[channel, other].most, channel, other, span)
+
+    def _brought(self, gain: float, channel: int, other: int, span: Span) -> float:
+        noise = self._leaks[channel, other].noise
+        return math.hypot(gain * self.source(channel, other, span), noise)
 
     def source(self, channel: int, other: int, span: Span) -> float:
         """Return another channel's level when it made what is heard here in a stretch."""

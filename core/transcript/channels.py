@@ -17,6 +17,7 @@ from core.transcript.coverage import covered, united, without
 from core.transcript.language import language_of
 from core.transcript.segments import split_segments
 from core.transcript.spelled import without_words
+from core.transcript.word_spans import spoken_span
 
 _LOUDER = 2.0
 """A channel that is this many times as loud, 6 dB, is heard on others rather than the reverse."""
@@ -25,7 +26,10 @@ _NEAR_S = 0.2
 _SAME_SOUND = 0.9
 """Loudness that goes together like this is one sound, whatever the model made of it."""
 _SAME_WORD = 0.6
-"""The same for what the model heard as one word on both channels."""
+"""The same for what the model heard as one word on both channels.
+
+Two people who say it at once are as alike, so it counts only if a leak can be that loud.
+"""
 _ABOVE_LEAK = 1.6
 """Whoever speaks into a leak is louder than it by more than 4 dB."""
 
@@ -50,8 +54,12 @@ class Loudness(Protocol):
 
     def leaked(self, channel: int, other: int, span: Span) -> float:
         """Return the level that another channel brings with it on this one in a stretch, 0..1, with
-        the noise that is always here; 0 if nothing leaks.
+        the noise that is always here; 0 if no leak was found.
         """
+        ...
+
+    def leaked_at_most(self, channel: int, other: int, span: Span) -> float:
+        """Return the same for the greatest leak that may have escaped notice."""
         ...
 
 
@@ -137,9 +145,9 @@ def _leaking(channel: int, words: Mapping[int, Sequence[Word]], loudness: Loudne
         for other, heard in words.items()
         if other != channel
         for word in heard
-        if loudness.source(channel, other, word)
-        >= _LOUDER * (level := loudness.level(channel, word))
-        and level <= _ABOVE_LEAK * loudness.leaked(channel, other, word)
+        if loudness.source(channel, other, spoken := spoken_span(word))
+        >= _LOUDER * (level := loudness.level(channel, spoken))
+        and level <= _ABOVE_LEAK * loudness.leaked(channel, other, spoken)
     ]
 
 
@@ -171,18 +179,33 @@ def _by_speaker(words: Iterable[Word]) -> dict[str | None, list[Word]]:
 def _is_overheard(
     word: Word, channel: int, words: Mapping[int, Sequence[Word]], loudness: Loudness
 ) -> bool:
-    level = loudness.level(channel, word)
-    near = Span(word.start - _NEAR_S, word.end + _NEAR_S)
-    for other, heard in words.items():
-        if other == channel or loudness.source(channel, other, word) < _LOUDER * level:
-            continue
-        if there := _during(near, heard):
-            is_same = word.letters in {one.letters for one in there}
-            least = _SAME_WORD if is_same else _SAME_SOUND
-            is_leak = level <= _ABOVE_LEAK * loudness.leaked(channel, other, word)
-            if is_leak or loudness.likeness(channel, other, word) >= least:
-                return True
-    return False
+    spoken = spoken_span(word)
+    near = Span(spoken.start - _NEAR_S, spoken.end + _NEAR_S)
+    return any(
+        _is_sound_of(other, channel, spoken, loudness, _likeness_of(word, there))
+        for other, heard in words.items()
+        if other != channel and (there := _during(near, heard))
+    )
+
+
+def _likeness_of(word: Word, there: Sequence[Word]) -> float:
+    """Return how alike the sound must be for a word to be one of those on another channel."""
+    return _SAME_WORD if word.letters in {one.letters for one in there} else _SAME_SOUND
+
+
+def _is_sound_of(
+    other: int, channel: int, spoken: Span, loudness: Loudness, least_alike: float
+) -> bool:
+    """Tell if a channel only overhears another in a stretch."""
+    level = loudness.level(channel, spoken)
+    if loudness.source(channel, other, spoken) < _LOUDER * level:
+        return False
+    if level <= _ABOVE_LEAK * loudness.leaked(channel, other, spoken):
+        return True
+    return (
+        level <= _ABOVE_LEAK * loudness.leaked_at_most(channel, other, spoken)
+        and loudness.likeness(channel, other, spoken) >= least_alike
+    )
 
 
 def _during(span: Span, words: Sequence[Word]) -> Sequence[Word]:

@@ -26,6 +26,7 @@ from tests.asking import ask
 from tests.core.flows.test_orchestrated import Speech, orchestrator, works
 from tests.media import write_wav
 from tests.replies import KEY
+from training.voices import Voice, synthesise
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +82,25 @@ def alone(flow: TranscriptionFlow, folder: Path, channel: Samples) -> list[str]:
     return ask(flow, {"audio": audio})["text"].split()
 
 
+def farewell(side: Samples, voice: str, level: float) -> Samples:
+    """Let a side end with a word, at a root mean square."""
+    said = np.asarray(synthesise("Goodbye.", Voice("espeak", voice, 1.0, 1.0, 1.0)).samples)
+    said = np.resize(np.pad(said, (0, 2 * SAMPLE_RATE)), 2 * SAMPLE_RATE)
+    said *= level / np.sqrt(np.square(said[np.abs(said) > 0.01]).mean())
+    return np.concatenate([side, said]).astype(np.float32)
+
+
 def test_both_sides_of_a_call_are_heard_while_both_speak(
     flow: TranscriptionFlow, caller: Samples, agent: Samples, tmp_path: Path
 ) -> None:
-    """Each has the words that it has alone; words interleave by time, segments do not."""
+    """Each has the words that it has alone, also one that both say; words interleave by time,
+    segments do not.
+    """
+    caller, agent = farewell(caller, "en-us+m3", 0.1), farewell(agent, "en-us+f2", 0.04)
     answer = call(flow, tmp_path, caller, agent, response_format="verbose_json")
     assert words(answer, "Channel 1") == alone(flow, tmp_path, caller)
     assert words(answer, "Channel 2") == alone(flow, tmp_path, agent)
+    assert {words(answer, channel)[-1] for channel in ("Channel 1", "Channel 2")} == {"Goodbye."}
     starts = [word["start"] for word in answer["words"]]
     assert starts == sorted(starts)
     assert any(word["overlap"] for word in answer["words"])

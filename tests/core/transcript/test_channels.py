@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from core.domain.timeline import Character, LanguageSpan, Span, Speech, Transcription, Word
+from core.media.survey import Survey
 from core.transcript.channels import joined, mark_overlaps, name, segments_by_speaker
+from training.voices import Voice, synthesise
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Loudness:
     levels: tuple[float, ...] = (0.2, 0.2)
     alike: float = 0.0
     leak: float = 0.0
+    hidden: float = 1.0
 
     def level(self, channel: int, span: Span) -> float:
         """The same all along."""
@@ -35,6 +40,10 @@ class Loudness:
     def leaked(self, channel: int, other: int, span: Span) -> float:
         """A share of the other's level."""
         return self.leak * self.levels[other]
+
+    def leaked_at_most(self, channel: int, other: int, span: Span) -> float:
+        """The same."""
+        return self.hidden * self.levels[other]
 
 
 def heard(*words: Word) -> Transcription:
@@ -99,6 +108,7 @@ def test_both_keep_their_words_if_they_are_equally_loud() -> None:
         (Loudness((0.2, 0.02), alike=0.7), NO, True),  # another sound
         (Loudness((0.2, 0.02), alike=0.7), YES, False),  # the same word
         (Loudness((0.2, 0.02), alike=0.3), YES, True),  # the same word, said by both
+        (Loudness((0.2, 0.08), alike=0.95, hidden=0.2), YES, True),  # louder than any leak
         (Loudness((0.2, 0.02), leak=0.1), NO, False),  # no louder than what leaks
         (Loudness((0.2, 0.04), leak=0.1), NO, True),  # somebody speaks into the leak
         (Loudness((0.2, 0.15), alike=0.95), YES, True),  # hardly quieter
@@ -120,6 +130,50 @@ def test_a_quiet_word_stays_while_nobody_else_speaks() -> None:
     later = Word(3.0, 3.4, "Yes.")
     found = joined({0: heard(YES), 1: heard(later)}, Loudness((0.2, 0.02), alike=1.0, leak=1.0))
     assert speakers(found) == [("Yes.", "Channel 1"), ("Yes.", "Channel 2")]
+
+
+def saying(person: Voice, text: str, level: float) -> NDArray[np.float32]:
+    """Return a person's speech in frames of 20 ms, as `Survey` has them."""
+    spoken = synthesise(text, person)
+    frames = np.resize(spoken.samples, (len(spoken.samples) // 320, 320))
+    loudness = np.sqrt(np.square(frames).mean(axis=1))
+    return np.asarray(level * loudness / np.sqrt(np.square(loudness).mean()), np.float32)
+
+
+def call(*, leak: float, answers: bool = True) -> Survey:
+    """Survey a call that ends with a farewell, which the fainter person answers at once."""
+    levels = np.full((2, 900), 1e-4, np.float32)
+    for channel, (person, level) in enumerate(zip(PEOPLE, (0.1, 0.04), strict=True)):
+        for at in (1.0, 9.0):
+            told = saying(person, "We are going to meet at the station this morning.", level)
+            levels[channel, round(50 * (at + 4 * channel)) :][: len(told)] += told
+        if answers or not channel:
+            farewell = saying(person, "Goodbye.", level)
+            levels[channel, 800:][: len(farewell)] += farewell
+    return Survey(np.hypot(levels, leak * levels[::-1]), 0.0)
+
+
+PEOPLE = (Voice("espeak", "en-us+m3", 1.0, 1.0, 1.0), Voice("espeak", "en-us+f2", 1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("leak", "answers", "is_kept"), [(0.0, True, True), (0.05, True, True), (0.05, False, False)]
+)
+def test_a_farewell_said_by_both_stays_with_both(leak: float, answers: bool, is_kept: bool) -> None:
+    """One is overheard if its own person says nothing; a fainter answer is none."""
+    farewell = Word(16.0, 16.6, "Goodbye.", 0.9)
+    look = call(leak=leak, answers=answers)
+    assert look.likeness(1, 0, farewell) > 0.6
+    found = joined({0: heard(farewell), 1: heard(farewell)}, look)
+    assert ("Goodbye.", "Channel 2") in speakers(found) or not is_kept
+    assert len(found.words) == 1 + is_kept
+
+
+def test_the_pause_after_a_word_does_not_make_it_overheard() -> None:
+    """A decoder may let a word last far into what the other says next."""
+    last, reply = Word(6.8, 12.0, "morning.", 0.9), Word(9.0, 12.0, "We", 0.9)
+    found = joined({0: heard(reply), 1: heard(last)}, call(leak=0.3))
+    assert speakers(found) == [("morning.", "Channel 2"), ("We", "Channel 1")]
 
 
 def test_words_said_at_once_are_marked() -> None:
