@@ -15,8 +15,8 @@ from core.transcript.marks import folded, partings
 class Replacements:
     """Phrases to replace, each a word or several, whatever their case.
 
-    In a script without blanks they are found wherever they appear: its words are the pieces in which
-    a model happened to write it, so each letter counts as a word.
+    In a script without blanks they are found wherever they appear: its words are the pieces in
+    which a model happened to write it, so each letter counts as a word.
     """
 
     def __init__(self, texts: Mapping[str, str]) -> None:
